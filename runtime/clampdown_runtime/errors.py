@@ -1,0 +1,51 @@
+"""Clampdown's own errors: each names the thing, what was found, what was expected and what to do."""
+
+
+class ClampdownError(Exception):
+    """Base of every error that Clampdown raises on purpose.
+
+    Args:
+        thing: what is wrong, named as the user knows it (a path, an option, a row).
+        found: what was found there.
+        expected: what was expected instead.
+        do: what the user can do about it.
+    """
+
+    def __init__(self, thing: str, *, found: str, expected: str, do: str) -> None:
+        self.thing = thing
+        self.found = found
+        self.expected = expected
+        self.do = do
+        super().__init__(f"{thing}: found {found}; expected {expected}. {do}")
+
+
+class RowsError(ClampdownError):
+    """A file of rows, or one row or text in it, cannot be used."""
+
+
+class ModelError(ClampdownError):
+    """A model folder or ONNX file cannot be used as a classifier."""
+
+
+class UnsupportedArchitectureError(ModelError):
+    """The model's layers cannot be found; the message says what can be passed instead."""
+
+
+class CalibrationError(ClampdownError):
+    """A calibration cannot be fitted, read, or does not belong to the model."""
+
+
+class ExportError(ClampdownError):
+    """The graph cannot be rewritten, or the rewritten graph disagrees with the model."""
+
+
+class BundleError(ClampdownError):
+    """A bundle is damaged, incomplete, changed, or of a version that this release cannot read."""
+
+
+class ProviderError(ClampdownError):
+    """ONNX Runtime, or the execution provider that was asked for, is not usable."""
+
+
+class DestinationError(ClampdownError):
+    """The place to write to cannot be used (it exists, is full, or is not writable)."""
