@@ -1,4 +1,4 @@
-"""Clampdown's own errors: each names the thing, what was found, what was expected and what to do."""
+"""Clampdown's own errors: each names the thing, what was found and expected, and what to do."""
 
 
 class ClampdownError(Exception):

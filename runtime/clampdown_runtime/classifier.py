@@ -1,0 +1,262 @@
+"""Loads a bundle and classifies texts with it."""
+
+import math
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from clampdown_runtime.batching import plan_batches
+from clampdown_runtime.bundle import Bundle, open_bundle
+from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
+from clampdown_runtime.manifest import Manifest
+from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
+from clampdown_runtime.providers import Provider
+from clampdown_runtime.session import OUTPUTS, THRESHOLD, create_session, require_signature
+from clampdown_runtime.texts import require_text
+from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, pad_batch
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+class TruncationWarning(UserWarning):
+    """The model saw only the beginning of some texts."""
+
+
+class DefendedClassifier:
+    """A loaded bundle; ``load`` makes one. Calls from several threads at once are safe."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        tokenizer: BundleTokenizer,
+        session: "onnxruntime.InferenceSession",
+    ) -> None:
+        self.bundle = bundle
+        self.tokenizer = tokenizer
+        self._session = session
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        provider: Provider = "cpu",
+        threads: int | None = None,
+    ) -> "DefendedClassifier":
+        """Verifies a bundle and loads it.
+
+        Args:
+            path: the bundle's folder.
+            provider: where the model runs; another one is never used instead.
+            threads: how many threads one operator may use; ONNX Runtime's choice when None.
+
+        Raises:
+            BundleError: the bundle is damaged, incomplete or changed.
+            ProviderError: ONNX Runtime or the provider is not usable.
+        """
+        bundle = open_bundle(path)
+        tokenizer = BundleTokenizer(bundle.tokenizer_path, bundle.manifest.max_length)
+        session = create_session(bundle.model_path, provider=provider, threads=threads)
+        require_signature(session, bundle.manifest, bundle.model_path)
+        return cls(bundle, tokenizer, session)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The bundle's manifest."""
+        return self.bundle.manifest
+
+    def __call__(
+        self, texts: Sequence[str], *, batch_size: int = 32, threshold: float | None = None
+    ) -> list[Prediction]:
+        """Classifies texts.
+
+        A text's result does not depend on the other texts.
+
+        Args:
+            texts: the texts, each with more than white space.
+            batch_size: the most texts in one run of the model.
+            threshold: takes the place of the bundle's own threshold.
+
+        Returns:
+            One prediction for each text, in order.
+
+        Raises:
+            RowsError: a text is empty or not a string; the message names its index.
+            ProviderError: the model failed while it ran.
+
+        Warns:
+            TruncationWarning: once, when texts were longer than the manifest's ``max_length``.
+        """
+        _refuse_one_text(texts)
+        encoded = self._encode(texts, first=0)
+        predictions = self._predict(encoded, batch_size, threshold)
+        self._warn_truncated(sum(item.truncated for item in encoded), stacklevel=3)
+        return predictions
+
+    def stream(
+        self,
+        texts: Iterable[str],
+        *,
+        batch_size: int = 32,
+        window: int = 1024,
+        threshold: float | None = None,
+    ) -> Iterator[Prediction]:
+        """Classifies any number of texts in bounded memory.
+
+        Args:
+            texts: the texts, each with more than white space.
+            batch_size: the most texts in one run of the model.
+            window: how many texts are held at once and grouped by length.
+            threshold: takes the place of the bundle's own threshold.
+
+        Yields:
+            One prediction for each text, in order.
+
+        Raises:
+            RowsError: a text is empty or not a string; the message names its index. The texts of
+                earlier windows have been yielded by then.
+            ProviderError: the model failed while it ran.
+
+        Warns:
+            TruncationWarning: once at the end, when texts were longer than ``max_length``.
+        """
+        _refuse_one_text(texts)
+        _require_positive("window", window)
+        return self._stream(iter(texts), batch_size, window, threshold)
+
+    def run_ids(
+        self,
+        rows: Sequence[Sequence[int]],
+        *,
+        batch_size: int = 32,
+        threshold: float | None = None,
+    ) -> RawOutputs:
+        """Runs the graph on token ids, special tokens included.
+
+        Args:
+            rows: the token ids of each row, 1 to ``max_length`` of them.
+            batch_size: the most rows in one run of the model.
+            threshold: takes the place of the bundle's own threshold.
+
+        Returns:
+            The outputs in the order of ``rows``; arrays of no rows when there are none.
+
+        Raises:
+            RowsError: a row has no tokens or too many; the message names its index.
+            ProviderError: the model failed while it ran.
+            BundleError: the graph's logits are not one of each label.
+        """
+        _require_positive("batch_size", batch_size)
+        for index, row in enumerate(rows):
+            if not 1 <= len(row) <= self.manifest.max_length:
+                raise RowsError(
+                    f"row {index}",
+                    found=f"{len(row)} tokens",
+                    expected=f"1 to {self.manifest.max_length}",
+                    do="Leave the row out, or truncate it.",
+                )
+        extra = {} if threshold is None else {THRESHOLD: _threshold_array(threshold)}
+        outputs = RawOutputs(
+            np.empty((len(rows), len(self.manifest.labels)), np.float32),
+            np.empty(len(rows), np.float32),
+            np.empty(len(rows), np.bool_),
+        )
+        for batch in plan_batches([len(row) for row in rows], batch_size):
+            feed = pad_batch(
+                [rows[index] for index in batch], self.manifest.padding, self.manifest.inputs
+            )
+            logits, score, flagged = self._run({**feed, **extra})
+            outputs.logits[batch] = logits
+            outputs.anomaly_score[batch] = score
+            outputs.flagged[batch] = flagged
+        return outputs
+
+    def _stream(
+        self, texts: Iterator[str], batch_size: int, window: int, threshold: float | None
+    ) -> Iterator[Prediction]:
+        first = truncated = 0
+        while held := list(islice(texts, window)):
+            encoded = self._encode(held, first)
+            yield from self._predict(encoded, batch_size, threshold)
+            first += len(held)
+            truncated += sum(item.truncated for item in encoded)
+        self._warn_truncated(truncated, stacklevel=3)
+
+    def _encode(self, texts: Sequence[str], first: int) -> list[Encoded]:
+        for index, text in enumerate(texts, first):
+            require_text(text, f"text {index}")
+        encoded = self.tokenizer.encode(texts)
+        for index, item in enumerate(encoded, first):
+            if not item.ids:
+                raise RowsError(
+                    f"text {index}",
+                    found="a text of which the tokenizer leaves no tokens",
+                    expected="at least one token",
+                    do="Correct it or leave it out.",
+                )
+        return encoded
+
+    def _predict(
+        self, encoded: Sequence[Encoded], batch_size: int, threshold: float | None
+    ) -> list[Prediction]:
+        outputs = self.run_ids(
+            [item.ids for item in encoded], batch_size=batch_size, threshold=threshold
+        )
+        return to_predictions(outputs, self.manifest.labels)
+
+    def _run(self, feed: dict[str, npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
+        rows, tokens = feed["input_ids"].shape
+        try:
+            outputs: list[npt.NDArray[np.generic]] = self._session.run(OUTPUTS, feed)
+        # ONNX Runtime's exceptions have no base of their own.
+        except Exception as error:
+            raise ProviderError(
+                f"{self.bundle.model_path} on {self._session.get_providers()[0]}",
+                found=f"a failed run of {rows} rows with {tokens} tokens ({error})",
+                expected="outputs",
+                do="Try a smaller batch size; if that does not help, run clampdown verify.",
+            ) from error
+        expected = [(rows, len(self.manifest.labels)), (rows,), (rows,)]
+        if (found := [output.shape for output in outputs]) != expected:
+            raise BundleError(
+                str(self.bundle.model_path),
+                found=f"outputs of the shapes {found}",
+                expected=f"{expected}, after the manifest's labels",
+                do="Export the bundle again.",
+            )
+        return outputs
+
+    def _warn_truncated(self, count: int, stacklevel: int) -> None:
+        if count:
+            warnings.warn(
+                f"{count} of the texts were longer than {self.manifest.max_length} tokens and were "
+                "truncated: what follows was not seen by the model",
+                TruncationWarning,
+                stacklevel=stacklevel,
+            )
+
+
+def _refuse_one_text(texts: Iterable[str]) -> None:
+    if isinstance(texts, str | bytes):
+        raise RowsError(
+            "the texts", found="one string", expected="a list of texts", do="Pass [text]."
+        )
+
+
+def _require_positive(name: str, value: int) -> None:
+    if value < 1:
+        raise ClampdownError(name, found=str(value), expected="at least 1", do="Pass more.")
+
+
+def _threshold_array(threshold: float) -> npt.NDArray[np.float32]:
+    if math.isnan(threshold):
+        raise ClampdownError(
+            "threshold", found="NaN", expected="a number", do="Pass a number, or leave it out."
+        )
+    return np.array([threshold], np.float32)

@@ -1,0 +1,93 @@
+"""Creates the ONNX Runtime session of a defended graph."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clampdown_runtime.errors import BundleError, ProviderError
+from clampdown_runtime.manifest import Manifest
+from clampdown_runtime.providers import (
+    Provider,
+    import_onnxruntime,
+    prepare_provider,
+    require_provider,
+)
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+OUTPUTS = ("logits", "anomaly_score", "flagged")
+THRESHOLD = "threshold"
+_ERRORS_ONLY = 3
+
+
+def create_session(
+    model_path: Path, *, provider: Provider = "cpu", threads: int | None = None
+) -> "onnxruntime.InferenceSession":
+    """Creates a session that runs on the provider asked for and on no other.
+
+    Args:
+        model_path: the ONNX file.
+        provider: where it runs.
+        threads: how many threads one operator may use; ONNX Runtime's choice when None.
+
+    Raises:
+        BundleError: the file is not a whole, valid ONNX graph.
+        ProviderError: ONNX Runtime or the provider is not usable, or ``threads`` is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise ProviderError(
+            "threads", found=str(threads), expected="at least 1", do="Pass more, or leave it out."
+        )
+    prepared = prepare_provider(provider)
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    # Every load warns that `threshold` is an initializer and an input, which is its purpose.
+    options.log_severity_level = _ERRORS_ONLY
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        session = ort.InferenceSession(str(model_path), options, providers=[prepared])
+    # ONNX Runtime's exceptions have no base of their own.
+    except Exception as error:
+        raise BundleError(
+            str(model_path),
+            found=f"a file that ONNX Runtime cannot load ({error})",
+            expected="a whole ONNX graph that this ONNX Runtime supports",
+            do="Get an unchanged copy, or upgrade ONNX Runtime.",
+        ) from error
+    require_provider(session, provider)
+    # A failing provider would otherwise be replaced by the CPU in the middle of a run.
+    session.disable_fallback()
+    return session
+
+
+def require_signature(
+    session: "onnxruntime.InferenceSession", manifest: Manifest, model_path: Path
+) -> None:
+    """Refuses a graph whose inputs or outputs are not those of a defended graph.
+
+    Raises:
+        BundleError: the inputs, the threshold or the outputs are not as docs/bundle.md says.
+    """
+    found = (
+        tuple(node.name for node in session.get_inputs()),
+        tuple(node.name for node in session.get_overridable_initializers()),
+        tuple(node.name for node in session.get_outputs()),
+    )
+    expected = (manifest.inputs, (THRESHOLD,), OUTPUTS)
+    if found != expected:
+        raise BundleError(
+            str(model_path),
+            found=_signature(*found),
+            expected=_signature(*expected),
+            do="Export the bundle again.",
+        )
+
+
+def _signature(
+    inputs: tuple[str, ...], overridable: tuple[str, ...], outputs: tuple[str, ...]
+) -> str:
+    return (
+        f"inputs {', '.join(inputs)}, overridable {', '.join(overridable) or 'none'}, "
+        f"outputs {', '.join(outputs)}"
+    )

@@ -1,0 +1,105 @@
+"""Turns texts into token ids, and token ids into the arrays that the graph takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from clampdown_runtime.errors import BundleError
+from clampdown_runtime.manifest import InputName, Padding
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The token ids of one text.
+
+    Attributes:
+        ids: the ids that the model sees, special tokens included, at most ``max_length``.
+        full_length: how many ids there would be without truncation.
+    """
+
+    ids: list[int]
+    full_length: int
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the model sees less than the whole text."""
+        return self.full_length > len(self.ids)
+
+
+class BundleTokenizer:
+    """The tokenizer of a bundle, with the bundle's truncation and none of its own padding.
+
+    Args:
+        path: a ``tokenizer.json``.
+        max_length: tokens, special ones included, after which a text is truncated.
+
+    Raises:
+        BundleError: the file is not a tokenizer, or ``max_length`` has no room for a token.
+    """
+
+    def __init__(self, path: Path, max_length: int) -> None:
+        try:
+            self._tokenizer: Tokenizer = Tokenizer.from_file(str(path))
+        # The tokenizers package raises plain exceptions.
+        except Exception as error:
+            raise BundleError(
+                str(path),
+                found=f"a file that is not a tokenizer ({error})",
+                expected="a tokenizer.json of the tokenizers package",
+                do="Get an unchanged copy, or upgrade the tokenizers package.",
+            ) from error
+        self._special = self._tokenizer.num_special_tokens_to_add(False)
+        if max_length <= self._special:
+            raise BundleError(
+                str(path),
+                found=f"{self._special} special tokens around a text",
+                expected=f"fewer than the manifest's `max_length`, {max_length}",
+                do="Export the bundle again with a longer `max_length`.",
+            )
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length)
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded]:
+        """Encodes texts; each must be a string of valid Unicode."""
+        return [
+            Encoded(
+                encoding.ids,
+                # What was cut off comes back in pieces, each with its own special tokens.
+                len(encoding.ids)
+                + sum(len(piece.ids) - self._special for piece in encoding.overflowing),
+            )
+            for encoding in self._tokenizer.encode_batch(list(texts))
+        ]
+
+
+def pad_batch(
+    rows: Sequence[Sequence[int]], padding: Padding, inputs: Sequence[InputName]
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Fills rows of token ids up to the longest of them.
+
+    Args:
+        rows: token ids, at least one row.
+        padding: the side and the ids to fill with.
+        inputs: the graph's inputs that are wanted.
+
+    Returns:
+        For each input an int64 array of the shape [rows, longest row].
+    """
+    shape = (len(rows), max(len(row) for row in rows))
+    arrays = {
+        "input_ids": np.full(shape, padding.token_id, np.int64),
+        "attention_mask": np.zeros(shape, np.int64),
+        "token_type_ids": np.full(shape, padding.type_id, np.int64),
+    }
+    for index, row in enumerate(rows):
+        columns = (
+            slice(0, len(row)) if padding.side == "right" else slice(shape[1] - len(row), None)
+        )
+        arrays["input_ids"][index, columns] = row
+        arrays["attention_mask"][index, columns] = 1
+        arrays["token_type_ids"][index, columns] = 0
+    return {name: arrays[name] for name in inputs}

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from clampdown_runtime.prediction import Prediction, RawOutputs, softmax, to_predictions
+
+
+def outputs(logits):
+    rows = len(logits)
+    return RawOutputs(
+        np.array(logits, np.float32), np.arange(rows, dtype=np.float32), np.arange(rows) % 2 == 1
+    )
+
+
+def test_predictions_name_the_most_probable_class():
+    first, second = to_predictions(outputs([[2, 1], [0, 0.5]]), ["no", "yes"])
+    assert first == Prediction("no", pytest.approx(1 / (1 + np.exp(-1))), 0.0, False, (2.0, 1.0))
+    assert second == Prediction("yes", pytest.approx(1 / (1 + np.exp(-0.5))), 1.0, True, (0.0, 0.5))
+    assert type(second.flagged) is bool
+    assert type(second.probability) is float
+
+
+def test_large_logits_do_not_overflow():
+    with np.errstate(over="raise", invalid="raise"):
+        probabilities = softmax(np.array([[3e38, 0], [-3e38, -3e38]], np.float32))
+    assert probabilities.tolist() == [[1, 0], [0.5, 0.5]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_logits_that_are_not_finite_give_nan():
+    nan, infinite = to_predictions(outputs([[np.nan, 1], [np.inf, 1]]), ["no", "yes"])
+    assert np.isnan(nan.probability)
+    assert np.isnan(infinite.probability)

@@ -1,0 +1,66 @@
+import onnx
+import onnxruntime
+import pytest
+
+from clampdown_runtime import DefendedClassifier, session
+from clampdown_runtime.errors import BundleError, ProviderError
+from clampdown_runtime.session import create_session
+
+needs_no_cuda = pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="has CUDA"
+)
+
+
+def test_loading_says_nothing(pristine, capfd):
+    create_session(pristine / "onnx" / "model.onnx")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_session_never_falls_back_in_the_middle_of_a_run(pristine):
+    assert not create_session(pristine / "onnx" / "model.onnx")._enable_fallback
+
+
+def test_threads_are_those_asked_for(pristine):
+    model = pristine / "onnx" / "model.onnx"
+    assert create_session(model, threads=1).get_session_options().intra_op_num_threads == 1
+    with pytest.raises(ProviderError, match="threads"):
+        create_session(model, threads=0)
+
+
+@pytest.mark.parametrize("kept", [0, 100, 0.5, 0.999])
+def test_a_truncated_model_is_refused(bundle_path, seal, kept):
+    model = bundle_path / "onnx" / "model.onnx"
+    content = model.read_bytes()
+    model.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
+    seal(bundle_path)
+    with pytest.raises(BundleError, match=r"model\.onnx"):
+        DefendedClassifier.load(bundle_path)
+
+
+@needs_no_cuda
+def test_cuda_without_a_gpu_is_an_error(pristine):
+    with pytest.raises(ProviderError, match="cuda"):
+        DefendedClassifier.load(pristine, provider="cuda")
+
+
+def test_a_silent_fall_back_is_an_error(pristine, monkeypatch):
+    monkeypatch.setattr(session, "prepare_provider", lambda _: ("CPUExecutionProvider", {}))
+    with pytest.raises(ProviderError, match="fell back"):
+        create_session(pristine / "onnx" / "model.onnx", provider="cuda")
+
+
+@pytest.mark.parametrize("part", ["input", "output", "threshold"])
+def test_a_graph_with_other_inputs_or_outputs_is_refused(bundle_path, seal, part):
+    path = bundle_path / "onnx" / "model.onnx"
+    model = onnx.load(path)
+    if part == "input":
+        seal(bundle_path, inputs=["input_ids", "attention_mask"])
+    elif part == "output":
+        model.graph.output.pop()
+    else:
+        model.graph.input.pop()
+    if part != "input":
+        onnx.save(model, path)
+        seal(bundle_path)
+    with pytest.raises(BundleError, match="inputs input_ids, attention_mask"):
+        DefendedClassifier.load(bundle_path)

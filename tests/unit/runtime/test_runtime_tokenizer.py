@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from clampdown_runtime.errors import BundleError
+from clampdown_runtime.manifest import Padding
+from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, pad_batch
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def test_only_the_manifest_truncates_and_nothing_pads(pristine):
+    tokenizer = BundleTokenizer(pristine / "tokenizer.json", 8)
+    assert tokenizer.encode(["good", "a good bad film", "the " * 20]) == [
+        Encoded([2, 4, 3], 3),
+        Encoded([2, 8, 4, 5, 6, 3], 6),
+        Encoded([2, 7, 7, 7, 7, 7, 7, 3], 22),
+    ]
+
+
+def test_a_text_of_exactly_the_longest_length_is_whole(pristine):
+    tokenizer = BundleTokenizer(pristine / "tokenizer.json", 8)
+    whole, cut = tokenizer.encode(["the " * 6, "the " * 7])
+    assert not whole.truncated
+    assert cut.truncated
+    assert (whole.full_length, cut.full_length) == (8, 9)
+
+
+def test_no_room_for_a_token_is_refused(pristine):
+    with pytest.raises(BundleError, match="2 special tokens"):
+        BundleTokenizer(pristine / "tokenizer.json", 2)
+
+
+def test_a_file_that_is_no_tokenizer_is_refused(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"tokenizer\.json"):
+        BundleTokenizer(tmp_path / "tokenizer.json", 8)
+
+
+@pytest.mark.parametrize(
+    ("side", "ids", "mask", "types"),
+    [
+        ("right", [[5, 6, 7], [8, 9, 9]], [[1, 1, 1], [1, 0, 0]], [[0, 0, 0], [0, 3, 3]]),
+        ("left", [[5, 6, 7], [9, 9, 8]], [[1, 1, 1], [0, 0, 1]], [[0, 0, 0], [3, 3, 0]]),
+    ],
+)
+def test_rows_are_padded_on_the_side_of_the_manifest(side, ids, mask, types):
+    arrays = pad_batch([[5, 6, 7], [8]], Padding(side, token_id=9, type_id=3), INPUTS)
+    assert list(arrays) == list(INPUTS)
+    for array, expected in zip(arrays.values(), (ids, mask, types), strict=True):
+        assert array.dtype == np.int64
+        assert array.tolist() == expected
+
+
+def test_only_the_wanted_inputs_are_made():
+    arrays = pad_batch([[5]], Padding("right", 0, 0), ("attention_mask", "input_ids"))
+    assert list(arrays) == ["attention_mask", "input_ids"]
