@@ -1,0 +1,212 @@
+"""Fits clean intervals and a detector on a few hundred clean rows."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from clampdown_runtime.errors import CalibrationError
+from clampdown_runtime.progress import Progress, silent
+
+from clampdown_calib.activations import ActivationSource, representations
+from clampdown_calib.architectures import Representation
+from clampdown_calib.artefact import (
+    Calibration,
+    CalibrationFacts,
+    IntervalMethod,
+    save_calibration,
+)
+from clampdown_calib.clean_rows import EncodedRows, encode_rows, read_clean_rows
+from clampdown_calib.detectors import DETECTORS
+from clampdown_calib.intervals import Intervals
+from clampdown_calib.model_folder import open_model
+from clampdown_calib.onnx_classifier import OnnxClassifier
+from clampdown_calib.onnx_graph import read_onnx_graph
+from clampdown_calib.purification import FAST, PUBLISHED, CleanBatch, kept_share, published_start
+from clampdown_calib.statistics import TokenSample
+from clampdown_calib.tokenization import load_tokenization
+from clampdown_calib.torch_classifier import TorchClassifier
+
+START_QUANTILE = 0.01
+"""The fast schedule starts at this and the opposite quantile of every neuron's clean tokens."""
+
+STATISTICAL_QUANTILE = 0.001
+"""Statistical intervals reach to this and the opposite quantile."""
+
+SAMPLE_BYTES = 256 * 2**20
+"""Memory for the sample of tokens from which quantiles are taken."""
+
+
+def calibrate(
+    model: str | Path,
+    clean: Path,
+    out: Path,
+    *,
+    layers: Sequence[str] | None = None,
+    representation: Representation | None = None,
+    detector: str = "mahalanobis",
+    intervals: IntervalMethod = "fast",
+    frr: float = 0.1,
+    epochs: int | None = None,
+    seed: int = 0,
+    allow_pickle: bool = False,
+    progress: Progress = silent,
+) -> Calibration:
+    """Fit on clean rows and write the calibration folder.
+
+    Half of the rows fit intervals and detector; the other half is kept for the threshold, which
+    :func:`clampdown_exporter.export` sets on the graph that it writes. The same rows, options and
+    seed give the same calibration.
+
+    Args:
+        model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
+        clean: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
+        out: the folder to write.
+        layers: the layers to defend, see :class:`TorchClassifier`; None for every block.
+        representation: the token that the detector reads; None for the architecture's own.
+        detector: ``mahalanobis`` or ``nas``.
+        intervals: ``fast`` and ``published`` are optimised and need gradients; ``statistical``
+            takes quantiles only and does not remove a trigger's effect.
+        frr: false rejection rate, 0 to 1.
+        epochs: passes of the optimisation; None for the method's own.
+        seed: of the split and of the order of batches.
+        allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
+        progress: called as the work goes on.
+
+    Raises:
+        ModelError: the model cannot be used.
+        UnsupportedArchitectureError: its layers are not known.
+        RowsError: the rows cannot be used.
+        CalibrationError: the rows are too few, or the method needs gradients and there are none.
+        DestinationError: ``out`` cannot be written.
+    """
+    folder = open_model(model, allow_pickle=allow_pickle)
+    if not 0 < frr < 1:
+        raise CalibrationError(
+            "The false rejection rate", found=f"{frr:g}", expected="a share between 0 and 1",
+            do="Ask for a rate such as 0.1.",
+        )
+    if folder.kind == "onnx" and intervals != "statistical":
+        raise CalibrationError(
+            f"The intervals of {model}",
+            found="an ONNX graph, which has no gradients to optimise intervals with",
+            expected="the Hugging Face checkpoint for `fast` or `published` intervals",
+            do="Pass the checkpoint. Without one, pass --intervals statistical: detection works "
+            "as well as ever, but clipping into statistical intervals does not remove a trigger's "
+            "effect, so export with --mode detect and act on the flag.",
+        )
+    tokenization = load_tokenization(folder)
+    rows = read_clean_rows(clean, folder.labels, frr=frr, seed=seed)
+    progress("Loading the model", 0, 1)
+    torch_classifier: TorchClassifier | None = None
+    source: ActivationSource
+    if folder.kind == "checkpoint":
+        source = torch_classifier = TorchClassifier.load(
+            folder, tokenization.inputs, layers=layers, representation=representation
+        )
+    else:
+        source = OnnxClassifier(
+            read_onnx_graph(folder, layers=layers, representation=representation)
+        )
+    progress("Loading the model", 1, 1)
+
+    fit = encode_rows(rows, "fit", tokenization)
+    progress("Fitting the detector", 0, 1)
+    fitted_detector = DETECTORS[detector].fit(lambda: representations(source, fit))
+    quantile = STATISTICAL_QUANTILE if intervals == "statistical" else START_QUANTILE
+    start = _quantile_intervals(source, fit, quantile, seed)
+    progress("Fitting the detector", 1, 1)
+    if torch_classifier is None or intervals == "statistical":
+        fitted, kept, done = start, None, 0
+    else:
+        fitted, kept, done = _optimise(
+            torch_classifier, fit, intervals, start, epochs=epochs, seed=seed, progress=progress
+        )
+    calibration = Calibration(
+        CalibrationFacts(
+            model_digest=folder.digest(),
+            model_name=folder.name,
+            model_type=folder.model_type,
+            labels=folder.labels,
+            layers=source.layer_names,
+            representation=source.representation,
+            detector=detector,
+            intervals=intervals,
+            epochs=done,
+            frr=frr,
+            seed=seed,
+            fit_rows=len(fit.ids),
+            held_out_rows=len(rows) - len(fit.ids),
+            kept=kept,
+        ),
+        fitted,
+        fitted_detector,
+        rows,
+    )
+    save_calibration(calibration, out)
+    return calibration
+
+
+def _quantile_intervals(
+    source: ActivationSource, rows: EncodedRows, quantile: float, seed: int
+) -> Intervals:
+    """From one pass over the tokens that are not padding."""
+    sample: TokenSample | None = None
+    for _, inputs in rows.batches():
+        hidden = source.activations(inputs).hidden
+        if sample is None:
+            layers, width = len(hidden), hidden[0].shape[-1]
+            capacity = max(SAMPLE_BYTES // (4 * layers * width), 1000)
+            sample = TokenSample(layers, width, capacity=capacity, seed=seed)
+        real = inputs["attention_mask"].astype(bool)
+        sample.add(np.stack([layer[real] for layer in hidden], axis=1))
+    assert sample is not None
+    return Intervals(*sample.quantiles(quantile, 1 - quantile))
+
+
+def _optimise(
+    classifier: TorchClassifier,
+    rows: EncodedRows,
+    method: IntervalMethod,
+    quantiles: Intervals,
+    *,
+    epochs: int | None,
+    seed: int,
+    progress: Progress,
+) -> tuple[Intervals, float, int]:
+    """The optimised intervals, the share of predictions that they keep, and the epochs run."""
+    optimiser, start = FAST, quantiles
+    if method == "published":
+        optimiser, start = PUBLISHED, published_start(quantiles)
+    if epochs is not None:
+        optimiser = dataclasses.replace(optimiser, epochs=epochs)
+    batches = list(_right_batches(classifier, rows))
+    if not batches:
+        raise CalibrationError(
+            "The clean rows",
+            found="none that the model gets right",
+            expected="rows of the model's own task with correct labels",
+            do="Check that the labels are in the order of the model's id2label.",
+        )
+    fitted = optimiser.fit(
+        classifier,
+        batches,
+        start,
+        seed=seed,
+        report=lambda done, total: progress("Fitting the intervals", done, total),
+    )
+    return fitted, kept_share(classifier, batches, fitted), optimiser.epochs
+
+
+def _right_batches(classifier: TorchClassifier, rows: EncodedRows) -> Iterator[CleanBatch]:
+    """The rows that the model gets right; without labels, all of them."""
+    for numbers, arrays in rows.batches():
+        inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        with torch.no_grad():
+            logits = classifier.logits(inputs)
+        right = torch.ones(len(logits), dtype=torch.bool)
+        if rows.labels is not None:
+            right = logits.argmax(1) == torch.from_numpy(rows.labels[numbers])
+        if right.any():
+            yield CleanBatch({name: t[right] for name, t in inputs.items()}, logits[right])

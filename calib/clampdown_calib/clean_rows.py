@@ -1,0 +1,145 @@
+"""The clean rows of a calibration: read, checked, tokenised and split into two halves."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from clampdown_runtime.batching import plan_batches
+from clampdown_runtime.errors import CalibrationError, RowsError
+from clampdown_runtime.rows import read_rows, resolve_label
+from clampdown_runtime.tokenizer import pad_batch
+from numpy.typing import NDArray
+
+from clampdown_calib.tokenization import Tokenization
+
+Part = Literal["fit", "held-out"]
+
+BATCH_SIZE = 32
+
+FEWEST_PER_HALF = 20
+"""Fewer rows than this fit no statistic worth the name, whatever the false rejection rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanRow:
+    """One clean row.
+
+    Attributes:
+        text: the text.
+        label: its class, or None where the file has none.
+        part: ``fit`` rows fit intervals and detector, ``held-out`` rows set the threshold.
+    """
+
+    text: str
+    label: int | None
+    part: Part
+
+
+def read_clean_rows(
+    path: Path, labels: Sequence[str], *, frr: float, seed: int
+) -> tuple[CleanRow, ...]:
+    """Read clean rows and split them at random into two halves.
+
+    Args:
+        path: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
+        labels: the model's.
+        frr: false rejection rate that the held-out half has to hold, 0 to 1.
+        seed: of the split.
+
+    Raises:
+        RowsError: the file or a row is unusable, or a label is not the model's.
+        CalibrationError: there are too few rows for the false rejection rate.
+    """
+    rows = list(read_rows(path))
+    labelled = [row for row in rows if row.label is not None]
+    if labelled and len(labelled) < len(rows):
+        missing = next(row for row in rows if row.label is None)
+        raise RowsError(
+            f"{path}, line {missing.line}",
+            found="no label, though other rows have one",
+            expected="a label in every row or in none",
+            do="Add the label or leave the column out.",
+        )
+    needed = rows_needed(frr)
+    if len(rows) < needed:
+        raise CalibrationError(
+            f"The clean rows in {path}",
+            found=f"{len(rows)} rows",
+            expected=f"at least {needed} to hold a false rejection rate of {frr:g}",
+            do="Add clean rows or ask for a higher rate.",
+        )
+    held_out = set(np.random.default_rng(seed).permutation(len(rows))[: len(rows) // 2].tolist())
+    return tuple(
+        CleanRow(
+            row.text,
+            None if row.label is None else resolve_label(
+                row.label, labels, where=f"{path}, line {row.line}"
+            ),
+            "held-out" if index in held_out else "fit",
+        )
+        for index, row in enumerate(rows)
+    )
+
+
+def rows_needed(frr: float) -> int:
+    """Clean rows that a false rejection rate needs, both halves together.
+
+    The threshold is a held-out score that at most a share ``frr`` of new clean scores exceeds (see
+    :func:`clampdown_calib.threshold.threshold_at`); with n rows no share under 1 / (n + 1) can be
+    held.
+    """
+    return 2 * max(math.ceil(1 / frr) - 1, FEWEST_PER_HALF)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """Tokenised rows.
+
+    Attributes:
+        ids: token ids of each row.
+        labels: int64 ``[n]``, or None without labels.
+        tokenization: of the model that they are for.
+    """
+
+    ids: list[list[int]]
+    labels: NDArray[np.int64] | None
+    tokenization: Tokenization
+
+    def batches(self) -> Iterator[tuple[list[int], dict[str, NDArray[np.int64]]]]:
+        """Row numbers and padded inputs int64 ``[batch, sequence]``, rows of like length together."""
+        for rows in plan_batches([len(ids) for ids in self.ids], BATCH_SIZE):
+            yield rows, pad_batch(
+                [self.ids[row] for row in rows],
+                self.tokenization.padding,
+                self.tokenization.inputs,
+            )
+
+
+def encode_rows(
+    rows: Sequence[CleanRow], part: Part, tokenization: Tokenization
+) -> EncodedRows:
+    """Tokenise one part of the rows."""
+    chosen = [row for row in rows if row.part == part]
+    labels = [row.label for row in chosen if row.label is not None]
+    return EncodedRows(
+        tokenization.encode([row.text for row in chosen]),
+        np.array(labels, dtype=np.int64) if len(labels) == len(chosen) else None,
+        tokenization,
+    )
+
+
+def rows_to_jsonl(rows: Sequence[CleanRow]) -> str:
+    """One JSON object a row with ``text``, ``label`` and ``part``."""
+    return "".join(
+        json.dumps({"text": r.text, "label": r.label, "part": r.part}, ensure_ascii=False) + "\n"
+        for r in rows
+    )
+
+
+def rows_from_jsonl(text: str) -> tuple[CleanRow, ...]:
+    """The rows that :func:`rows_to_jsonl` wrote; its file is checked by digest before."""
+    return tuple(CleanRow(**json.loads(line)) for line in text.splitlines())

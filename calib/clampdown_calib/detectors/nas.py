@@ -1,0 +1,69 @@
+"""Neuron Activation State, the published detector."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from clampdown_calib.detectors.interface import Detector, Passes, Representations
+from clampdown_calib.statistics import RunningMoments
+
+DELTA = 3.0
+"""Half the width of the normal range in standard deviations, as published."""
+
+
+@dataclass(frozen=True, slots=True)
+class NasDetector(Detector):
+    """The share of neurons outside their normal range.
+
+    ``score(x) = 1 - NAS(x)``, ``NAS(x)`` the share of the L·H neurons of the representation token
+    with ``|a - mean| <= 3 std`` (BadActs, Findings of ACL 2024, arXiv 2405.11227, section 3.3).
+
+    Attributes:
+        mean: float32 ``[L, H]``.
+        reach: float32 ``[L, H]``, three standard deviations.
+    """
+
+    name: ClassVar[str] = "nas"
+    mean: NDArray[np.float32]
+    reach: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, clean: Passes) -> Self:
+        """Fit in one pass."""
+        moments: RunningMoments | None = None
+        for batch in clean():
+            if moments is None:
+                moments = RunningMoments(batch.hidden.shape[1:])
+            moments.add(batch.hidden)
+        if moments is None:
+            raise ValueError("no clean samples to fit on")
+        return cls(moments.mean.astype(np.float32), (DELTA * moments.std).astype(np.float32))
+
+    def score(self, samples: Representations) -> NDArray[np.float32]:
+        """Share of neurons outside their range, float32 ``[n]``, 0 to 1."""
+        normal = np.abs(samples.hidden - self.mean) <= self.reach
+        return np.float32(1) - normal.astype(np.float32).mean(axis=(1, 2))
+
+    def emit(self, tape: ir.tape.Tape, hidden: ir.Value, logits: ir.Value) -> ir.Value:
+        """``1 - ReduceMean(Cast(Abs(hidden - mean) <= reach))``."""
+        mean = tape.initializer(ir.tensor(self.mean), "clampdown.nas.mean")
+        reach = tape.initializer(ir.tensor(self.reach), "clampdown.nas.reach")
+        axes = tape.initializer(ir.tensor(np.array([1, 2])), "clampdown.nas.axes")
+        one = tape.initializer(ir.tensor(np.float32(1)), "clampdown.nas.one")
+        distance = tape.op("Abs", [tape.op("Sub", [hidden, mean])])
+        normal = tape.op("LessOrEqual", [distance, reach])
+        counted = tape.op("Cast", [normal], {"to": ir.DataType.FLOAT})
+        share = tape.op("ReduceMean", [counted, axes], {"keepdims": 0})
+        return tape.op("Sub", [one, share])
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Return ``mean`` and ``reach``."""
+        return {"mean": self.mean, "reach": self.reach}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, NDArray[np.float32]]) -> Self:
+        """Take ``mean`` and ``reach``."""
+        return cls(**tensors)

@@ -1,0 +1,116 @@
+"""The model's tokenizer and padding, as the bundle will hold them."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clampdown_runtime.errors import ModelError
+from clampdown_runtime.manifest import InputName, Padding
+from clampdown_runtime.tokenizer import BundleTokenizer
+
+from clampdown_calib.model_folder import ModelFolder
+from clampdown_calib.quiet import quiet_transformers
+
+POSITION_OFFSET = {"roberta", "xlm-roberta", "mpnet"}
+"""Architectures whose positions begin behind the padding id, so that fewer tokens fit."""
+
+NO_LIMIT = 1_000_000
+"""transformers writes an astronomical ``model_max_length`` where a tokenizer has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenization:
+    """How texts become the model's inputs.
+
+    Attributes:
+        tokenizer_json: contents of ``tokenizer.json``.
+        tokenizer_config_json: contents of ``tokenizer_config.json``.
+        inputs: names of the tensors that the tokenizer feeds.
+        max_length: tokens after which a text is truncated.
+        padding: always on the right, where it moves no token's position.
+    """
+
+    tokenizer_json: str
+    tokenizer_config_json: str
+    inputs: tuple[InputName, ...]
+    max_length: int
+    padding: Padding
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of texts, truncated, by the runtime's own tokenizer."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "tokenizer.json"
+            path.write_text(self.tokenizer_json, "utf-8")
+            tokenizer = BundleTokenizer(path, self.max_length)
+        return [encoded.ids for encoded in tokenizer.encode(texts)]
+
+
+def load_tokenization(folder: ModelFolder) -> Tokenization:
+    """Read the tokenizer that lies beside the model; its own code is never run.
+
+    Raises:
+        ModelError: there is none, it is not one of the tokenizers package, or it has no padding
+            token.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet_transformers(), tempfile.TemporaryDirectory() as converted:
+            tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
+            tokenizer.save_pretrained(converted)
+            # The model's own files where they exist: a converted one may differ in its spelling.
+            texts = {
+                name: next(
+                    (base / name).read_text("utf-8")
+                    for base in (folder.path, Path(converted))
+                    if (base / name).is_file()
+                )
+                for name in ("tokenizer.json", "tokenizer_config.json")
+            }
+    except StopIteration:
+        raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json") from None
+    except Exception as error:  # transformers passes on whatever its parts raise
+        raise _unusable(folder, f"{type(error).__name__}: {error}") from error
+    pad = folder.config.get("pad_token_id")
+    pad = tokenizer.pad_token_id if pad is None else pad
+    if pad is None:
+        raise ModelError(
+            f"The model {folder.path}",
+            found="no padding token",
+            expected="pad_token_id in config.json, without which a batch has no defined result",
+            do="Set pad_token_id as in training (often the end-of-text token).",
+        )
+    wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
+    return Tokenization(
+        tokenizer_json=texts["tokenizer.json"],
+        tokenizer_config_json=texts["tokenizer_config.json"],
+        inputs=tuple(n for n in wanted if n in tokenizer.model_input_names),
+        max_length=_max_length(folder, int(tokenizer.model_max_length), int(pad)),
+        padding=Padding(side="right", token_id=int(pad), type_id=0),
+    )
+
+
+def _max_length(folder: ModelFolder, of_tokenizer: int, pad: int) -> int:
+    config = folder.config
+    positions = config.get("max_position_embeddings", config.get("n_positions"))
+    limits = [of_tokenizer] if of_tokenizer < NO_LIMIT else []
+    if isinstance(positions, int) and positions > 0:
+        limits.append(positions - (pad + 1 if folder.model_type in POSITION_OFFSET else 0))
+    if not limits:
+        raise ModelError(
+            f"The model {folder.path}",
+            found="neither model_max_length nor max_position_embeddings",
+            expected="the number of tokens that the model takes",
+            do="Set model_max_length in tokenizer_config.json.",
+        )
+    return min(limits)
+
+
+def _unusable(folder: ModelFolder, found: str) -> ModelError:
+    return ModelError(
+        f"The tokenizer of {folder.path}",
+        found=found,
+        expected="a tokenizer that the tokenizers package can hold (tokenizer.json)",
+        do="Save the model's fast tokenizer beside it with save_pretrained.",
+    )

@@ -1,0 +1,97 @@
+"""What the exported graph gives on the clean rows: scores, accuracy and latency."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from clampdown_calib.clean_rows import EncodedRows
+from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.session import create_session
+from numpy.typing import NDArray
+
+from clampdown_exporter.latency import median_ratio, random_rows
+from clampdown_exporter.passes.insert_statistic import THRESHOLD
+from clampdown_exporter.undefended import write_undefended
+
+LATENCY_TOKENS = 32
+LATENCY_PAIRS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class CleanMeasurements:
+    """Outputs on the held-out rows and scores on both halves.
+
+    Attributes:
+        fit_scores: float32 ``[fit rows]``.
+        held_out_scores: float32 ``[held-out rows]``.
+        undefended_logits: float32 ``[held-out rows, C]``, of the graph without the defence.
+        purified_logits: float32 ``[held-out rows, C]``, with every row treated as flagged.
+        latency: median ratio to the undefended graph, ``unflagged`` and ``flagged``.
+    """
+
+    fit_scores: NDArray[np.float32]
+    held_out_scores: NDArray[np.float32]
+    undefended_logits: NDArray[np.float32]
+    purified_logits: NDArray[np.float32]
+    latency: dict[str, float]
+
+    def tensors(self, labels: NDArray[np.int64] | None) -> dict[str, NDArray[np.generic]]:
+        """The tensors of docs/calibration.md, without any row."""
+        undefended = self.undefended_logits.argmax(axis=1)
+        purified = self.purified_logits.argmax(axis=1)
+        tensors: dict[str, NDArray[np.generic]] = {
+            "clean.fit_scores": self.fit_scores,
+            "clean.held_out_scores": self.held_out_scores,
+            "clean.changed": (undefended != purified).astype(np.uint8),
+            **{
+                f"latency.{name}": np.array([ratio], np.float32)
+                for name, ratio in self.latency.items()
+            },
+        }
+        if labels is not None:
+            tensors["clean.correct_undefended"] = (undefended == labels).astype(np.uint8)
+            tensors["clean.correct_purified"] = (purified == labels).astype(np.uint8)
+        return tensors
+
+
+def measure(
+    classifier: DefendedClassifier, fit: EncodedRows, held_out: EncodedRows
+) -> CleanMeasurements:
+    """Run the defended and the undefended graph on the clean rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "undefended.onnx"
+        write_undefended(classifier.bundle, path)
+        undefended = create_session(path, provider="cpu", threads=None)
+        logits = np.empty((len(held_out.ids), len(classifier.manifest.labels)), np.float32)
+        for rows, inputs in held_out.batches():
+            (logits[rows],) = undefended.run(["logits"], inputs)
+        latency = _latency(classifier, path, max(max(ids) for ids in held_out.ids))
+    everything = classifier.run_ids(held_out.ids, threshold=-np.inf)
+    return CleanMeasurements(
+        fit_scores=classifier.run_ids(fit.ids, threshold=np.inf).anomaly_score,
+        held_out_scores=everything.anomaly_score,
+        undefended_logits=logits,
+        purified_logits=everything.logits,
+        latency=latency,
+    )
+
+
+def _latency(
+    classifier: DefendedClassifier, undefended: Path, highest_id: int
+) -> dict[str, float]:
+    manifest = classifier.manifest
+    defended = create_session(classifier.bundle.model_path, provider="cpu", threads=1)
+    plain = create_session(undefended, provider="cpu", threads=1)
+    length = min(LATENCY_TOKENS, manifest.max_length)
+    feed = random_rows(manifest.inputs, batch=1, length=length, highest_id=highest_id, seed=0)
+
+    def ratio_at(threshold: float) -> float:
+        given = {**feed, THRESHOLD: np.array([threshold], np.float32)}
+        return median_ratio(
+            lambda: defended.run(None, given),
+            lambda: plain.run(None, feed),
+            pairs=LATENCY_PAIRS,
+        )
+
+    return {"unflagged": ratio_at(np.inf), "flagged": ratio_at(-np.inf)}

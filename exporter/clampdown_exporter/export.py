@@ -1,0 +1,146 @@
+"""Rewrites a calibrated model into a bundle that defends itself."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from clampdown_calib.artefact import Calibration, load_calibration
+from clampdown_calib.clean_rows import encode_rows
+from clampdown_calib.model_folder import ModelFolder, open_model
+from clampdown_calib.staging import staged_folder
+from clampdown_calib.threshold import rejected_share, threshold_at
+from clampdown_calib.tokenization import load_tokenization
+from clampdown_runtime.errors import CalibrationError
+from clampdown_runtime.manifest import Manifest
+from clampdown_runtime.progress import Progress, silent
+
+from clampdown_exporter.agreement import largest_difference
+from clampdown_exporter.bundle_draft import (
+    copy_model_files,
+    draft_manifest,
+    open_draft,
+    write_graph,
+    write_measured,
+)
+from clampdown_exporter.clean_measurements import measure
+from clampdown_exporter.defended_model import trace_model
+from clampdown_exporter.passes.pipeline import Mode, passes_of, rewrite
+from clampdown_exporter.purified_detector import fit_on_clipped_run
+
+STAGES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What an export made.
+
+    Attributes:
+        bundle: the folder.
+        manifest: its manifest.
+        largest_difference: largest absolute difference of a logit or score between the graph and
+            the model that it was made from, over clean rows, in the unit of the logits.
+    """
+
+    bundle: Path
+    manifest: Manifest
+    largest_difference: float
+
+    def summary(self) -> dict[str, object]:
+        """The facts, for a report."""
+        return {
+            "bundle": str(self.bundle),
+            "mode": self.manifest.mode,
+            "threshold": self.manifest.threshold,
+            "frr": self.manifest.frr,
+            "frr_measured": self.manifest.frr_measured,
+            "largest_difference": self.largest_difference,
+        }
+
+
+def export(
+    model: str | Path,
+    calibration: Path,
+    out: Path,
+    *,
+    mode: Mode = "detect-then-purify",
+    exporter: Literal["torch", "optimum"] = "torch",
+    allow_pickle: bool = False,
+    progress: Progress = silent,
+) -> ExportResult:
+    """Write a bundle, whole or not at all.
+
+    The threshold is set by running the exported graph itself on the held-out clean rows, and the
+    graph is compared with the model on them.
+
+    Args:
+        model: the model that the calibration was fitted on.
+        calibration: the folder that ``calibrate`` wrote.
+        out: the bundle to write.
+        mode: ``detect-then-purify``, ``purify`` or ``detect``.
+        exporter: who traces a checkpoint.
+        allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
+        progress: called as the work goes on.
+
+    Raises:
+        ModelError: the model cannot be used.
+        CalibrationError: the calibration is unusable or of another model.
+        ExportError: the model cannot be traced or rewritten, or the result disagrees with it.
+        DestinationError: ``out`` cannot be written.
+    """
+    fitted = load_calibration(calibration)
+    folder = open_model(model, allow_pickle=allow_pickle)
+    _require_same_model(folder, fitted)
+    tokenization = load_tokenization(folder)
+
+    with staged_folder(out) as place:
+        progress("Tracing the model", 0, STAGES)
+        traced = trace_model(folder, tokenization, fitted.facts, optimum=exporter == "optimum")
+        fit = encode_rows(fitted.rows, "fit", tokenization)
+        held_out = encode_rows(fitted.rows, "held-out", tokenization)
+        detector = fitted.detector
+        if mode == "purify":
+            progress("Fitting the detector on the clipped run", 1, STAGES)
+            detector = fit_on_clipped_run(traced, fitted, fit)
+        progress("Rewriting the graph", 1, STAGES)
+        rewrite(
+            traced.graph,
+            passes_of(mode, fitted.intervals, detector, fitted.facts.representation, 0.0),
+        )
+        draft = draft_manifest(folder, tokenization, fitted, mode, traced.inputs)
+        copy_model_files(place, folder, tokenization)
+        write_graph(place, traced.graph, draft)
+        classifier = open_draft(place, draft)
+        progress("Setting the threshold", 2, STAGES)
+        measured = measure(classifier, fit, held_out)
+        threshold = threshold_at(measured.held_out_scores, fitted.facts.frr)
+        progress("Comparing with the model", 3, STAGES)
+        difference = largest_difference(classifier, traced.reference, fitted, detector, held_out)
+        progress("Writing the bundle", 4, STAGES)
+        manifest = write_measured(
+            place,
+            traced.graph,
+            dataclasses.replace(
+                draft,
+                threshold=threshold,
+                frr_measured=rejected_share(measured.held_out_scores, threshold),
+            ),
+            {
+                **dataclasses.replace(fitted, detector=detector).tensors(),
+                **measured.tensors(held_out.labels),
+            },
+            fitted.facts.intervals,
+        )
+        progress("Writing the bundle", STAGES, STAGES)
+    return ExportResult(out, manifest, difference)
+
+
+def _require_same_model(folder: ModelFolder, calibration: Calibration) -> None:
+    digest = folder.digest()
+    if digest != calibration.facts.model_digest:
+        raise CalibrationError(
+            f"The calibration of {calibration.facts.model_name!r}",
+            found=f"a model with the digest {digest}",
+            expected=f"the model that it was fitted on, {calibration.facts.model_digest}",
+            do="Calibrate this model; intervals of another one protect nothing.",
+        )

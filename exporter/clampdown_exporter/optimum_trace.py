@@ -1,0 +1,48 @@
+"""Tracing by Optimum's exporter, where it is installed."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from clampdown_calib.artefact import CalibrationFacts
+from clampdown_calib.model_folder import ModelFolder
+from clampdown_calib.onnx_graph import NEWEST_OPSET, OnnxGraph, read_onnx_graph
+from clampdown_runtime.errors import ExportError
+
+
+def trace_with_optimum(folder: ModelFolder, facts: CalibrationFacts) -> OnnxGraph:
+    """Export by ``optimum.exporters.onnx`` and find the calibration's layers in the result.
+
+    Raises:
+        ExportError: Optimum is not installed, or cannot export the model.
+    """
+    try:
+        from optimum.exporters.onnx import main_export
+    except ImportError as error:
+        raise ExportError(
+            "--exporter optimum",
+            found="no optimum-onnx",
+            expected="it beside the transformers release that it needs",
+            do="Run pip install 'clampdown[optimum]' in an environment of its own.",
+        ) from error
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            main_export(
+                str(folder.path),
+                output=place,
+                task="text-classification",
+                opset=NEWEST_OPSET,
+                do_validation=False,
+                trust_remote_code=False,
+            )
+        except Exception as error:  # Optimum passes on whatever its parts raise
+            raise ExportError(
+                f"Optimum's export of {folder.path}",
+                found=f"{type(error).__name__}: {error}",
+                expected="an architecture that Optimum exports",
+                do="Leave --exporter out: torch's exporter covers more architectures.",
+            ) from error
+        exported = replace(folder, kind="onnx", onnx_file=Path(place) / "model.onnx")
+        return read_onnx_graph(
+            exported, layers=facts.layers, representation=facts.representation
+        )

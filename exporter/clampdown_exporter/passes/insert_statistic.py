@@ -1,0 +1,99 @@
+"""Adds the anomaly score, the threshold and the verdict."""
+
+import numpy as np
+import onnx_ir as ir
+from clampdown_calib.architectures import Representation
+from clampdown_calib.detectors import Detector
+from clampdown_runtime.errors import ExportError
+
+from clampdown_exporter.passes.base import append
+from clampdown_exporter.sites import marked_layers
+
+SCORE = "anomaly_score"
+FLAGGED = "flagged"
+THRESHOLD = "threshold"
+
+
+class InsertStatistic(ir.passes.InPlacePass):
+    """Reads the representation token of every raw layer output and scores it.
+
+    Requires: at least one marked layer; ``logits`` float32 ``[batch, classes]`` as first output.
+    Ensures: the outputs are ``logits``, ``anomaly_score`` float32 ``[batch]`` and ``flagged`` bool
+    ``[batch]``; ``threshold`` float32 ``[1]`` is an initializer and an input.
+
+    ::
+
+        h_1 … h_L ─ token ─ Concat ─▶ detector ─▶ score ─ (<= threshold) ─ Not ─▶ flagged
+        logits ──────────────────────────┘
+
+    A NaN or infinite activation makes ``x - x`` NaN, which is added to the score; no comparison
+    with NaN holds, so the row is flagged whatever the detector made of it.
+    """
+
+    def __init__(
+        self, detector: Detector, representation: Representation, threshold: float
+    ) -> None:
+        self.detector = detector
+        self.representation = representation
+        self.threshold = threshold
+
+    def requires(self, model: ir.Model) -> None:
+        """Check that there are layers to read."""
+        if not marked_layers(model.graph):
+            raise ir.passes.PreconditionError("InsertStatistic: no layer is marked")
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Insert the statistic."""
+        graph = model.graph
+        logits = graph.outputs[0]
+        tape = ir.tape.Tape()
+        representations = self._representations(tape, graph)
+        raw = self.detector.emit(tape, representations, logits)
+        neurons = tape.initializer(ir.tensor(np.array([1, 2])), "clampdown.neuron_axes")
+        classes = tape.initializer(ir.tensor(np.array([1])), "clampdown.class_axis")
+        total = tape.op(
+            "Add",
+            [
+                tape.op("ReduceSum", [representations, neurons], {"keepdims": 0}),
+                tape.op("ReduceSum", [logits, classes], {"keepdims": 0}),
+            ],
+        )
+        score = tape.op("Add", [raw, tape.op("Sub", [total, total])])
+        threshold = tape.initializer(
+            ir.tensor(np.array([self.threshold], dtype=np.float32)), THRESHOLD
+        )
+        flagged = tape.op("Not", [tape.op("LessOrEqual", [score, threshold])])
+        append(graph, tape, "statistic")
+        assert logits.shape is not None
+        for value, name, dtype in (
+            (score, SCORE, ir.DataType.FLOAT),
+            (flagged, FLAGGED, ir.DataType.BOOL),
+        ):
+            value.name, value.dtype, value.shape = name, dtype, ir.Shape([logits.shape[0]])
+            graph.outputs.append(value)
+        threshold.dtype, threshold.shape = ir.DataType.FLOAT, ir.Shape([1])
+        graph.inputs.append(threshold)
+        return ir.passes.PassResult(model, modified=True)
+
+    def _representations(self, tape: ir.tape.Tape, graph: ir.Graph) -> ir.Value:
+        """Float32 ``[batch, L, H]``."""
+        layers = marked_layers(graph)
+        if self.representation == "first":
+            first = tape.initializer(ir.tensor(np.array([0])), "clampdown.first")
+            tokens = [tape.op("Gather", [h, first], {"axis": 1}) for h in layers]
+        else:
+            mask = next((v for v in graph.inputs if v.name == "attention_mask"), None)
+            if mask is None:
+                raise ExportError(
+                    "The model's graph",
+                    found="no input attention_mask",
+                    expected="one, to find the last token that is not padding",
+                    do="Export the model with its attention mask, or pass --representation first.",
+                )
+            # Of equal values the last one wins: right for padding on either side.
+            real = tape.op("Cast", [mask], {"to": ir.DataType.FLOAT})
+            last = tape.op("ArgMax", [real], {"axis": 1, "keepdims": 1, "select_last_index": 1})
+            depth = tape.initializer(ir.tensor(np.array([2])), "clampdown.depth_axis")
+            place = tape.op("Unsqueeze", [last, depth])
+            tokens = [tape.op("GatherND", [h, place], {"batch_dims": 1}) for h in layers]
+        return tape.op("Concat", tokens, {"axis": 1})

@@ -1,0 +1,61 @@
+"""The passes of each mode, in order."""
+
+from typing import Literal
+
+import onnx_ir as ir
+from clampdown_calib.architectures import Representation
+from clampdown_calib.detectors import Detector
+from clampdown_calib.intervals import Intervals
+from clampdown_runtime.errors import ExportError
+
+from clampdown_exporter.passes.insert_clips import InsertClips
+from clampdown_exporter.passes.insert_statistic import InsertStatistic
+from clampdown_exporter.passes.second_pass import SecondPass
+
+Mode = Literal["detect-then-purify", "purify", "detect"]
+
+
+def passes_of(
+    mode: Mode,
+    intervals: Intervals,
+    detector: Detector,
+    representation: Representation,
+    threshold: float,
+) -> tuple[ir.passes.PassBase, ...]:
+    """The passes that turn a marked graph into a defended one.
+
+    Args:
+        mode: ``detect`` leaves the logits alone, ``purify`` clips every row in one pass,
+            ``detect-then-purify`` clips the flagged rows in a second pass.
+        intervals: float32 ``[L, H]`` bounds of the marked layers.
+        detector: fitted on the run that its score is taken from.
+        representation: the token that the detector reads.
+        threshold: scores over it are flagged.
+    """
+    clips = InsertClips(intervals)
+    statistic = InsertStatistic(detector, representation, threshold)
+    return {
+        "detect-then-purify": (clips, statistic, SecondPass()),
+        "purify": (clips, statistic),
+        "detect": (statistic,),
+    }[mode]
+
+
+def rewrite(model: ir.Model, passes: tuple[ir.passes.PassBase, ...]) -> ir.Model:
+    """Apply the passes in place.
+
+    Raises:
+        ExportError: a pass refused the graph; the message names it.
+    """
+    for rewrite_pass in passes:
+        try:
+            rewrite_pass(model)
+        except ir.passes.PassError as error:
+            raise ExportError(
+                f"The pass {type(rewrite_pass).__name__}",
+                found=str(error.__cause__ or error),
+                expected="a graph as this pass requires it",
+                do="Calibrate this very model again; if that does not help, report the model's "
+                "architecture.",
+            ) from error
+    return model

@@ -1,0 +1,50 @@
+"""Checks a bundle as a stranger would: digests, contract, golden rows."""
+
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from clampdown_runtime.bundle import bundle_differences, read_manifest
+from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.golden import check_golden, read_golden
+from clampdown_runtime.manifest import GOLDEN_FILE, MODEL_FILE
+
+from clampdown_exporter.contract import contract_differences
+
+
+def verify(bundle: Path) -> list[str]:
+    """Find everything in which a bundle is not what its manifest says.
+
+    Args:
+        bundle: the folder.
+
+    Returns:
+        One sentence per difference, beginning with the file; empty when there is none. What cannot
+        be checked since a file differs is not checked.
+
+    Raises:
+        BundleError: there is no readable manifest.
+    """
+    manifest = read_manifest(bundle)
+    words = {
+        "missing": "is missing",
+        "extra": "is not listed in the manifest",
+        "different": "has other contents than the manifest says",
+        "outside": "is a link that leaves the bundle",
+    }
+    found = [f"{d.path}: {words[d.kind]}" for d in bundle_differences(bundle, manifest)]
+    if found:
+        return found
+    path = bundle / MODEL_FILE
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        return [f"{MODEL_FILE}: is not a valid ONNX graph ({error})"]
+    found = [f"{MODEL_FILE}: {d}" for d in contract_differences(ir.load(path), manifest)]
+    if found:
+        return found
+    classifier = DefendedClassifier.load(bundle)
+    return [
+        f"{GOLDEN_FILE}: row {m.index}, {m.field}: expected {m.expected}, found {m.found}"
+        for m in check_golden(classifier, read_golden(bundle / GOLDEN_FILE))
+    ]
