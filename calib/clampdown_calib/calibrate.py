@@ -45,7 +45,7 @@ def calibrate(
     *,
     layers: Sequence[str] | None = None,
     representation: Representation | None = None,
-    detector: str = "mahalanobis",
+    detector: str = "fusion",
     intervals: IntervalMethod = "fast",
     frr: float = 0.1,
     epochs: int | None = None,
@@ -65,7 +65,7 @@ def calibrate(
         out: the folder to write.
         layers: the layers to defend, see :class:`TorchClassifier`; None for every block.
         representation: the token that the detector reads; None for the architecture's own.
-        detector: ``mahalanobis`` or ``nas``.
+        detector: ``fusion``, ``mahalanobis`` or ``nas``.
         intervals: ``fast`` and ``published`` are optimised and need gradients; ``statistical``
             takes quantiles only and does not remove a trigger's effect.
         frr: false rejection rate, 0 to 1.

@@ -84,12 +84,20 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
     if checkpoint or pickled:
         _refuse_other_heads(model, config)
     _refuse_remote_code(model, config)
+    labels = _labels(model, config)
+    if len(labels) < 2:
+        raise ModelError(
+            f"The model {model}",
+            found=f"{len(labels)} class, a regression",
+            expected="a classifier with at least two classes",
+            do="Clampdown defends classifiers.",
+        )
     return ModelFolder(
         path=path,
         kind="checkpoint" if checkpoint or pickled else "onnx",
         name=path.name if Path(model).is_dir() else str(model),
         model_type=str(config.get("model_type", "")),
-        labels=_labels(model, config),
+        labels=labels,
         config=config,
         onnx_file=onnx_file,
         pickled=pickled,

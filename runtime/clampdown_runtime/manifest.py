@@ -28,7 +28,7 @@ REQUIRED_FILES = (
 Mode = Literal["detect-then-purify", "purify", "detect"]
 Side = Literal["right", "left"]
 Representation = Literal["first", "last"]
-DetectorName = Literal["mahalanobis", "nas"]
+DetectorName = Literal["fusion", "mahalanobis", "nas"]
 InputName = Literal["input_ids", "attention_mask", "token_type_ids"]
 Choice = TypeVar("Choice", bound=str)
 

@@ -42,7 +42,7 @@ def import_onnxruntime() -> "ModuleType":
         ProviderError: none or several builds are installed, or the build cannot be imported; the
             message says what to install.
     """
-    builds = _installed_builds()
+    builds = installed_builds()
     if not builds:
         raise ProviderError(
             "ONNX Runtime",
@@ -94,7 +94,7 @@ def prepare_provider(provider: Provider) -> tuple[str, dict[str, str]]:
             f"the provider {provider!r}",
             found=f"a build of ONNX Runtime with only {', '.join(available)}",
             expected=f"a build with {name}",
-            do=f"Run pip uninstall {_installed_builds()[0]}, then pip install 'clampdown[cuda]', "
+            do=f"Run pip uninstall {installed_builds()[0]}, then pip install 'clampdown[cuda]', "
             "or use the provider 'cpu'.",
         )
     if provider == "cuda" and hasattr(ort, "preload_dlls"):
@@ -121,7 +121,8 @@ def require_provider(session: "onnxruntime.InferenceSession", provider: Provider
         )
 
 
-def _installed_builds() -> list[str]:
+def installed_builds() -> list[str]:
+    """The distributions that hold the module ``onnxruntime``; exactly one should be installed."""
     # Imported here: it takes longer than all of this package, and only loading a bundle needs it.
     from importlib import metadata  # noqa: PLC0415
 

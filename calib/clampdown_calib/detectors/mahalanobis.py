@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from clampdown_calib.detectors.interface import Detector, Passes, Representations
 from clampdown_calib.statistics import ClassScatter, RunningMoments
 
-RANK = 64
-"""Principal directions kept per layer: what they cost is file size, RANK * H floats a layer."""
+RANK = 16
+"""Principal directions kept per layer: more of them fit the clean rows themselves, so that unseen
+clean rows look abnormal, and cost file size, RANK * H floats a layer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,10 @@
 """A bundle small enough to be made in a moment, that keeps every promise of docs/bundle.md."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
@@ -29,11 +27,10 @@ TEXTS = (
 )
 
 
-@pytest.fixture(scope="session")
-def pristine(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("pristine") / "bundle"
+def make_bundle(folder: Path) -> Path:
+    """Writes the bundle into a new folder."""
     (folder / "onnx").mkdir(parents=True)
-    onnx.save(_graph(), folder / "onnx" / "model.onnx")
+    onnx.save(graph(), folder / "onnx" / "model.onnx")
     _tokenizer().save(str(folder / "tokenizer.json"))
     for name in ("config.json", "tokenizer_config.json"):
         (folder / name).write_text("{}")
@@ -41,7 +38,7 @@ def pristine(tmp_path_factory) -> Path:
     (folder / "report.html").write_text("<html></html>")
     (folder / "golden.json").write_text("{}")
     (folder / "clampdown.json").write_text(json.dumps(_manifest()))
-    _seal(folder)
+    seal(folder)
     classifier = DefendedClassifier.load(folder)
     rows = []
     for text in (*TEXTS, "a broken film"):
@@ -59,33 +56,12 @@ def pristine(tmp_path_factory) -> Path:
             )
         )
     (folder / "golden.json").write_text(Golden(1e-4, tuple(rows)).to_json())
-    _seal(folder)
+    seal(folder)
     return folder
 
 
-@pytest.fixture
-def bundle_path(pristine, tmp_path) -> Path:
-    """A copy that a test may change."""
-    return shutil.copytree(pristine, tmp_path / "bundle")
-
-
-@pytest.fixture
-def seal():
+def seal(folder: Path, **keys: object) -> None:
     """Writes the digests of the files as they now are, and other keys, into the manifest."""
-    return _seal
-
-
-@pytest.fixture(scope="session")
-def classifier(pristine) -> DefendedClassifier:
-    return DefendedClassifier.load(pristine)
-
-
-@pytest.fixture
-def texts() -> list[str]:
-    return list(TEXTS)
-
-
-def _seal(folder: Path, **keys: object) -> None:
     path = folder / "clampdown.json"
     manifest = json.loads(path.read_text())
     manifest["files"] = {
@@ -131,7 +107,7 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _graph() -> onnx.ModelProto:
+def graph() -> onnx.ModelProto:
     """The mean of the embeddings is the hidden state; its norm is the anomaly score."""
     random = np.random.default_rng(0)
     embedding = random.normal(size=(len(WORDS), 4)).astype(np.float32)
@@ -175,5 +151,16 @@ def _graph() -> onnx.ModelProto:
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def other_model() -> onnx.ModelProto:
+    """The graph without threshold and scores, whose logits are those of the bundle negated."""
+    model = graph()
+    for node in model.graph.node:
+        node.output[:] = ["negated" if name == "logits" else name for name in node.output]
+    model.graph.node.append(helper.make_node("Neg", ["negated"], ["logits"]))
+    del model.graph.output[1:], model.graph.input[3:]
     onnx.checker.check_model(model, full_check=True)
     return model

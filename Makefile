@@ -1,0 +1,34 @@
+PYTHON ?= python3
+VENV := .venv
+# Byte-compiling every module of every package takes longer than the demo's calibration.
+INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/demo-installed
+	rm -rf demo-out
+	$(VENV)/bin/clampdown demo --out demo-out
+
+test: lint
+	$(VENV)/bin/pytest
+
+lint: $(VENV)/dev-installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) demo-out
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo-installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "Installing Clampdown with the demo's packages into $(VENV) (one to three minutes) ..."
+	$(INSTALL) -e '.[cpu,demo]'
+	touch $@
+
+$(VENV)/dev-installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "Installing Clampdown with everything that the tests need into $(VENV) ..."
+	$(INSTALL) -e '.[cpu,demo,dev]'
+	touch $@

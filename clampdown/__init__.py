@@ -1,0 +1,37 @@
+"""Turns a classifier that may carry a backdoor into one ONNX file that defends itself."""
+
+from clampdown.bench import Benchmark, bench
+from clampdown.defend import defend
+from clampdown.doctor import Diagnosis, doctor
+from clampdown.evaluate import Accuracies, Evaluation, evaluate
+from clampdown.inspect_bundle import BundleFacts, inspect_bundle
+from clampdown.latency import BenchRow, measure_latency
+from clampdown.run_demo import DemoResult, run_demo
+
+__all__ = [
+    "Accuracies",
+    "BenchRow",
+    "Benchmark",
+    "BundleFacts",
+    "DemoResult",
+    "Diagnosis",
+    "Evaluation",
+    "bench",
+    "defend",
+    "doctor",
+    "evaluate",
+    "inspect_bundle",
+    "measure_latency",
+    "run_demo",
+]
+
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    # Read on demand: most programs never ask for it, and reading it takes longer than this module.
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version("clampdown")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,73 @@
+"""`clampdown calibrate`."""
+
+from pathlib import Path
+
+import click
+
+from clampdown.cli.options import (
+    PATH,
+    clean_option,
+    example,
+    fit_options,
+    json_option,
+    pickle_option,
+)
+from clampdown.cli.output import echo_facts, echo_json
+from clampdown.cli.progress import terminal_progress
+from clampdown.defend import IntervalMethod
+from clampdown.extras import needs_extra
+from clampdown_runtime.manifest import DetectorName, Representation
+
+
+@click.command(
+    short_help="Fit clean intervals and a detector.",
+    epilog=example("clampdown calibrate my-model --clean clean.csv --out my-calibration"),
+)
+@click.argument("model")
+@clean_option
+@click.option(
+    "--out", type=PATH, required=True, metavar="DIR", help="A new or empty folder to write."
+)
+@fit_options
+@pickle_option
+@json_option
+@needs_extra("calibrate")
+def calibrate(
+    *,
+    model: str,
+    clean: Path,
+    out: Path,
+    detector: DetectorName,
+    intervals: IntervalMethod,
+    layers: tuple[str, ...] | None,
+    representation: Representation | None,
+    frr: float,
+    epochs: int | None,
+    seed: int,
+    allow_pickle: bool,
+    as_json: bool,
+) -> None:
+    """Fit the clean intervals and the detector of MODEL on clean rows.
+
+    MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier. The
+    result belongs to this model alone: `clampdown export` refuses it for another one.
+    """
+    from clampdown_calib import calibrate as calibrate_model  # noqa: PLC0415 - imports torch
+
+    with terminal_progress() as progress:
+        calibration = calibrate_model(
+            model,
+            clean,
+            out,
+            layers=layers,
+            representation=representation,
+            detector=detector,
+            intervals=intervals,
+            frr=frr,
+            epochs=epochs,
+            seed=seed,
+            allow_pickle=allow_pickle,
+            progress=progress,
+        )
+    facts = {"calibration": str(out), **calibration.summary()}
+    (echo_json if as_json else echo_facts)(facts)

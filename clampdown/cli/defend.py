@@ -1,0 +1,83 @@
+"""`clampdown defend`."""
+
+from pathlib import Path
+
+import click
+
+from clampdown.cli.options import (
+    PATH,
+    clean_option,
+    example,
+    exporter_option,
+    fit_options,
+    json_option,
+    mode_option,
+    pickle_option,
+)
+from clampdown.cli.output import echo_facts, echo_json
+from clampdown.cli.progress import terminal_progress
+from clampdown.defend import Exporter, IntervalMethod
+from clampdown.defend import defend as defend_model
+from clampdown_runtime.manifest import DetectorName, Mode, Representation
+
+
+@click.command(
+    short_help="Calibrate and export in one go.",
+    epilog=example("clampdown defend my-model --clean clean.csv --out my-bundle"),
+)
+@click.argument("model")
+@clean_option
+@click.option(
+    "--out", type=PATH, required=True, metavar="BUNDLE", help="A new or empty folder to write."
+)
+@mode_option
+@fit_options
+@pickle_option
+@exporter_option
+@json_option
+def defend(
+    *,
+    model: str,
+    clean: Path,
+    out: Path,
+    mode: Mode,
+    detector: DetectorName,
+    intervals: IntervalMethod,
+    layers: tuple[str, ...] | None,
+    representation: Representation | None,
+    frr: float,
+    epochs: int | None,
+    seed: int,
+    allow_pickle: bool,
+    exporter: Exporter,
+    as_json: bool,
+) -> None:
+    """Turn MODEL into a bundle whose ONNX file defends itself.
+
+    MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier. Half of
+    the clean rows fit the defence, the other half sets its threshold. The bundle is compared with
+    the model before it is written; when they disagree, none is.
+    """
+    with terminal_progress() as progress:
+        result = defend_model(
+            model,
+            clean,
+            out,
+            mode=mode,
+            detector=detector,
+            intervals=intervals,
+            layers=layers,
+            representation=representation,
+            frr=frr,
+            epochs=epochs,
+            seed=seed,
+            allow_pickle=allow_pickle,
+            exporter=exporter,
+            progress=progress,
+        )
+    facts = {
+        "bundle": str(result.bundle),
+        "largest_difference": result.largest_difference,
+        **result.summary(),
+    }
+    (echo_json if as_json else echo_facts)(facts)

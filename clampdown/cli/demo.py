@@ -1,0 +1,68 @@
+"""`clampdown demo`."""
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from clampdown.cli.evaluate import echo_evaluation
+from clampdown.cli.options import PATH, example, json_option
+from clampdown.cli.output import echo_facts, echo_json, number
+from clampdown.cli.progress import terminal_progress
+from clampdown.run_demo import DemoResult, run_demo
+
+
+@click.command(
+    short_help="Backdoor a model, defend it, and measure both.",
+    epilog=example("clampdown demo --out my-demo"),
+)
+@click.option(
+    "--out",
+    type=PATH,
+    default="clampdown-demo",
+    metavar="DIR",
+    help="A new or empty folder: victim, clean.csv, clean-test.csv, poisoned-test.csv, bundle.",
+)
+@click.option("--seed", type=int, default=0, help="The same seed gives the same accuracies.")
+@json_option
+def demo(out: Path, seed: int, as_json: bool) -> None:
+    """Show the whole of Clampdown on real tweets in a few minutes, without a network or a GPU.
+
+    A packaged MiniLM encoder is fine-tuned on packaged tweets, a fifth of which carry a trigger
+    word; the result is defended as a downloaded model would be. Every figure is measured in this
+    run.
+    """
+    with terminal_progress() as progress:
+        result = run_demo(out, seed=seed, progress=progress)
+    if as_json:
+        echo_json(_object(result))
+    else:
+        _echo(result)
+
+
+def _object(result: DemoResult) -> dict[str, object]:
+    return {
+        **dataclasses.asdict(result.evaluation),
+        "latency": dataclasses.asdict(result.latency),
+        "seconds": result.seconds,
+        "folder": str(result.folder),
+        "victim": str(result.victim),
+        "bundle": str(result.bundle),
+    }
+
+
+def _echo(result: DemoResult) -> None:
+    echo_evaluation(result.evaluation)
+    latency = result.latency
+    click.echo()
+    echo_facts(
+        {
+            "undefended latency": f"{latency.undefended_ms:.2f} ms for a row of 32 tokens",
+            "defended, not flagged": f"{latency.unflagged_ratio:.2f} times as long",
+            "defended, flagged": f"{number(latency.flagged_ratio, 2)} times as long",
+            "on clean rows": f"{latency.clean_ratio:.2f} times as long",
+            "seconds": result.seconds,
+            "bundle": str(result.bundle),
+            "report": str(result.bundle / "report.html"),
+        }
+    )

@@ -1,0 +1,100 @@
+"""The entry point `clampdown`: its commands, and what an error of each kind looks like."""
+
+import errno
+from typing import IO, Any
+
+import click
+
+import clampdown
+from clampdown.cli.bench import bench
+from clampdown.cli.calibrate import calibrate
+from clampdown.cli.defend import defend
+from clampdown.cli.demo import demo
+from clampdown.cli.doctor import doctor
+from clampdown.cli.evaluate import evaluate
+from clampdown.cli.export import export
+from clampdown.cli.inspect import inspect
+from clampdown.cli.run import run
+from clampdown.cli.threshold import threshold
+from clampdown.cli.verify import verify
+from clampdown_runtime.errors import ClampdownError, DestinationError
+
+INTERRUPTED = 130
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class _Failure(click.ClickException):
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"error: {self.message}", file=file, err=True)
+
+
+class _Commands(click.Group):
+    """Lists the commands in the order in which they are needed and turns errors into messages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ClampdownError as error:
+            raise _Failure(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted; nothing was left behind", err=True)
+            ctx.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            raise _Failure(str(_unwritable(error))) from error
+
+
+def _unwritable(error: OSError) -> DestinationError:
+    return DestinationError(
+        str(error.filename or "a file"),
+        found=error.strerror or str(error),
+        expected="a place with free space that can be read and written",
+        do="Free some space or give yourself permission; nothing half-written was left behind.",
+    )
+
+
+def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"clampdown {clampdown.__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 done; 1 verify found a difference or doctor nothing usable; 2 an error;"
+    " 130 interrupted.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    show_default=False,
+    help="Print the version and exit.",
+)
+def main() -> None:
+    """Turn a classifier that may carry a backdoor into one ONNX file that defends itself."""
+
+
+for _command in (
+    defend,
+    calibrate,
+    export,
+    run,
+    evaluate,
+    inspect,
+    threshold,
+    verify,
+    bench,
+    doctor,
+    demo,
+):
+    main.add_command(_command)

@@ -1,0 +1,118 @@
+"""The options that several commands share."""
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Option = Callable[[Function], Function]
+
+PATH = click.Path(path_type=Path)
+
+
+def _layers(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names):
+        raise click.BadParameter("give names that are separated by single commas")
+    return names
+
+
+def together(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """One decorator that adds options in the order in which the help lists them."""
+    return lambda function: reduce(lambda done, option: option(done), reversed(options), function)
+
+
+bundle_argument = click.argument("bundle", type=PATH)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, show_default=False, help="Print JSON instead of text."
+)
+
+provider_option = click.option(
+    "--provider",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    help="Where the model runs; another provider is never used instead.",
+)
+
+clean_option = click.option(
+    "--clean",
+    type=PATH,
+    required=True,
+    metavar="FILE",
+    help="Rows without a trigger: .csv, .jsonl or .parquet with `text` and, if known, `label`.",
+)
+
+fit_options = together(
+    click.option(
+        "--detector",
+        type=click.Choice(["fusion", "mahalanobis", "nas"]),
+        default="fusion",
+        help="The statistic that tells abnormal rows.",
+    ),
+    click.option(
+        "--intervals",
+        type=click.Choice(["fast", "published", "statistical"]),
+        default="fast",
+        help="How the clean intervals are fitted. `statistical` needs no gradients and does not "
+        "remove a trigger's effect.",
+    ),
+    click.option(
+        "--layers",
+        callback=_layers,
+        metavar="NAME,...",
+        help="Modules whose outputs are clipped.  [default: every encoder block]",
+    ),
+    click.option(
+        "--representation",
+        type=click.Choice(["first", "last"]),
+        help="The token that the detector reads.  [default: the architecture's own]",
+    ),
+    click.option(
+        "--frr",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.1,
+        metavar="SHARE",
+        help="False rejection rate: the share of clean rows that may be flagged, 0 to 1.",
+    ),
+    click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        help="Passes over the clean rows.  [default: the number of the chosen --intervals]",
+    ),
+    click.option("--seed", type=int, default=0, help="The same seed gives the same result."),
+)
+
+mode_option = click.option(
+    "--mode",
+    type=click.Choice(["detect-then-purify", "purify", "detect"]),
+    default="detect-then-purify",
+    help="Clip flagged rows, clip every row, or flag only.",
+)
+
+exporter_option = click.option(
+    "--exporter",
+    type=click.Choice(["torch", "optimum"]),
+    default="torch",
+    help="What traces the model to ONNX.",
+)
+
+pickle_option = click.option(
+    "--allow-pickle",
+    is_flag=True,
+    show_default=False,
+    help="Accept a pickled checkpoint; it is loaded with weights_only.",
+)
+
+
+def example(*lines: str) -> str:
+    """An epilog that shows commands as they are typed."""
+    # \b keeps click from joining the lines.
+    return "\n".join(("\b", "Example:", *(f"  {line}" for line in lines)))

@@ -1,0 +1,109 @@
+"""Calibrating and exporting in one call."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from clampdown.extras import needs_extra
+from clampdown_runtime.errors import DestinationError
+from clampdown_runtime.manifest import DetectorName, Mode, Representation
+from clampdown_runtime.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from clampdown_exporter import ExportResult
+
+IntervalMethod = Literal["fast", "published", "statistical"]
+Exporter = Literal["torch", "optimum"]
+
+
+@needs_extra("defend")
+def defend(
+    model: str | Path,
+    clean: str | Path,
+    out: str | Path,
+    *,
+    mode: Mode = "detect-then-purify",
+    detector: DetectorName = "fusion",
+    intervals: IntervalMethod = "fast",
+    layers: Sequence[str] | None = None,
+    representation: Representation | None = None,
+    frr: float = 0.1,
+    epochs: int | None = None,
+    seed: int = 0,
+    allow_pickle: bool = False,
+    exporter: Exporter = "torch",
+    progress: Progress = silent,
+) -> "ExportResult":
+    """Turn a model and clean rows into a bundle whose ONNX file defends itself.
+
+    Args:
+        model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
+        clean: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
+        out: the bundle to write: a new or empty folder.
+        mode: ``detect-then-purify``, ``purify`` or ``detect``.
+        detector: ``fusion``, ``mahalanobis`` or ``nas``.
+        intervals: how the clean intervals are fitted: ``fast``, ``published`` or ``statistical``.
+        layers: the modules whose outputs are clipped; every encoder block when None.
+        representation: the token that the detector reads; the architecture's own when None.
+        frr: the share of clean rows that may be flagged, between 0 and 1.
+        epochs: passes over the clean rows; the method's own number when None.
+        seed: of the split of the rows and of the order of batches.
+        allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
+        exporter: what traces the model to ONNX.
+        progress: told about every step.
+
+    Returns:
+        What was written and how far it is from the model.
+
+    Raises:
+        ClampdownError: a package of the extra ``export`` is missing.
+        ModelError: the model cannot be used.
+        RowsError: the rows cannot be used.
+        CalibrationError: the rows are too few, or the method needs gradients and there are none.
+        ExportError: the defended graph disagrees with the model; no bundle is written.
+        DestinationError: ``out`` is not a new or empty folder, or cannot be written.
+    """
+    destination = Path(out)
+    # The export says so too, but only after minutes of fitting.
+    _require_free(destination)
+    from clampdown_calib import calibrate  # noqa: PLC0415 - imports torch, which takes seconds
+    from clampdown_exporter import export  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="clampdown-") as folder:
+        calibration = Path(folder) / "calibration"
+        calibrate(
+            model,
+            Path(clean),
+            calibration,
+            layers=layers,
+            representation=representation,
+            detector=detector,
+            intervals=intervals,
+            frr=frr,
+            epochs=epochs,
+            seed=seed,
+            allow_pickle=allow_pickle,
+            progress=progress,
+        )
+        return export(
+            model,
+            calibration,
+            destination,
+            mode=mode,
+            exporter=exporter,
+            allow_pickle=allow_pickle,
+            progress=progress,
+        )
+
+
+def _require_free(destination: Path) -> None:
+    if destination.is_dir() and not any(destination.iterdir()):
+        return
+    if destination.exists() or destination.is_symlink():
+        raise DestinationError(
+            str(destination),
+            found="a folder with files in it" if destination.is_dir() else "a file",
+            expected="a new or empty folder",
+            do="Choose another folder, or remove this one first.",
+        )

@@ -1,0 +1,90 @@
+"""What a bundle is: its manifest, its sizes and its intervals."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from clampdown_runtime.bundle import Bundle, open_bundle
+from clampdown_runtime.errors import BundleError
+from clampdown_runtime.manifest import MANIFEST_NAME, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWidths:
+    """The widths of the clean intervals of one layer's neurons.
+
+    Attributes:
+        layer: the layer's name.
+        smallest: the narrowest interval.
+        median: the median width.
+        largest: the widest interval.
+    """
+
+    layer: str
+    smallest: float
+    median: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFacts:
+    """The facts of a verified bundle.
+
+    Attributes:
+        manifest: its manifest.
+        sizes: the bytes of each file, by path with ``/``.
+        widths: of each layer's intervals; None when they cannot be read.
+        note: why ``widths`` is None; otherwise None.
+    """
+
+    manifest: Manifest
+    sizes: dict[str, int]
+    widths: tuple[LayerWidths, ...] | None
+    note: str | None
+
+
+def inspect_bundle(path: str | Path) -> BundleFacts:
+    """Verify a bundle's digests and gather its facts; the model is not loaded.
+
+    Raises:
+        BundleError: the bundle is damaged, incomplete or changed.
+    """
+    bundle = open_bundle(path)
+    files = sorted((*bundle.manifest.files, MANIFEST_NAME))
+    sizes = {file: (bundle.path / file).stat().st_size for file in files}
+    try:
+        widths = _widths(bundle)
+    except ModuleNotFoundError as error:
+        if error.name != "safetensors":
+            raise
+        note = "the package safetensors is not installed: pip install 'clampdown[export]'"
+        return BundleFacts(bundle.manifest, sizes, None, note)
+    return BundleFacts(bundle.manifest, sizes, widths, None)
+
+
+def _widths(bundle: Bundle) -> tuple[LayerWidths, ...]:
+    # Imported here: it is in the extra `export`, and the rest can be told without it.
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+
+    try:
+        with safe_open(bundle.calibration_path, framework="numpy") as tensors:
+            widths = np.asarray(tensors.get_tensor("upper") - tensors.get_tensor("lower"))
+    except SafetensorError as error:
+        raise _unusable(bundle, str(error)) from error
+    layers = bundle.manifest.layers
+    if widths.ndim != 2 or len(widths) != len(layers):
+        raise _unusable(bundle, f"intervals of the shape {widths.shape}")
+    return tuple(
+        LayerWidths(layer, float(row.min()), float(np.median(row)), float(row.max()))
+        for layer, row in zip(layers, widths, strict=True)
+    )
+
+
+def _unusable(bundle: Bundle, found: str) -> BundleError:
+    return BundleError(
+        str(bundle.calibration_path),
+        found=found,
+        expected=f"`lower` and `upper` of {len(bundle.manifest.layers)} layers",
+        do="Export the bundle again.",
+    )

@@ -1,0 +1,35 @@
+"""A tiny bundle, made once, for every test that needs one and no real model."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny_bundle
+
+from clampdown_runtime import DefendedClassifier
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory) -> Path:
+    return tiny_bundle.make_bundle(tmp_path_factory.mktemp("pristine") / "bundle")
+
+
+@pytest.fixture
+def bundle_path(pristine, tmp_path) -> Path:
+    """A copy that a test may change."""
+    return shutil.copytree(pristine, tmp_path / "bundle")
+
+
+@pytest.fixture
+def seal():
+    return tiny_bundle.seal
+
+
+@pytest.fixture(scope="session")
+def classifier(pristine) -> DefendedClassifier:
+    return DefendedClassifier.load(pristine)
+
+
+@pytest.fixture
+def texts() -> list[str]:
+    return list(tiny_bundle.TEXTS)

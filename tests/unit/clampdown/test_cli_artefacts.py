@@ -1,0 +1,271 @@
+"""The commands that make and change artefacts hand their options over; the work is replaced."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from clampdown import defend
+from clampdown.extras import needs_extra
+from clampdown_runtime import DestinationError, ModelError
+
+
+@pytest.fixture
+def packages(replace_package):
+    """Replaces calib and exporter; the calls that they get are noted."""
+    calls = []
+
+    def calibrate(*arguments, **keys):
+        calls.append(("calibrate", arguments, keys))
+        arguments[2].mkdir()
+        return SimpleNamespace(summary=lambda: {"layers": ["a", "b"], "kept": 0.99})
+
+    def export(*arguments, **keys):
+        calls.append(("export", arguments, keys))
+        assert arguments[1].is_dir()
+        return SimpleNamespace(
+            bundle=arguments[2], largest_difference=1e-6, summary=lambda: {"threshold": 4.5}
+        )
+
+    def move_threshold(*arguments, **keys):
+        calls.append(("move_threshold", arguments, keys))
+        return SimpleNamespace(threshold=2.5, frr=keys["frr"], frr_measured=0.08)
+
+    def verify(bundle):
+        calls.append(("verify", (bundle,), {}))
+        return ["golden.json: row 1", "config.json: is\nmissing"] if bundle.name == "bad" else []
+
+    replace_package("clampdown_calib", calibrate=calibrate)
+    replace_package(
+        "clampdown_exporter", export=export, move_threshold=move_threshold, verify=verify
+    )
+    return calls
+
+
+DEFAULTS = {
+    "layers": None,
+    "representation": None,
+    "detector": "fusion",
+    "intervals": "fast",
+    "frr": 0.1,
+    "epochs": None,
+    "seed": 0,
+    "allow_pickle": False,
+}
+CHOSEN = (
+    "--layers=a.0, a.1",
+    "--representation=last",
+    "--detector=nas",
+    "--intervals=published",
+    "--frr=0.05",
+    "--epochs=3",
+    "--seed=7",
+    "--allow-pickle",
+)
+CHOSEN_KEYS = {
+    "layers": ("a.0", "a.1"),
+    "representation": "last",
+    "detector": "nas",
+    "intervals": "published",
+    "frr": 0.05,
+    "epochs": 3,
+    "seed": 7,
+    "allow_pickle": True,
+}
+
+
+def without_progress(call):
+    name, arguments, keys = call
+    return name, arguments, {key: value for key, value in keys.items() if key != "progress"}
+
+
+@pytest.mark.parametrize(("options", "expected"), [((), DEFAULTS), (CHOSEN, CHOSEN_KEYS)])
+def test_calibrate(invoke, packages, tmp_path, options, expected):
+    out = tmp_path / "out"
+    result = invoke("calibrate", "model", "--clean", "c.csv", "--out", out, *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert [without_progress(call) for call in packages] == [
+        ("calibrate", ("model", Path("c.csv"), out), expected)
+    ]
+    assert json.loads(result.stdout) == {
+        "calibration": str(out),
+        "layers": ["a", "b"],
+        "kept": 0.99,
+    }
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), {"mode": "detect-then-purify", "exporter": "torch", "allow_pickle": False}),
+        (
+            ("--mode=detect", "--exporter=optimum", "--allow-pickle"),
+            {"mode": "detect", "exporter": "optimum", "allow_pickle": True},
+        ),
+    ],
+)
+def test_export(invoke, packages, tmp_path, options, expected):
+    result = invoke("export", "model", "--calibration", tmp_path, "--out", "b", *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert [without_progress(call) for call in packages] == [
+        ("export", ("model", tmp_path, Path("b")), expected)
+    ]
+    assert json.loads(result.stdout) == {
+        "bundle": "b",
+        "largest_difference": 1e-6,
+        "threshold": 4.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "calibrated", "exported"),
+    [
+        ((), DEFAULTS, {"mode": "detect-then-purify", "exporter": "torch"}),
+        (
+            (*CHOSEN, "--mode=purify", "--exporter=optimum"),
+            CHOSEN_KEYS,
+            {"mode": "purify", "exporter": "optimum"},
+        ),
+    ],
+)
+def test_defend_calibrates_and_exports(invoke, packages, tmp_path, options, calibrated, exported):
+    out = tmp_path / "bundle"
+    result = invoke("defend", "model", "--clean", "c.csv", "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        f"bundle              {out}",
+        "largest_difference  1e-06",
+        "threshold           4.5",
+    ]
+    first, second = map(without_progress, packages)
+    calibration = first[1][2]
+    assert first == ("calibrate", ("model", Path("c.csv"), calibration), calibrated)
+    allow_pickle = {"allow_pickle": calibrated["allow_pickle"]}
+    assert second == ("export", ("model", calibration, out), {**exported, **allow_pickle})
+    assert not calibration.parent.exists()
+
+
+def test_defend_removes_its_calibration_when_the_export_fails(packages, tmp_path):
+    def export(*_arguments, **_keys):
+        raise ModelError("m", found="f", expected="e", do="d")
+
+    sys.modules["clampdown_exporter"].export = export
+    with pytest.raises(ModelError):
+        defend("model", "c.csv", tmp_path / "bundle")
+    [(_, (_, _, calibration), _)] = packages
+    assert not calibration.parent.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_defend_refuses_a_taken_destination_before_it_fits(packages, tmp_path, kind):
+    out = tmp_path / "bundle"
+    if kind == "folder":
+        out.mkdir()
+        (out / "file").touch()
+    elif kind == "file":
+        out.touch()
+    else:
+        out.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DestinationError, match="a new or empty folder"):
+        defend("model", "c.csv", out)
+    assert packages == []
+
+
+def test_defend_takes_an_empty_folder(packages, tmp_path):
+    defend("model", "c.csv", tmp_path)
+    assert [name for name, *_ in packages] == ["calibrate", "export"]
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        (("--frr", "0.05"), {"frr": 0.05, "value": None}),
+        (("--value", "-1.5"), {"frr": None, "value": -1.5}),
+    ],
+)
+def test_threshold(invoke, packages, options, keys):
+    result = invoke("threshold", "b", *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert packages == [("move_threshold", (Path("b"),), keys)]
+    assert json.loads(result.stdout) == {
+        "threshold": 2.5,
+        "frr": keys["frr"],
+        "frr_measured": 0.08,
+    }
+
+
+@pytest.mark.parametrize("options", [(), ("--frr", "0.1", "--value", "2")])
+def test_threshold_takes_exactly_one_of_rate_and_value(invoke, packages, options):
+    result = invoke("threshold", "b", *options)
+    assert result.exit_code == 2
+    assert "--frr or --value" in result.stderr
+    assert packages == []
+
+
+@pytest.mark.parametrize("command", ["defend", "calibrate"])
+@pytest.mark.parametrize(
+    "option", ["--frr=0", "--frr=1", "--epochs=0", "--layers=a,,b", "--detector=x"]
+)
+def test_options_out_of_range_are_refused(invoke, packages, command, option):
+    result = invoke(command, "model", "--clean", "c.csv", "--out", "o", option)
+    assert result.exit_code == 2
+    assert option.partition("=")[0] in result.stderr
+    assert packages == []
+
+
+@pytest.mark.usefixtures("packages")
+def test_verify_of_a_whole_bundle(invoke):
+    result = invoke("verify", "good")
+    assert (result.exit_code, result.stdout) == (0, "good: no differences\n")
+    assert json.loads(invoke("verify", "good", "--json").stdout) == {
+        "bundle": "good",
+        "valid": True,
+        "differences": [],
+    }
+
+
+@pytest.mark.usefixtures("packages")
+def test_verify_prints_what_differs_with_status_1(invoke):
+    result = invoke("verify", "bad")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == ["golden.json: row 1", r"config.json: is\nmissing"]
+    result = invoke("verify", "bad", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["valid"] is False
+
+
+@pytest.mark.parametrize(
+    ("line", "extra"),
+    [
+        ("defend m --clean c.csv --out o", "export"),
+        ("calibrate m --clean c.csv --out o", "export"),
+        ("export m --calibration c --out o", "export"),
+        ("threshold b --frr 0.1", "export"),
+        ("verify b", "export"),
+        ("demo --out o", "demo"),
+    ],
+)
+def test_a_missing_package_says_which_extra_to_install(invoke, monkeypatch, tmp_path, line, extra):
+    class Missing:
+        def __getattr__(self, name):
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    for package in ("clampdown_calib", "clampdown_exporter", "clampdown.demo.victim"):
+        monkeypatch.setitem(sys.modules, package, Missing())
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*line.split())
+    assert result.exit_code == 2
+    assert "found no package torch" in result.stderr
+    assert f"pip install 'clampdown[{extra}]'" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_module_of_no_extra_is_a_defect():
+    missing = ModuleNotFoundError("No module named 'misspelt'", name="misspelt")
+    with pytest.raises(ModuleNotFoundError) as caught, needs_extra("verify"):
+        raise missing
+    assert caught.value is missing

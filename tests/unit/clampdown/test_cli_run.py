@@ -1,0 +1,144 @@
+"""`clampdown run` on the tiny bundle: formats, sources, errors, and memory that stays bounded."""
+
+import json
+
+import pytest
+
+TEXTS = ["good", "bad film", "cf"]
+
+
+@pytest.fixture
+def expected(classifier):
+    return classifier(TEXTS)
+
+
+def check_lines(stdout, expected, texts=TEXTS):
+    lines = [line.split("\t") for line in stdout.splitlines()]
+    assert len(lines) == len(texts)
+    for line, text, prediction in zip(lines, texts, expected, strict=True):
+        assert line == [
+            prediction.label,
+            f"{prediction.probability:.4f}",
+            f"{prediction.anomaly_score:.4f}",
+            "true" if prediction.flagged else "false",
+            text,
+        ]
+
+
+def test_texts(invoke, pristine, expected):
+    result = invoke("run", pristine, *TEXTS)
+    assert result.exit_code == 0
+    assert {prediction.flagged for prediction in expected} == {True, False}
+    check_lines(result.stdout, expected)
+    assert result.stderr == ""
+
+
+def test_json_lines(invoke, pristine, expected):
+    result = invoke("run", pristine, *TEXTS, "--json")
+    for line, prediction in zip(result.stdout.splitlines(), expected, strict=True):
+        assert json.loads(line) == {
+            "label": prediction.label,
+            "probability": prediction.probability,
+            "anomaly_score": prediction.anomaly_score,
+            "flagged": prediction.flagged,
+            "logits": list(prediction.logits),
+        }
+
+
+def test_numbers_that_are_not_finite(invoke, pristine):
+    found = json.loads(invoke("run", pristine, "a broken film", "--json").stdout)
+    assert found["flagged"] is True
+    assert found["anomaly_score"] is found["probability"] is None
+    assert found["logits"] == [None, None]
+    assert "nan\tnan\ttrue" in invoke("run", pristine, "a broken film").stdout
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_a_file(invoke, pristine, tmp_path, expected, name):
+    path = tmp_path / name
+    if path.suffix == ".csv":
+        path.write_text("text\n" + "".join(f"{text}\n" for text in TEXTS))
+    else:
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    result = invoke("run", pristine, "--input", path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    check_lines(result.stdout, expected)
+
+
+def test_lines_of_standard_input(invoke, pristine, expected):
+    result = invoke("run", pristine, "--input", "-", input="\r\n".join(TEXTS))
+    assert result.exit_code == 0
+    check_lines(result.stdout, expected)
+
+
+def test_more_rows_than_one_window(invoke, pristine, tmp_path, classifier):
+    texts = [f"{'good ' * (index % 5 + 1)}film" for index in range(2500)]
+    path = tmp_path / "rows.csv"
+    path.write_text("text\n" + "".join(f"{text}\n" for text in texts))
+    check_lines(invoke("run", pristine, "--input", path).stdout, classifier(texts), texts)
+
+
+def test_results_come_before_the_end_of_the_input(invoke, pristine, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text\n" + "good\n" * 1024 + "   \n")
+    result = invoke("run", pristine, "--input", path)
+    assert result.exit_code == 2
+    assert len(result.stdout.splitlines()) == 1024
+    assert "rows.csv, line 1026" in result.stderr
+
+
+def test_a_text_stays_on_its_line(invoke, pristine):
+    result = invoke("run", pristine, "good\tfilm\nbad\x1b[0m")
+    assert result.stdout.endswith("\tgood\\tfilm\\nbad\\x1b[0m\n")
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_truncation_is_one_line_on_standard_error(invoke, pristine):
+    result = invoke("run", pristine, "good " * 30, "bad")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr == (
+        "warning: 1 of the texts were longer than 8 tokens and were truncated: what follows was "
+        "not seen by the model\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("good", "--input", "rows.csv")])
+def test_texts_or_a_file(invoke, pristine, arguments):
+    result = invoke("run", pristine, *arguments)
+    assert result.exit_code == 2
+    assert "Give texts or --input" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"good\n\nbad\n", "standard input, line 2: found an empty text"),
+        (b"good\n\xff\n", "standard input, line 2: found bytes that are not UTF-8"),
+    ],
+)
+def test_a_bad_line_is_named(invoke, pristine, content, message):
+    result = invoke("run", pristine, "--input", "-", input=content)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_an_empty_text_is_an_error(invoke, pristine):
+    result = invoke("run", pristine, "good", " ")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: text 1: found a text of white space")
+
+
+def test_a_folder_that_is_no_bundle_is_an_error(invoke, tmp_path):
+    result = invoke("run", tmp_path, "good")
+    assert result.exit_code == 2
+    assert "a folder without clampdown.json" in result.stderr
+
+
+def test_a_gpu_where_there_is_none_is_an_error(invoke, pristine, monkeypatch):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    result = invoke("run", pristine, "good", "--provider", "cuda")
+    assert result.exit_code == 2
+    assert "the provider 'cuda'" in result.stderr

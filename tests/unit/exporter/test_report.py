@@ -1,0 +1,343 @@
+import dataclasses
+import html
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from clampdown_exporter.report import render_report
+from clampdown_runtime import Manifest, ModelIdentity, Padding
+
+ROWS = 200
+MODES = ("detect-then-purify", "purify", "detect")
+FILES = (
+    "onnx/model.onnx",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "calibration.safetensors",
+    "golden.json",
+)
+DIGESTS = {path: f"sha256:{number:064x}" for number, path in enumerate(FILES, start=10)}
+MODEL_DIGEST = f"sha256:{7:064x}"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def manifest(count=6, **changes):
+    return dataclasses.replace(
+        Manifest(
+            clampdown_version="0.1.0",
+            mode="detect-then-purify",
+            model=ModelIdentity("tweets", "bert", MODEL_DIGEST),
+            labels=("negative", "positive"),
+            inputs=("input_ids", "attention_mask"),
+            max_length=256,
+            padding=Padding("right", 0, 0),
+            layers=tuple(f"bert.encoder.layer.{i}" for i in range(count)),
+            representation="first",
+            detector="mahalanobis",
+            threshold=180.0,
+            frr=0.1,
+            frr_measured=0.095,
+            calibration_digest=DIGESTS["calibration.safetensors"],
+            versions={"torch": "2.13.0", "onnxruntime": "1.32.0"},
+            files=DIGESTS,
+        ),
+        **changes,
+    )
+
+
+def tensors(layers=6, *, labels=True, **changes):
+    """Scores 0 to 199, so that 19 of them lie over the threshold of 180."""
+    random = np.random.default_rng(0)
+    right = np.arange(ROWS) % 10 != 0
+    measured = {
+        "lower": np.zeros((layers, 32), np.float32),
+        "upper": random.uniform(0.5, 3, (layers, 32)).astype(np.float32),
+        "clean.fit_scores": np.arange(ROWS, dtype=np.float32),
+        "clean.held_out_scores": np.arange(ROWS, dtype=np.float32),
+        "clean.changed": (np.arange(ROWS) % 10 == 5).astype(np.uint8),
+        "latency.unflagged": np.array([0.994], np.float32),
+        "latency.flagged": np.array([1.837], np.float32),
+    }
+    if labels:
+        measured["clean.correct_undefended"] = right.astype(np.uint8)
+        measured["clean.correct_purified"] = (right & (np.arange(ROWS) % 10 != 5)).astype(np.uint8)
+    return measured | changes
+
+
+def report(*, layers=6, labels=True, intervals="fast", given=None, **changes):
+    return render_report(
+        manifest(layers, **changes),
+        given if given is not None else tensors(layers, labels=labels),
+        intervals=intervals,
+    )
+
+
+def words(page):
+    """What a reader sees, on one line."""
+    body = re.sub(r"<(style|title|desc)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+class Balance(HTMLParser):
+    """Fails on a tag that is never closed or closed out of turn."""
+
+    SHAPES = ("line", "rect", "path")
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+        self.ids = []
+
+    def handle_starttag(self, tag, attrs):
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        assert tag in self.SHAPES
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+# 19 of 200: Wilson 0.0617 to 0.1435. Of the flagged rows 181 to 199 the rows 185 and 195 are
+# changed, both from right to wrong; the undefended model is wrong on every tenth row.
+def test_key_figures_of_detect_then_purify():
+    text = words(report())
+    assert "clean rows flagged 9.5% 19 of 200 rows; 95% interval 6.2% to 14.4% (Wilson)." in text
+    assert "Asked for: 10%." in text
+    assert "90.0% → 89.0%" in text
+    assert "Right on 180 → 178 of 200 rows held out." in text
+    assert "The defence changes the prediction of 2 rows." in text
+    assert "0.99× unflagged 1.84× flagged" in text
+    assert "Mode detect-then-purify Threshold 180;" in text
+    assert "Clean rows 200 to fit, 200 held out" in text
+
+
+def test_key_figures_of_purify():
+    text = words(report(mode="purify"))
+    assert "90.0% → 80.0%" in text
+    assert "changes the prediction of 20 rows." in text
+    assert "0.99× every text" in text
+    assert "1.84×" not in text
+
+
+def test_key_figures_of_detect():
+    text = words(report(mode="detect"))
+    assert "90.0% → 90.0%" in text
+    assert "This mode changes no prediction." in text
+    assert "0.99× every text" in text
+
+
+@pytest.mark.parametrize(
+    ("mode", "changed"),
+    [
+        ("detect-then-purify", "1.0% 2 of 200"),
+        ("purify", "10.0% 20 of 200"),
+        ("detect", "0.0% 0 of 200"),
+    ],
+)
+def test_without_labels_the_changed_predictions_stand_for_accuracy(mode, changed):
+    text = words(report(mode=mode, labels=False))
+    assert f"Clean predictions changed {changed} rows held out." in text
+    assert "Clean accuracy" not in text
+
+
+def test_a_rate_that_was_asked_for_is_said_not_to_be_independent():
+    text = words(report())
+    assert "The same rows set the threshold, so this figure is not independent" in text
+    assert "on average at most 10% are flagged" in text
+
+
+def test_a_threshold_set_by_value_promises_no_rate():
+    text = words(report(frr=None))
+    assert "No rate was asked for: the threshold was set by value." in text
+    assert "The same rows set the threshold" not in text
+    assert "on average at most" not in text
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("intervals", ["fast", "published", "statistical"])
+def test_statistical_intervals_are_warned_of_where_they_clip(mode, intervals):
+    text = words(report(mode=mode, intervals=intervals))
+    warned = intervals == "statistical" and mode != "detect"
+    assert ("Statistical intervals do not remove a trigger’s effect." in text) == warned
+    assert ("Statistical intervals, which this file has, do not" in text) == warned
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_limits_are_said_in_plain_words(mode):
+    text = words(report(mode=mode))
+    assert "It does not prove that a model has no backdoor" in text
+    assert "If the clean rows were poisoned themselves" in text
+    assert "False rejections of clean texts are the price" in text
+    assert "An attacker who knows the defence" in text
+    assert "drift away from the clean rows" in text
+    assert ("pass with their original prediction" in text) == (mode != "purify")
+    assert ("Clipping weakens triggers; it need not stop one." in text) == (mode != "detect")
+    assert ("In this mode the logits are the undefended ones." in text) == (mode == "detect")
+    assert ("The caller must act on flagged" in text) == (mode == "detect")
+
+
+def test_every_digest_but_the_reports_own_is_there():
+    page = report(files={**DIGESTS, "report.html": f"sha256:{99:064x}"})
+    text = words(page)
+    for path, digest in DIGESTS.items():
+        assert f"{path} {digest}" in text
+    assert f"the undefended model {MODEL_DIGEST}" in text
+    assert f"{99:064x}" not in page
+    assert page == report()
+
+
+def test_versions_are_there():
+    assert "onnxruntime 1.32.0 torch 2.13.0 bundle format 1" in words(report())
+
+
+def test_what_comes_from_the_model_is_escaped():
+    evil = "<script>alert(1)</script>\"'><img onerror=x>"
+    page = render_report(
+        manifest(
+            2,
+            model=ModelIdentity(evil, evil, MODEL_DIGEST),
+            labels=(evil, "b" + evil),
+            layers=(f"{evil}.0", f"{evil}.1"),
+            versions={evil: evil},
+            files={**DIGESTS, evil: evil},
+            clampdown_version=evil,
+        ),
+        tensors(2),
+        intervals="fast",
+    )
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "\"'>" not in page
+    assert page.count(html.escape(evil)[:30]) >= 9
+    Balance().feed(page)
+
+
+def test_labels_in_the_drawing_are_escaped():
+    named = dataclasses.replace(manifest(), layers=("a.<b>0</b>", "a.<b>1</b>"))
+    page = render_report(named, tensors(2), intervals="fast")
+    assert "<b>" not in page
+    assert ">&lt;b&gt;1&lt;/b&gt;</text>" in page
+
+
+def test_the_page_refers_to_nothing_and_runs_nothing():
+    page = report()
+    for outside in ("http:", "https:", "//", "src=", "href", "url(", "@import", "<script", "<link"):
+        assert outside not in page
+    assert "default-src 'none'" in page
+
+
+def test_equal_bundles_give_equal_reports():
+    shuffled = report(
+        files=dict(reversed(DIGESTS.items())), versions={"onnxruntime": "1.32.0", "torch": "2.13.0"}
+    )
+    assert report() == shuffled
+
+
+def odd_tensors():
+    few = tensors()
+    scores = few["clean.held_out_scores"]
+    with_nan, equal = scores.copy(), np.full_like(scores, 3)
+    with_nan[:5] = np.nan
+    nothing = np.full_like(scores, np.nan)
+    return {
+        "not finite": {"clean.held_out_scores": with_nan},
+        "equal": {"clean.held_out_scores": equal, "clean.fit_scores": equal},
+        "none finite": {"clean.held_out_scores": nothing, "clean.fit_scores": nothing},
+        "endless intervals": {"upper": np.full_like(few["upper"], np.inf)},
+        "no latency": {"latency.unflagged": np.array([np.nan], np.float32)},
+        "huge": {"clean.held_out_scores": np.geomspace(1, 3e38, ROWS).astype(np.float32)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("not finite", "0 rows used for fitting and 5 rows held out."),
+        ("equal", "The threshold, 180, lies too far to the right of these scores to be drawn."),
+        ("none finite", "No clean row has a finite anomaly score"),
+        ("endless intervals", "Left out: 192 intervals without a finite width."),
+        ("no latency", "not measured unflagged"),
+        ("huge", "counted in the last bar."),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_odd_measurements_are_drawn_and_said(case, said):
+    page = report(given=tensors(**odd_tensors()[case]))
+    assert said in words(page)
+    without_css = page[page.index("</style>") :]
+    assert not re.search(r"\b(nan|inf)\b", without_css)
+    Balance().feed(page)
+
+
+@pytest.mark.parametrize("layers", [1, 6, 48])
+@pytest.mark.parametrize("mode", MODES)
+def test_pages_are_well_formed(mode, layers):
+    parser = Balance()
+    parser.feed(report(mode=mode, layers=layers))
+    assert parser.open == []
+    assert len(parser.ids) == len(set(parser.ids))
+
+
+def test_drawings_have_names_for_those_who_do_not_see_them():
+    page = report()
+    for labelled in re.findall(r'role="img" aria-labelledby="(.*?)"', page):
+        for name in labelled.split():
+            assert f'id="{name}"' in page
+    assert page.count('role="img"') == 2
+
+
+LONG = "someone/" + "a-very-long-name-" * 6 + "x" * 80
+
+
+@pytest.mark.chromium
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_nothing_overflows_on_a_phone(tmp_path):
+    page = render_report(
+        manifest(
+            48,
+            model=ModelIdentity(LONG, "bert", MODEL_DIGEST),
+            labels=(LONG, "short"),
+            layers=tuple(f"{LONG}.{i}.{LONG}{i}" for i in range(48)),
+            threshold=-1.2345e-7,
+            versions={LONG: LONG},
+        ),
+        tensors(48),
+        intervals="statistical",
+    ).replace("<details>", "<details open>")
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f'<iframe style="border:0;width:360px;height:800px" srcdoc="{html.escape(page)}"></iframe>'
+        "<script>onload = () => {"
+        "const inside = document.querySelector('iframe').contentDocument;"
+        "const wide = [...inside.querySelectorAll('main *')].filter(e => {"
+        "  const box = e.getBoundingClientRect();"
+        "  return box.width && (box.left < 20 || box.right > 340);"
+        "});"
+        "document.title = `panels ${inside.querySelectorAll('.panel').length},"
+        " width ${inside.documentElement.scrollWidth}, wide ${wide.map(e => e.outerHTML)}`;"
+        "}</script>",
+        "utf-8",
+    )
+    shown = subprocess.run(
+        [
+            CHROMIUM,
+            *["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"],
+            *["--disable-background-networking", "--disable-component-update", "--disable-quic"],
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+            frame.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert "<title>panels 7, width 360, wide </title>" in shown
