@@ -1,6 +1,6 @@
 """What calibration needs of a model: its logits and the outputs of its defended layers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clampdown_calib.architectures import Representation
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Representations
+from clampdown_runtime.errors import CalibrationError
 
 Inputs = dict[str, NDArray[np.int64]]
 
@@ -42,22 +43,48 @@ class ActivationSource(Protocol):
         """Run the undefended model on int64 ``[n, T]`` inputs."""
 
 
-def representations(
-    source: ActivationSource, rows: EncodedRows
-) -> Iterator[Representations]:
-    """What a detector sees of every batch of ``rows``."""
+def representations(source: ActivationSource, rows: EncodedRows) -> Iterator[Representations]:
+    """What a detector sees of every batch of ``rows``.
+
+    Raises:
+        CalibrationError: an activation or logit is not finite.
+    """
     for _, inputs in rows.batches():
         run = source.activations(inputs)
         token = token_positions(inputs["attention_mask"], source.representation)
         sample = np.arange(len(token))
-        yield Representations(
-            np.stack([hidden[sample, token] for hidden in run.hidden], axis=1), run.logits
+        hidden = np.stack([layer[sample, token] for layer in run.hidden], axis=1)
+        require_finite(hidden, source.layer_names)
+        require_finite(run.logits[:, None], ("logits",))
+        yield Representations(hidden, run.logits)
+
+
+def real_tokens(source: ActivationSource, rows: EncodedRows) -> Iterator[NDArray[np.float32]]:
+    """Layer outputs float32 ``[tokens, L, H]`` of every batch's tokens that are not padding.
+
+    Raises:
+        CalibrationError: an activation is not finite.
+    """
+    for _, inputs in rows.batches():
+        real = inputs["attention_mask"].astype(bool)
+        tokens = np.stack([layer[real] for layer in source.activations(inputs).hidden], axis=1)
+        require_finite(tokens, source.layer_names)
+        yield tokens
+
+
+def require_finite(values: NDArray[np.float32], names: Sequence[str]) -> None:
+    """Refuse values ``[n, L, H]`` of the L things named, of which no statistic can be taken."""
+    finite = np.isfinite(values).all(axis=(0, 2))
+    if not finite.all():
+        raise CalibrationError(
+            f"The output of {names[int(finite.argmin())]} on clean rows",
+            found="NaN or infinite values",
+            expected="finite ones",
+            do="Check the model: it may have been saved or trained in a precision too low for it.",
         )
 
 
-def token_positions(
-    mask: NDArray[np.int64], representation: Representation
-) -> NDArray[np.int64]:
+def token_positions(mask: NDArray[np.int64], representation: Representation) -> NDArray[np.int64]:
     """Where each row's representation token stands, int64 ``[n]`` of an int64 ``[n, T]`` mask."""
     if representation == "first":
         return np.zeros(len(mask), dtype=np.int64)

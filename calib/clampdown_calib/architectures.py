@@ -1,10 +1,14 @@
 """Which modules of an architecture are its blocks, and which token carries the representation."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 Representation = Literal["first", "last"]
 """The token whose activations the detector reads: the first, or the last that is not padding."""
+
+INDEX = re.compile(r"-?[0-9]+", re.ASCII)
+"""What ``--layers`` takes for the number of a block; anything else is a name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
-from clampdown_runtime.digests import file_digest
-from clampdown_runtime.errors import CalibrationError
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from clampdown_calib.architectures import Representation
@@ -19,6 +18,8 @@ from clampdown_calib.clean_rows import CleanRow, rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.detectors import DETECTORS, Detector
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.staging import staged_folder
+from clampdown_runtime.digests import file_digest
+from clampdown_runtime.errors import CalibrationError
 
 FORMAT_VERSION = 1
 FACTS_FILE = "calibration.json"
@@ -113,8 +114,8 @@ def write_tensors(
 ) -> None:
     """Write a safetensors file."""
     # safetensors writes an array's memory as it lies, whatever its strides say.
-    rows_first = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    path.write_bytes(save(rows_first, metadata))
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    path.write_bytes(save(contiguous, metadata))
 
 
 def load_calibration(folder: Path) -> Calibration:
@@ -125,50 +126,114 @@ def load_calibration(folder: Path) -> Calibration:
     """
     path = folder / FACTS_FILE
     try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise _unusable(path, str(error), "the JSON that `clampdown calibrate` wrote") from error
-    found = data.pop("format_version", None) if isinstance(data, dict) else None
-    if found != FORMAT_VERSION:
-        raise CalibrationError(
-            str(path),
-            found=f"format version {found}",
-            expected=f"{FORMAT_VERSION}",
-            do="Calibrate again with this release, or use the release that wrote it.",
-        )
-    for name, digest in _files(path, data).items():
-        if not (folder / name).is_file():
-            raise _unusable(folder / name, "no such file", "the calibration's file")
-        if file_digest(folder / name) != digest:
-            raise _unusable(folder / name, "changed contents", f"the digest {digest}")
-    facts = _facts(path, data)
-    tensors = load_file(folder / TENSORS_FILE)
-    fitted = {k.removeprefix("detector."): v for k, v in tensors.items() if "." in k}
+        facts, digests = _read_facts(path)
+        for name, digest in digests.items():
+            if not (folder / name).is_file():
+                raise _unusable(folder / name, "no such file", "the calibration's file")
+            if file_digest(folder / name) != digest:
+                raise _unusable(folder / name, "changed contents", f"the digest {digest}")
+        tensors = load_file(folder / TENSORS_FILE)
+        rows = rows_from_jsonl((folder / ROWS_FILE).read_text("utf-8"))
+    except OSError as error:
+        found = f"a file that cannot be read ({error.strerror})"
+        raise _unusable(Path(error.filename or folder), found, "readable files") from error
+    except (SafetensorError, TypeError, ValueError) as error:
+        # Digests that fit say that the files were written so, not that this release wrote them.
+        raise _unusable(folder, f"contents that cannot be read ({error})", "its files") from error
     return Calibration(
-        facts,
-        Intervals(tensors["lower"], tensors["upper"]),
-        DETECTORS[facts.detector].from_tensors(fitted),
-        rows_from_jsonl((folder / ROWS_FILE).read_text("utf-8")),
+        facts, _intervals(folder, facts, tensors), _detector(folder, facts, tensors), rows
     )
 
 
-def _files(path: Path, data: dict[str, Any]) -> dict[str, str]:
-    files = data.pop("files", None)
+def _read_facts(path: Path) -> tuple[CalibrationFacts, dict[str, str]]:
+    """The facts, and the digests of the other files by name."""
+    if not path.is_file():
+        raise _unusable(path, "no such file", "a folder that `clampdown calibrate` wrote")
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        found = f"text that is not valid JSON ({error})"
+        raise _unusable(path, found, "the JSON that `clampdown calibrate` wrote") from error
+    written = data.pop("format_version", None) if isinstance(data, dict) else None
+    if type(written) is not int or written != FORMAT_VERSION:
+        raise CalibrationError(
+            str(path),
+            found=f"format version {written}",
+            expected=f"{FORMAT_VERSION}",
+            do="Calibrate again with this release, or use the release that wrote it.",
+        )
+    odd = set(data) ^ {"clampdown_version", "files", *_RULES}
+    if odd:
+        raise _unusable(path, f"unknown or missing keys {sorted(odd)}", "those of format version 1")
+    files = data.pop("files")
     if not isinstance(files, dict) or set(files) != {TENSORS_FILE, ROWS_FILE}:
         raise _unusable(path, f"files {files}", f"digests of {TENSORS_FILE} and {ROWS_FILE}")
-    return files
-
-
-def _facts(path: Path, data: dict[str, Any]) -> CalibrationFacts:
-    data.pop("clampdown_version", None)
-    known = {field.name for field in dataclasses.fields(CalibrationFacts)}
-    if set(data) != known:
-        odd = sorted(set(data) ^ known)
-        raise _unusable(path, f"unknown or missing keys {odd}", "the keys of format version 1")
-    if data["detector"] not in DETECTORS:
-        raise _unusable(path, f"detector {data['detector']!r}", f"one of {sorted(DETECTORS)}")
+    del data["clampdown_version"]
+    for key, value in data.items():
+        if not _RULES[key](value):
+            raise _unusable(path, f"{key} {value!r}", "a value as docs/calibration.md says")
     data["labels"], data["layers"] = tuple(data["labels"]), tuple(data["layers"])
-    return CalibrationFacts(**data)
+    return CalibrationFacts(**data), files
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_share(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1  # type: ignore[operator]
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_RULES: dict[str, Callable[[object], bool]] = {
+    "model_digest": _is_text,
+    "model_name": _is_text,
+    "model_type": _is_text,
+    "labels": _are_names,
+    "layers": _are_names,
+    "representation": get_args(Representation).__contains__,
+    "detector": [*DETECTORS].__contains__,
+    "intervals": get_args(IntervalMethod).__contains__,
+    "epochs": _is_count,
+    "frr": _is_share,
+    "seed": _is_count,
+    "fit_rows": _is_count,
+    "held_out_rows": _is_count,
+    "kept": lambda value: value is None or _is_share(value),
+}
+"""What each fact has to be: the file can be edited by hand, since no digest covers it."""
+
+
+def _intervals(
+    folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]
+) -> Intervals:
+    shapes = {tensors[name].shape for name in ("lower", "upper") if name in tensors}
+    found = f"lower and upper of the shapes {shapes}"
+    if {"lower", "upper"} <= set(tensors) and len(shapes) == 1:
+        fitted = Intervals(tensors["lower"], tensors["upper"])
+        if fitted.lower.shape[:1] == (len(facts.layers),) and (fitted.widths >= 0).all():
+            return fitted
+        found += ", or bounds that are not in order"
+    expected = f"a lower and an upper bound for every neuron of {len(facts.layers)} layers"
+    raise _unusable(folder / TENSORS_FILE, found, expected)
+
+
+def _detector(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]) -> Detector:
+    prefix = "detector."
+    fitted = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    try:
+        return DETECTORS[facts.detector].from_tensors(fitted)
+    except (KeyError, TypeError) as error:
+        found = f"the detector's tensors {sorted(fitted)}"
+        expected = f"those of {facts.detector!r}"
+        raise _unusable(folder / TENSORS_FILE, found, expected) from error
 
 
 def _unusable(path: Path, found: str, expected: str) -> CalibrationError:

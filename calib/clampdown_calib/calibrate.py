@@ -1,15 +1,14 @@
 """Fits clean intervals and a detector on a few hundred clean rows."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
-import numpy as np
 import torch
-from clampdown_runtime.errors import CalibrationError
-from clampdown_runtime.progress import Progress, silent
 
-from clampdown_calib.activations import ActivationSource, representations
+from clampdown_calib.activations import ActivationSource, real_tokens, representations
 from clampdown_calib.architectures import Representation
 from clampdown_calib.artefact import (
     Calibration,
@@ -24,9 +23,12 @@ from clampdown_calib.model_folder import open_model
 from clampdown_calib.onnx_classifier import OnnxClassifier
 from clampdown_calib.onnx_graph import read_onnx_graph
 from clampdown_calib.purification import FAST, PUBLISHED, CleanBatch, kept_share, published_start
+from clampdown_calib.staging import require_free
 from clampdown_calib.statistics import TokenSample
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
+from clampdown_runtime.errors import CalibrationError
+from clampdown_runtime.progress import Progress, silent
 
 START_QUANTILE = 0.01
 """The fast schedule starts at this and the opposite quantile of every neuron's clean tokens."""
@@ -81,12 +83,9 @@ def calibrate(
         CalibrationError: the rows are too few, or the method needs gradients and there are none.
         DestinationError: ``out`` cannot be written.
     """
+    _require_options(detector, intervals, frr, epochs)
+    require_free(out)
     folder = open_model(model, allow_pickle=allow_pickle)
-    if not 0 < frr < 1:
-        raise CalibrationError(
-            "The false rejection rate", found=f"{frr:g}", expected="a share between 0 and 1",
-            do="Ask for a rate such as 0.1.",
-        )
     if folder.kind == "onnx" and intervals != "statistical":
         raise CalibrationError(
             f"The intervals of {model}",
@@ -105,13 +104,13 @@ def calibrate(
         source = torch_classifier = TorchClassifier.load(
             folder, tokenization.inputs, layers=layers, representation=representation
         )
+        inputs = torch_classifier.inputs
     else:
-        source = OnnxClassifier(
-            read_onnx_graph(folder, layers=layers, representation=representation)
-        )
+        graph = read_onnx_graph(folder, layers=layers, representation=representation)
+        source, inputs = OnnxClassifier(graph), graph.inputs
     progress("Loading the model", 1, 1)
 
-    fit = encode_rows(rows, "fit", tokenization)
+    fit = encode_rows(rows, "fit", dataclasses.replace(tokenization, inputs=inputs))
     progress("Fitting the detector", 0, 1)
     fitted_detector = DETECTORS[detector].fit(lambda: representations(source, fit))
     quantile = STATISTICAL_QUANTILE if intervals == "statistical" else START_QUANTILE
@@ -148,20 +147,35 @@ def calibrate(
     return calibration
 
 
+def _require_options(
+    detector: str, intervals: IntervalMethod, frr: float, epochs: int | None
+) -> None:
+    methods = get_args(IntervalMethod)
+    wrong = None
+    if detector not in DETECTORS:
+        wrong = ("The detector", repr(detector), f"one of {', '.join(DETECTORS)}")
+    elif intervals not in methods:
+        wrong = ("The intervals", repr(intervals), f"one of {', '.join(methods)}")
+    elif not 0 < frr < 1:
+        wrong = ("The false rejection rate", f"{frr:g}", "a share between 0 and 1, such as 0.1")
+    elif epochs is not None and epochs < 1:
+        wrong = ("The epochs", str(epochs), "at least 1")
+    if wrong is not None:
+        thing, found, expected = wrong
+        raise CalibrationError(thing, found=found, expected=expected, do="Correct the option.")
+
+
 def _quantile_intervals(
     source: ActivationSource, rows: EncodedRows, quantile: float, seed: int
 ) -> Intervals:
     """From one pass over the tokens that are not padding."""
-    sample: TokenSample | None = None
-    for _, inputs in rows.batches():
-        hidden = source.activations(inputs).hidden
-        if sample is None:
-            layers, width = len(hidden), hidden[0].shape[-1]
-            capacity = max(SAMPLE_BYTES // (4 * layers * width), 1000)
-            sample = TokenSample(layers, width, capacity=capacity, seed=seed)
-        real = inputs["attention_mask"].astype(bool)
-        sample.add(np.stack([layer[real] for layer in hidden], axis=1))
-    assert sample is not None
+    passes = real_tokens(source, rows)
+    first = next(passes)
+    _, layers, width = first.shape
+    capacity = max(SAMPLE_BYTES // (4 * layers * width), 1000)
+    sample = TokenSample(layers, width, capacity=capacity, seed=seed)
+    for tokens in itertools.chain([first], passes):
+        sample.add(tokens)
     return Intervals(*sample.quantiles(quantile, 1 - quantile))
 
 

@@ -1,20 +1,20 @@
 """The clean rows of a calibration: read, checked, tokenised and split into two halves."""
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+
+from clampdown_calib.threshold import fewest_scores
+from clampdown_calib.tokenization import Tokenization
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.errors import CalibrationError, RowsError
 from clampdown_runtime.rows import read_rows, resolve_label
 from clampdown_runtime.tokenizer import pad_batch
-from numpy.typing import NDArray
-
-from clampdown_calib.tokenization import Tokenization
 
 Part = Literal["fit", "held-out"]
 
@@ -76,9 +76,9 @@ def read_clean_rows(
     return tuple(
         CleanRow(
             row.text,
-            None if row.label is None else resolve_label(
-                row.label, labels, where=f"{path}, line {row.line}"
-            ),
+            None
+            if row.label is None
+            else resolve_label(row.label, labels, where=f"{path}, line {row.line}"),
             "held-out" if index in held_out else "fit",
         )
         for index, row in enumerate(rows)
@@ -89,10 +89,9 @@ def rows_needed(frr: float) -> int:
     """Clean rows that a false rejection rate needs, both halves together.
 
     The threshold is a held-out score that at most a share ``frr`` of new clean scores exceeds (see
-    :func:`clampdown_calib.threshold.threshold_at`); with n rows no share under 1 / (n + 1) can be
-    held.
+    :func:`clampdown_calib.threshold.threshold_at`).
     """
-    return 2 * max(math.ceil(1 / frr) - 1, FEWEST_PER_HALF)
+    return 2 * max(fewest_scores(frr), FEWEST_PER_HALF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +109,37 @@ class EncodedRows:
     tokenization: Tokenization
 
     def batches(self) -> Iterator[tuple[list[int], dict[str, NDArray[np.int64]]]]:
-        """Row numbers and padded inputs int64 ``[batch, sequence]``, rows of like length together."""
+        """Row numbers and padded inputs int64 ``[n, T]``, rows of like length together."""
         for rows in plan_batches([len(ids) for ids in self.ids], BATCH_SIZE):
-            yield rows, pad_batch(
-                [self.ids[row] for row in rows],
-                self.tokenization.padding,
-                self.tokenization.inputs,
+            yield (
+                rows,
+                pad_batch(
+                    [self.ids[row] for row in rows],
+                    self.tokenization.padding,
+                    self.tokenization.inputs,
+                ),
             )
 
 
-def encode_rows(
-    rows: Sequence[CleanRow], part: Part, tokenization: Tokenization
-) -> EncodedRows:
-    """Tokenise one part of the rows."""
+def encode_rows(rows: Sequence[CleanRow], part: Part, tokenization: Tokenization) -> EncodedRows:
+    """Tokenise one part of the rows.
+
+    Raises:
+        RowsError: the tokenizer leaves nothing of a row.
+    """
     chosen = [row for row in rows if row.part == part]
+    ids = tokenization.encode([row.text for row in chosen])
+    for row, tokens in zip(chosen, ids, strict=True):
+        if not tokens:
+            raise RowsError(
+                f"The clean row {row.text[:40]!r}",
+                found="a text of which the tokenizer leaves no tokens",
+                expected="at least one token",
+                do="Correct it or leave it out.",
+            )
     labels = [row.label for row in chosen if row.label is not None]
     return EncodedRows(
-        tokenization.encode([row.text for row in chosen]),
+        ids,
         np.array(labels, dtype=np.int64) if len(labels) == len(chosen) else None,
         tokenization,
     )
@@ -142,4 +155,5 @@ def rows_to_jsonl(rows: Sequence[CleanRow]) -> str:
 
 def rows_from_jsonl(text: str) -> tuple[CleanRow, ...]:
     """The rows that :func:`rows_to_jsonl` wrote; its file is checked by digest before."""
-    return tuple(CleanRow(**json.loads(line)) for line in text.splitlines())
+    # Not splitlines: JSON leaves line separators such as U+2028 in a text as they are.
+    return tuple(CleanRow(**json.loads(line)) for line in text.split("\n") if line)

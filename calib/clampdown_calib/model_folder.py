@@ -1,4 +1,4 @@
-"""What lies in the MODEL folder: a Hugging Face checkpoint or an ONNX classifier, and its identity."""
+"""What lies in the MODEL folder, a Hugging Face checkpoint or an ONNX classifier; its identity."""
 
 import hashlib
 import json
@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from clampdown_calib.external_data import external_files
 from clampdown_runtime.digests import file_digest
 from clampdown_runtime.errors import ModelError
 
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 CHECKPOINTS = ("model.safetensors", "model.safetensors.index.json")
 ONNX_PLACES = ("model.onnx", "onnx/model.onnx")
+CONFIGURATION = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json")
+VOCABULARY = ("vocab.*", "merges.txt", "*.model", "bpe.codes")
+CLASSIFIER_PROBLEMS = (None, "single_label_classification")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class ModelFolder:
         labels: the name of class 0, 1, …
         config: the whole of ``config.json``.
         onnx_file: the graph of an ``onnx`` folder, else None.
-        pickled: the only weights are a pickle.
+        pickled: the weights to load are a pickle, which was allowed.
     """
 
     path: Path
@@ -40,10 +44,13 @@ class ModelFolder:
 
     def digest(self) -> str:
         """``sha256:…`` over the names and digests of configuration, tokenizer and weights."""
-        patterns = ("*.onnx", "onnx/*.onnx") if self.kind == "onnx" else ("*.safetensors", "*.bin")
-        names = {"config.json", "tokenizer.json"}
-        files = {p for pattern in patterns for p in self.path.glob(pattern)}
-        files |= {self.path / name for name in names if (self.path / name).is_file()}
+        patterns = [*CONFIGURATION, *VOCABULARY]
+        if self.onnx_file is None:
+            patterns += ["*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json"]
+        found = {p for pattern in patterns for p in self.path.glob(pattern)}
+        if self.onnx_file is not None:
+            found |= {self.onnx_file, *external_files(self.onnx_file)}
+        files = [p for p in found if p.is_file()]
         lines = sorted(f"{p.relative_to(self.path).as_posix()} {file_digest(p)}" for p in files)
         return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -62,12 +69,14 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
     """
     path = Path(model)
     if not path.is_dir():
-        path = _download(str(model))
+        path = _download(str(model), allow_pickle=allow_pickle)
     config = _read_config(path)
     onnx_file = next((path / place for place in ONNX_PLACES if (path / place).is_file()), None)
     checkpoint = any((path / name).is_file() for name in CHECKPOINTS)
     pickled = not checkpoint and any((path / name).is_file() for name in PICKLES)
-    if pickled and onnx_file is None and not allow_pickle:
+    if pickled and onnx_file is not None and not allow_pickle:
+        pickled = False
+    if pickled and not allow_pickle:
         raise ModelError(
             f"The model {model}",
             found="weights in pickled files only (pytorch_model.bin)",
@@ -82,20 +91,15 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
             do="Point to the folder that save_pretrained or an ONNX export wrote.",
         )
     if checkpoint or pickled:
+        onnx_file = None
         _refuse_other_heads(model, config)
-    _refuse_remote_code(model, config)
+        _refuse_remote_code(model, config)
     labels = _labels(model, config)
-    if len(labels) < 2:
-        raise ModelError(
-            f"The model {model}",
-            found=f"{len(labels)} class, a regression",
-            expected="a classifier with at least two classes",
-            do="Clampdown defends classifiers.",
-        )
+    _refuse_other_problems(model, config, labels)
     return ModelFolder(
         path=path,
-        kind="checkpoint" if checkpoint or pickled else "onnx",
-        name=path.name if Path(model).is_dir() else str(model),
+        kind="checkpoint" if onnx_file is None else "onnx",
+        name=path.resolve().name if Path(model).is_dir() else str(model),
         model_type=str(config.get("model_type", "")),
         labels=labels,
         config=config,
@@ -110,7 +114,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         config = None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{file}", found=str(error), expected="readable JSON", do="Restore the model's file."
         ) from error
@@ -125,8 +129,10 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _refuse_other_heads(model: str | Path, config: dict[str, Any]) -> None:
-    heads = config.get("architectures") or []
-    if not any(str(head).endswith("ForSequenceClassification") for head in heads):
+    heads = config.get("architectures")
+    if not isinstance(heads, list) or not any(
+        str(head).endswith("ForSequenceClassification") for head in heads
+    ):
         raise ModelError(
             f"The model {model}",
             found=f"architectures {heads}",
@@ -136,9 +142,9 @@ def _refuse_other_heads(model: str | Path, config: dict[str, Any]) -> None:
 
 
 def _refuse_remote_code(model: str | Path, config: dict[str, Any]) -> None:
-    from transformers import CONFIG_MAPPING
+    from transformers import CONFIG_MAPPING  # noqa: PLC0415 - takes seconds
 
-    if config.get("auto_map") and config.get("model_type") not in CONFIG_MAPPING:
+    if config.get("auto_map") and str(config.get("model_type")) not in CONFIG_MAPPING:
         raise ModelError(
             f"The model {model}",
             found="an architecture that comes as remote code (auto_map in config.json)",
@@ -148,34 +154,53 @@ def _refuse_remote_code(model: str | Path, config: dict[str, Any]) -> None:
         )
 
 
+def _refuse_other_problems(
+    model: str | Path, config: dict[str, Any], labels: tuple[str, ...]
+) -> None:
+    problem = config.get("problem_type")
+    if len(labels) < 2 or problem not in CLASSIFIER_PROBLEMS:
+        raise ModelError(
+            f"The model {model}",
+            found=str(problem) if len(labels) >= 2 else "one class, which makes it a regression",
+            expected="a classifier that chooses one of at least two classes",
+            do="Clampdown defends such classifiers only.",
+        )
+
+
 def _labels(model: str | Path, config: dict[str, Any]) -> tuple[str, ...]:
     names = config.get("id2label")
-    if isinstance(names, dict):
-        try:
-            return tuple(str(names[key]) for key in sorted(names, key=int))
-        except ValueError:
-            names = f"id2label with keys {sorted(names)}"
-    # transformers leaves id2label out of config.json for the default of two classes.
-    elif names is None:
-        return tuple(f"LABEL_{i}" for i in range(int(config.get("num_labels", 2))))
+    if names is None:
+        # transformers leaves id2label out of config.json for the default of two classes.
+        count = config.get("num_labels", 2)
+        if type(count) is int and count >= 1:
+            return tuple(f"LABEL_{i}" for i in range(count))
+        names = f"num_labels {count!r}"
+    elif isinstance(names, dict) and set(names) == {str(i) for i in range(len(names))} and names:
+        labels = tuple(str(names[str(i)]) for i in range(len(names)))
+        if len(set(labels)) == len(labels):
+            return labels
     raise ModelError(
         f"config.json of {model}",
         found=str(names),
-        expected='an object such as {"0": "negative", "1": "positive"}',
+        expected='a name of its own for every class, such as {"0": "negative", "1": "positive"}',
         do="Correct id2label.",
     )
 
 
-def _download(model: str) -> Path:
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                model, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"]
-            )
+def _download(model: str, *, allow_pickle: bool) -> Path:
+    if Path(model).exists():
+        raise ModelError(
+            f"The model {model}",
+            found="a file",
+            expected="the folder that holds the model and its config.json",
+            do="Pass the folder.",
         )
+    import huggingface_hub  # noqa: PLC0415 - not needed for a local folder
+    from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
+
+    patterns = ["*.json", "*.safetensors", "*.model", "*.txt", *(["*.bin"] if allow_pickle else [])]
+    try:
+        return Path(huggingface_hub.snapshot_download(model, allow_patterns=patterns))
     except HFValidationError:
         found = "no such folder"
     except Exception as error:  # the hub client raises a wide family of errors when offline

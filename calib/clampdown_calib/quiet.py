@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Silence transformers inside the block and restore its settings afterwards."""
-    from transformers.utils import logging
+    import transformers  # noqa: PLC0415 - takes seconds
 
+    # Its annotations differ from release to release.
+    logging: Any = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

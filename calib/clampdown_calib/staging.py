@@ -1,15 +1,34 @@
 """Folders that are written aside and moved into place whole, so that nothing half-written stays."""
 
 import errno
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
 
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
+
+
+def require_free(destination: Path) -> None:
+    """Refuse a place that :func:`staged_folder` would refuse, before the work and not after it.
+
+    Raises:
+        DestinationError: ``destination`` exists and is not an empty folder.
+    """
+    try:
+        taken = destination.exists() and (not destination.is_dir() or any(destination.iterdir()))
+    except OSError as error:
+        raise _unwritable(destination, error) from error
+    if taken:
+        raise DestinationError(
+            f"The output folder {destination}",
+            found="something that already exists there",
+            expected="a new or empty folder",
+            do="Choose another folder, or remove this one first.",
+        )
 
 
 @contextmanager
@@ -20,18 +39,15 @@ def staged_folder(destination: Path) -> Iterator[Path]:
         DestinationError: ``destination`` exists and is not empty, its parent cannot be written to,
             or the disk is full. On any error, Ctrl-C included, the written files are removed.
     """
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise DestinationError(
-            f"The output folder {destination}",
-            found="something that already exists there",
-            expected="a new or empty folder",
-            do="Choose another folder, or remove this one first.",
-        )
-    with _aside(destination) as aside:
+    require_free(destination)
+    place = destination.resolve()
+    with _aside(place) as aside:
         yield aside
-        if destination.exists():
-            destination.rmdir()
-        aside.replace(destination)
+        try:
+            # An empty folder is replaced; one in use, such as a mount, is not.
+            aside.replace(place)
+        except OSError as error:
+            raise _unwritable(destination, error) from error
 
 
 @contextmanager
@@ -42,36 +58,45 @@ def replaced_folder(destination: Path) -> Iterator[Path]:
         DestinationError: the parent cannot be written to, or the disk is full. On any error the
             old folder stays as it was.
     """
-    with _aside(destination) as aside:
+    place = destination.resolve()
+    with _aside(place) as aside:
         yield aside
-        with _aside(destination) as old:
+        with _aside(place) as old:
             # Two renames: no file system can swap two folders that hold files in one portable step.
-            destination.replace(old)
             try:
-                aside.replace(destination)
-            except OSError:
-                old.replace(destination)
+                place.replace(old)
+                aside.replace(place)
+            except BaseException as error:
+                if not place.exists():
+                    old.replace(place)
+                if isinstance(error, OSError):
+                    raise _unwritable(destination, error) from error
                 raise
 
 
 @contextmanager
 def _aside(destination: Path) -> Iterator[Path]:
-    """A folder beside ``destination``, on the same file system, removed at the end if still there."""
+    """A folder beside ``destination``, on its file system; removed at the end if still there."""
+    # Not mkdtemp, whose folders only their owner can read: a bundle is meant to be shared.
+    aside = destination.with_name(f".{destination.name}-{secrets.token_hex(4)}")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
+        aside.mkdir()
     except OSError as error:
         raise _unwritable(destination, error) from error
     try:
-        # mkdtemp makes a folder that only its owner can read; a bundle is meant to be shared.
-        aside.chmod(0o755)
         yield aside
     except OSError as error:
-        if error.errno in _DISK_ERRORS:
-            raise _unwritable(destination, error) from error
-        raise
+        if error.errno not in _DISK_ERRORS or not _within(error, aside):
+            raise
+        raise _unwritable(destination, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _within(error: OSError, folder: Path) -> bool:
+    """Whether an error is about a file in ``folder``; a full disk does not say which file it is."""
+    return error.filename is None or Path(str(error.filename)).is_relative_to(folder)
 
 
 def _unwritable(destination: Path, error: OSError) -> DestinationError:

@@ -39,7 +39,8 @@ class RunningMoments:
     @property
     def std(self) -> Float64:
         """Population standard deviation, float64 ``[*shape]``; zero before the first row."""
-        return np.sqrt(self._squares / max(self.count, 1))
+        std: Float64 = np.sqrt(self._squares / max(self.count, 1))
+        return std
 
 
 class ClassScatter:
@@ -66,8 +67,8 @@ class ClassScatter:
         values -= self._shift
         np.add.at(self.counts, classes, 1)
         np.add.at(self._sums, classes, values)
-        by_layer = values.transpose(1, 0, 2)
-        self._products += by_layer.transpose(0, 2, 1) @ by_layer
+        for layer, rows in enumerate(values.transpose(1, 0, 2)):
+            self._products[layer] += rows.T @ rows
 
     def means(self) -> Float64:
         """Class means, float64 ``[C, L, H]``; NaN for a class without rows."""
@@ -76,13 +77,12 @@ class ClassScatter:
         with np.errstate(invalid="ignore", divide="ignore"):
             return self._sums / self.counts[:, None, None] + self._shift
 
-    def covariance(self) -> Float64:
-        """Pooled within-class covariance (divided by the count), float64 ``[L, H, H]``."""
+    def covariance(self, layer: int) -> Float64:
+        """Pooled within-class covariance of a layer (divided by the count), float64 ``[H, H]``."""
         seen = self.counts > 0
-        means = self._sums[seen] / self.counts[seen, None, None]
-        between = np.einsum("c,clh,clk->lhk", self.counts[seen], means, means)
-        covariance: Float64 = (self._products - between) / max(int(self.counts.sum()), 1)
-        return covariance
+        weighted = self._sums[seen, layer] / np.sqrt(self.counts[seen, None])
+        within: Float64 = self._products[layer] - weighted.T @ weighted
+        return within / max(int(self.counts.sum()), 1)
 
 
 class TokenSample:

@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
-from clampdown_runtime.errors import CalibrationError
 from numpy.typing import NDArray
+
+from clampdown_runtime.errors import CalibrationError
 
 
 def threshold_at(scores: NDArray[np.float32], frr: float) -> float:
@@ -29,12 +30,13 @@ def threshold_at(scores: NDArray[np.float32], frr: float) -> float:
             expected="a share between 0 and 1, both excluded",
             do="Ask for a rate such as 0.1.",
         )
-    rank = math.ceil((len(scores) + 1) * (1 - frr))
+    # The products of decimal rates are a hair off the whole numbers that they stand for.
+    rank = max(math.ceil((len(scores) + 1) * (1 - frr) - 1e-9), 1)
     if rank > len(scores):
         raise CalibrationError(
             "The held-out clean rows",
             found=f"{len(scores)}",
-            expected=f"at least {math.ceil(1 / frr) - 1} to hold a false rejection rate of {frr:g}",
+            expected=f"at least {fewest_scores(frr)} to hold a false rejection rate of {frr:g}",
             do="Calibrate with more clean rows or ask for a higher rate.",
         )
     # NaN sorts last, so a row without a usable score counts as one over every threshold.
@@ -47,6 +49,11 @@ def threshold_at(scores: NDArray[np.float32], frr: float) -> float:
             do="Check the model: it gives NaN or infinite activations on clean texts.",
         )
     return threshold
+
+
+def fewest_scores(frr: float) -> int:
+    """Scores without which no threshold holds the rate: with n of them the least is 1 / (n + 1)."""
+    return math.ceil(1 / frr - 1e-9) - 1
 
 
 def rejected_share(scores: NDArray[np.float32], threshold: float) -> float:

@@ -5,15 +5,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clampdown_runtime.errors import ModelError
+from clampdown_calib.architectures import ARCHITECTURES
+from clampdown_calib.model_folder import ModelFolder
+from clampdown_calib.quiet import quiet_transformers
+from clampdown_runtime.errors import BundleError, ModelError
 from clampdown_runtime.manifest import InputName, Padding
 from clampdown_runtime.tokenizer import BundleTokenizer
 
-from clampdown_calib.model_folder import ModelFolder
-from clampdown_calib.quiet import quiet_transformers
-
-POSITION_OFFSET = {"roberta", "xlm-roberta", "mpnet"}
+POSITION_OFFSET = {
+    "camembert",
+    "data2vec-text",
+    "longformer",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
 """Architectures whose positions begin behind the padding id, so that fewer tokens fit."""
+
+PROBES = ["A plain sentence, with Capitals.", "naïve CAFÉ 12.5%", "two  spaces"]
+"""Texts on which the runtime's tokenizer has to agree with the one that transformers loads."""
 
 NO_LIMIT = 1_000_000
 """transformers writes an astronomical ``model_max_length`` where a tokenizer has none."""
@@ -53,42 +66,56 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
         ModelError: there is none, it is not one of the tokenizers package, or it has no padding
             token.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
 
-    try:
-        with quiet_transformers(), tempfile.TemporaryDirectory() as converted:
-            tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
-            tokenizer.save_pretrained(converted)
-            # The model's own files where they exist: a converted one may differ in its spelling.
-            texts = {
-                name: next(
-                    (base / name).read_text("utf-8")
-                    for base in (folder.path, Path(converted))
-                    if (base / name).is_file()
-                )
-                for name in ("tokenizer.json", "tokenizer_config.json")
-            }
-    except StopIteration:
-        raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json") from None
-    except Exception as error:  # transformers passes on whatever its parts raise
-        raise _unusable(folder, f"{type(error).__name__}: {error}") from error
-    pad = folder.config.get("pad_token_id")
-    pad = tokenizer.pad_token_id if pad is None else pad
-    if pad is None:
-        raise ModelError(
-            f"The model {folder.path}",
-            found="no padding token",
-            expected="pad_token_id in config.json, without which a batch has no defined result",
-            do="Set pad_token_id as in training (often the end-of-text token).",
-        )
+    with tempfile.TemporaryDirectory() as converted:
+        try:
+            with quiet_transformers():
+                tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
+                tokenizer.save_pretrained(converted)
+        except Exception as error:  # transformers passes on whatever its parts raise
+            raise _unusable(folder, f"{type(error).__name__}: {error}") from error
+        # The model's own files where they exist: a converted one may differ in its spelling.
+        texts = {
+            name: (base / name).read_text("utf-8")
+            for name in ("tokenizer.json", "tokenizer_config.json")
+            for base in (Path(converted), folder.path)
+            if (base / name).is_file()
+        }
+    if "tokenizer.json" not in texts:
+        raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json")
     wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
-    return Tokenization(
+    pad = _padding_id(folder, tokenizer.pad_token_id)
+    tokenization = Tokenization(
         tokenizer_json=texts["tokenizer.json"],
         tokenizer_config_json=texts["tokenizer_config.json"],
         inputs=tuple(n for n in wanted if n in tokenizer.model_input_names),
-        max_length=_max_length(folder, int(tokenizer.model_max_length), int(pad)),
-        padding=Padding(side="right", token_id=int(pad), type_id=0),
+        max_length=_max_length(folder, int(tokenizer.model_max_length), pad),
+        padding=Padding(side="right", token_id=pad, type_id=0),
     )
+    try:
+        found = tokenization.encode(PROBES)
+    except BundleError as error:
+        raise _unusable(folder, error.found) from error
+    if found != [list(ids)[: tokenization.max_length] for ids in tokenizer(PROBES)["input_ids"]]:
+        raise _unusable(folder, "a tokenizer.json that its own configuration contradicts")
+    return tokenization
+
+
+def _padding_id(folder: ModelFolder, of_tokenizer: int | None) -> int:
+    known = ARCHITECTURES.get(folder.model_type)
+    pad = folder.config.get("pad_token_id")
+    # A model that reads the last token finds it by its own padding id, not by the tokenizer's.
+    if pad is None and not (known and known.representation == "last"):
+        pad = of_tokenizer
+    if type(pad) is not int or pad < 0:
+        raise ModelError(
+            f"The model {folder.path}",
+            found=f"the padding token {pad}",
+            expected="pad_token_id in config.json, without which a batch has no defined result",
+            do="Set pad_token_id as in training (often the end-of-text token).",
+        )
+    return pad
 
 
 def _max_length(folder: ModelFolder, of_tokenizer: int, pad: int) -> int:

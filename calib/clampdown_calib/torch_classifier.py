@@ -1,20 +1,22 @@
 """A Hugging Face classifier in torch whose blocks can be read and clipped while it runs."""
 
 import fnmatch
+import inspect
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from clampdown_runtime.errors import ModelError, UnsupportedArchitectureError
 
 from clampdown_calib.activations import Activations, Inputs
-from clampdown_calib.architectures import ARCHITECTURES, Representation
+from clampdown_calib.architectures import ARCHITECTURES, INDEX, Representation
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.model_folder import ModelFolder
 from clampdown_calib.quiet import quiet_transformers
+from clampdown_runtime.errors import ModelError, UnsupportedArchitectureError
+from clampdown_runtime.manifest import InputName
 
 Visit = Callable[[int, torch.Tensor], torch.Tensor | None]
 """Called with a layer's index and its output ``[batch, sequence, H]``; a returned tensor replaces
@@ -47,8 +49,8 @@ class TorchClassifier:
 
     def __init__(
         self,
-        model: Any,
-        inputs: Sequence[str],
+        model: Any,  # noqa: ANN401 - of transformers, whose releases differ in their annotations
+        inputs: Sequence[InputName],
         *,
         layers: Sequence[str] | None = None,
         representation: Representation | None = None,
@@ -57,7 +59,7 @@ class TorchClassifier:
 
         Args:
             model: a transformers sequence classifier.
-            inputs: names of the tensors to feed.
+            inputs: names of the tensors to feed; those that the model does not take are left out.
             layers: indices into the architecture's blocks (``-1``), or globs over module names;
                 None for every block of a known architecture.
             representation: None for the architecture's own.
@@ -69,7 +71,8 @@ class TorchClassifier:
         self.model = model.eval().requires_grad_(False)
         # Key-value caches are of no use to a classifier and would become outputs of the trace.
         self.model.config.use_cache = False
-        self.inputs = tuple(inputs)
+        taken = inspect.signature(model.forward).parameters
+        self.inputs = tuple(name for name in inputs if name in taken)
         known = ARCHITECTURES.get(model.config.model_type)
         if representation is None:
             representation = known.representation if known else None
@@ -80,7 +83,7 @@ class TorchClassifier:
     def load(
         cls,
         folder: ModelFolder,
-        inputs: Sequence[str],
+        inputs: Sequence[InputName],
         *,
         layers: Sequence[str] | None = None,
         representation: Representation | None = None,
@@ -90,7 +93,9 @@ class TorchClassifier:
         Raises:
             ModelError: the checkpoint does not load, or lacks weights of the classifier.
         """
-        from transformers import AutoModelForSequenceClassification
+        from transformers import (  # noqa: PLC0415 - takes seconds
+            AutoModelForSequenceClassification,
+        )
 
         try:
             with quiet_transformers():
@@ -166,31 +171,39 @@ class TorchClassifier:
         with self.visiting(lambda k, hidden: hidden.clamp(lower[k], upper[k])):
             yield
 
-    def _find_layers(
-        self, blocks: str | None, wanted: Sequence[str] | None
-    ) -> tuple[Layer, ...]:
+    def _find_layers(self, blocks: str | None, wanted: Sequence[str] | None) -> tuple[Layer, ...]:
         modules = [name for name, _ in self.model.named_modules() if name]
-        indices = [w for w in wanted or () if w.lstrip("-").isdigit()]
-        globs = [w for w in wanted or () if not w.lstrip("-").isdigit()]
-        if blocks is None and (indices or not wanted):
+        if blocks is None and (not wanted or any(INDEX.fullmatch(want) for want in wanted)):
             raise self._unsupported("no entry for this architecture")
         found = _run_order(self, [m for m in modules if blocks and _matches(m, blocks)])
-        chosen = [found[int(i)] for i in indices if -len(found) <= int(i) < len(found)]
-        if len(chosen) != len(indices):
-            raise self._unsupported(f"{len(found)} blocks, and --layers {','.join(indices)}")
-        if globs:
-            bases = [g.split("#")[0] for g in globs]
-            named = _run_order(self, [m for m in modules if any(_matches(m, b) for b in bases)])
-            chosen += [
-                layer
-                for layer in named
-                if any(_matches(layer.name, g) or _matches(layer.module, g) for g in globs)
-            ]
-        layers = chosen if wanted else found
-        if not layers:
-            raise self._unsupported(f"no module that matches {','.join(wanted or [blocks or ''])}")
-        order = {layer: i for i, layer in enumerate(_run_order(self, {la.module for la in layers}))}
-        return tuple(sorted(set(layers), key=order.__getitem__))
+        if not wanted and not found:
+            raise self._unsupported(f"no module that matches {blocks}")
+        chosen = set(found) if not wanted else set()
+        for want in wanted or ():
+            chosen |= self._named(want, found, modules)
+        order = _run_order(self, {layer.module for layer in chosen}, check=self._require_hidden)
+        return tuple(layer for layer in order if layer in chosen)
+
+    def _named(self, want: str, found: Sequence[Layer], modules: Sequence[str]) -> set[Layer]:
+        """The layers that one index or glob means."""
+        if INDEX.fullmatch(want):
+            if not -len(found) <= int(want) < len(found):
+                raise self._unsupported(f"{len(found)} blocks, and --layers {want}")
+            return {found[int(want)]}
+        base = want.split("#", maxsplit=1)[0]
+        ran = _run_order(self, [m for m in modules if _matches(m, base)])
+        named = {
+            layer for layer in ran if _matches(layer.name, want) or _matches(layer.module, want)
+        }
+        if not named:
+            raise self._unsupported(f"no module that matches {want}")
+        return named
+
+    def _require_hidden(self, name: str, shape: tuple[int, ...] | None) -> None:
+        """Refuse a module whose output for one row of two tokens is not ``[1, 2, H]``."""
+        if shape is None or len(shape) != 3 or shape[:2] != (1, 2):
+            found = "no tensor" if shape is None else f"the shape {[*shape]} for two tokens"
+            raise self._unsupported(f"{found} as the output of {name}")
 
     def _unsupported(self, found: str) -> UnsupportedArchitectureError:
         return UnsupportedArchitectureError(
@@ -208,11 +221,18 @@ def _matches(name: str, glob: str) -> bool:
     return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
-def _run_order(classifier: TorchClassifier, modules: Any) -> list[Layer]:
+def _run_order(
+    classifier: TorchClassifier,
+    modules: Iterable[str],
+    *,
+    check: Callable[[str, tuple[int, ...] | None], None] | None = None,
+) -> list[Layer]:
     """Run the model once and note which of the modules run, how often and in what order."""
     ran: list[tuple[str, int]] = []
 
-    def note(name: str, call: int, _: torch.Tensor) -> None:
+    def note(name: str, call: int, hidden: torch.Tensor) -> None:
+        if check is not None:
+            check(name, tuple(hidden.shape) if isinstance(hidden, torch.Tensor) else None)
         ran.append((name, call))
 
     token = torch.ones((1, 2), dtype=torch.int64)
@@ -224,14 +244,16 @@ def _run_order(classifier: TorchClassifier, modules: Any) -> list[Layer]:
 
 @contextmanager
 def _hooked(
-    model: Any, modules: Any, visit: Callable[[str, int, torch.Tensor], torch.Tensor | None]
+    model: torch.nn.Module,
+    modules: Iterable[str],
+    visit: Callable[[str, int, torch.Tensor], torch.Tensor | None],
 ) -> Iterator[None]:
     """Call ``visit`` with a module's name, its call number in this run, and its hidden state."""
     calls: Counter[str] = Counter()
 
-    def hook_of(name: str) -> Callable[[Any, Any, Any], Any]:
-        def hook(_module: Any, _inputs: Any, output: Any) -> Any:
-            hidden = output[0] if isinstance(output, tuple) else output
+    def hook_of(name: str) -> Callable[[object, object, object], object]:
+        def hook(_module: object, _inputs: object, output: object) -> object:
+            hidden: Any = output[0] if isinstance(output, tuple) else output
             replaced = visit(name, calls[name], hidden)
             calls[name] += 1
             if replaced is None or not isinstance(output, tuple):

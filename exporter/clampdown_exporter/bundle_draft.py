@@ -7,50 +7,70 @@ from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
+
 from clampdown_calib.artefact import Calibration, write_tensors
 from clampdown_calib.model_folder import ModelFolder
 from clampdown_calib.tokenization import Tokenization
+from clampdown_exporter.contract import graph_facts
+from clampdown_exporter.golden import golden_of
+from clampdown_exporter.passes.insert_statistic import THRESHOLD
+from clampdown_exporter.report import render_report
 from clampdown_runtime.bundle import Bundle
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.digests import file_digest
+from clampdown_runtime.errors import ExportError
 from clampdown_runtime.manifest import (
     CALIBRATION_FILE,
     GOLDEN_FILE,
     MANIFEST_NAME,
     MODEL_FILE,
     TOKENIZER_FILE,
+    InputName,
     Manifest,
     Mode,
     ModelIdentity,
 )
 from clampdown_runtime.session import create_session
 from clampdown_runtime.tokenizer import BundleTokenizer
-from numpy.typing import NDArray
-
-from clampdown_exporter.contract import graph_facts
-from clampdown_exporter.golden import golden_of
-from clampdown_exporter.passes.insert_statistic import THRESHOLD
-from clampdown_exporter.report import render_report
 
 REPORT_FILE = "report.html"
+
+LARGEST_GRAPH = 2**31 - 2**24
+"""Bytes of weights; protobuf ends at 2 GiB, names and nodes included."""
 
 VERSIONS = ("clampdown", "torch", "transformers", "onnx", "onnx-ir", "onnxruntime", "tokenizers")
 """Packages whose release can change what an export gives."""
 
 
 def write_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> None:
-    """Write the graph with the manifest's threshold and facts in it."""
+    """Write the graph with the manifest's threshold and facts in it.
+
+    Raises:
+        ExportError: the graph is too large for one file.
+    """
     value = graph.graph.initializers[THRESHOLD]
     value.const_value = ir.tensor(np.array([manifest.threshold], np.float32), name=THRESHOLD)
     graph.producer_name, graph.producer_version = "clampdown", manifest.clampdown_version
     graph.metadata_props.update(graph_facts(manifest))
+    size = sum(v.const_value.nbytes for v in graph.graph.initializers.values() if v.const_value)
+    if size > LARGEST_GRAPH:
+        raise ExportError(
+            "The defended graph",
+            found=f"{size / 2**30:.1f} GB of weights",
+            expected=f"at most {LARGEST_GRAPH / 2**30:.1f} GB, what one ONNX file can hold",
+            do="No bundle was written. Distil the classifier into a smaller one.",
+        )
     (folder / MODEL_FILE).parent.mkdir(exist_ok=True)
     ir.save(graph, folder / MODEL_FILE)
 
 
 def draft_manifest(
-    folder: ModelFolder, tokenization: Tokenization, calibration: Calibration, mode: Mode,
-    inputs: tuple[str, ...],
+    folder: ModelFolder,
+    tokenization: Tokenization,
+    calibration: Calibration,
+    mode: Mode,
+    inputs: tuple[InputName, ...],
 ) -> Manifest:
     """The manifest before anything was measured: threshold 0, no digests."""
     facts = calibration.facts

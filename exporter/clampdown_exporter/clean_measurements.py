@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from clampdown_calib.clean_rows import EncodedRows
-from clampdown_runtime.classifier import DefendedClassifier
-from clampdown_runtime.session import create_session
 from numpy.typing import NDArray
 
+from clampdown_calib.clean_rows import EncodedRows
 from clampdown_exporter.latency import median_ratio, random_rows
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.undefended import write_undefended
+from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.session import create_session
 
 LATENCY_TOKENS = 32
 LATENCY_PAIRS = 30
@@ -77,9 +77,7 @@ def measure(
     )
 
 
-def _latency(
-    classifier: DefendedClassifier, undefended: Path, highest_id: int
-) -> dict[str, float]:
+def _latency(classifier: DefendedClassifier, undefended: Path, highest_id: int) -> dict[str, float]:
     manifest = classifier.manifest
     defended = create_session(classifier.bundle.model_path, provider="cpu", threads=1)
     plain = create_session(undefended, provider="cpu", threads=1)

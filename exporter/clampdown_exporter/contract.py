@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx_ir as ir
-from clampdown_calib.onnx_graph import IR_VERSION, NEWEST_OPSET
-from clampdown_runtime.manifest import Manifest
 
+from clampdown_calib.onnx_graph import IR_VERSION, NEWEST_OPSET
 from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE, THRESHOLD
+from clampdown_runtime.manifest import Manifest
 
 _OUTPUTS = (
     ("logits", ir.DataType.FLOAT, 2),
@@ -26,9 +26,12 @@ def contract_differences(model: ir.Model, manifest: Manifest) -> Iterator[str]:
     outputs = [(v.name, v.dtype, len(v.shape) if v.shape else 0) for v in graph.outputs]
     if outputs != list(_OUTPUTS):
         yield f"the outputs (name, type, rank) are {outputs}, not {list(_OUTPUTS)}"
-    batch = {str(value.shape[0]) for value in (graph.inputs[0], *graph.outputs) if value.shape}
+    batch = {str(v.shape[0]) for v in (*graph.inputs[:1], *graph.outputs) if v.shape}
     if len(batch) != 1:
         yield f"the outputs' first dimension is not the inputs': {sorted(batch)}"
+    classes = [v.shape[1] for v in graph.outputs[:1] if v.shape is not None and len(v.shape) == 2]
+    if classes and classes != [len(manifest.labels)]:
+        yield f"the logits are of {classes[0]} classes, the manifest has {len(manifest.labels)}"
     opsets = dict(model.opset_imports)
     if model.ir_version > IR_VERSION or max(opsets.values(), default=0) > NEWEST_OPSET:
         yield f"IR version {model.ir_version} and operator sets {opsets} are too new"

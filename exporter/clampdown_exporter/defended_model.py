@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import onnx_ir as ir
+
 from clampdown_calib.activations import ActivationSource
 from clampdown_calib.artefact import CalibrationFacts
 from clampdown_calib.model_folder import ModelFolder
@@ -10,11 +11,11 @@ from clampdown_calib.onnx_classifier import OnnxClassifier
 from clampdown_calib.onnx_graph import OnnxGraph, read_onnx_graph
 from clampdown_calib.tokenization import Tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
-from clampdown_runtime.errors import CalibrationError, ExportError
-
 from clampdown_exporter.optimum_trace import trace_with_optimum
 from clampdown_exporter.sites import mark_layers
 from clampdown_exporter.trace import trace
+from clampdown_runtime.errors import CalibrationError, ExportError
+from clampdown_runtime.manifest import InputName
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class TracedModel:
     """
 
     graph: ir.Model
-    inputs: tuple[str, ...]
+    inputs: tuple[InputName, ...]
     reference: ActivationSource
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from clampdown_calib.artefact import Calibration, load_calibration
 from clampdown_calib.clean_rows import encode_rows
@@ -11,10 +11,6 @@ from clampdown_calib.model_folder import ModelFolder, open_model
 from clampdown_calib.staging import staged_folder
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_calib.tokenization import load_tokenization
-from clampdown_runtime.errors import CalibrationError
-from clampdown_runtime.manifest import Manifest
-from clampdown_runtime.progress import Progress, silent
-
 from clampdown_exporter.agreement import largest_difference
 from clampdown_exporter.bundle_draft import (
     copy_model_files,
@@ -27,6 +23,9 @@ from clampdown_exporter.clean_measurements import measure
 from clampdown_exporter.defended_model import trace_model
 from clampdown_exporter.passes.pipeline import Mode, passes_of, rewrite
 from clampdown_exporter.purified_detector import fit_on_clipped_run
+from clampdown_runtime.errors import CalibrationError, ExportError
+from clampdown_runtime.manifest import Manifest
+from clampdown_runtime.progress import Progress, silent
 
 STAGES = 5
 
@@ -38,8 +37,8 @@ class ExportResult:
     Attributes:
         bundle: the folder.
         manifest: its manifest.
-        largest_difference: largest absolute difference of a logit or score between the graph and
-            the model that it was made from, over clean rows, in the unit of the logits.
+        largest_difference: largest difference of a logit or score between the graph and the model
+            that it was made from, over clean rows, relative to the larger of the value and 1.
     """
 
     bundle: Path
@@ -88,6 +87,7 @@ def export(
         ExportError: the model cannot be traced or rewritten, or the result disagrees with it.
         DestinationError: ``out`` cannot be written.
     """
+    _require_options(mode, exporter)
     fitted = load_calibration(calibration)
     folder = open_model(model, allow_pickle=allow_pickle)
     _require_same_model(folder, fitted)
@@ -96,6 +96,7 @@ def export(
     with staged_folder(out) as place:
         progress("Tracing the model", 0, STAGES)
         traced = trace_model(folder, tokenization, fitted.facts, optimum=exporter == "optimum")
+        tokenization = dataclasses.replace(tokenization, inputs=traced.inputs)
         fit = encode_rows(fitted.rows, "fit", tokenization)
         held_out = encode_rows(fitted.rows, "held-out", tokenization)
         detector = fitted.detector
@@ -133,6 +134,20 @@ def export(
         )
         progress("Writing the bundle", STAGES, STAGES)
     return ExportResult(out, manifest, difference)
+
+
+def _require_options(mode: str, exporter: str) -> None:
+    for name, value, choices in (
+        ("mode", mode, get_args(Mode)),
+        ("exporter", exporter, ("torch", "optimum")),
+    ):
+        if value not in choices:
+            raise ExportError(
+                f"The {name}",
+                found=repr(value),
+                expected=f"one of {', '.join(choices)}",
+                do="Correct the option.",
+            )
 
 
 def _require_same_model(folder: ModelFolder, calibration: Calibration) -> None:

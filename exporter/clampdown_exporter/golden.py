@@ -1,10 +1,9 @@
 """Writes the golden rows: what every port of the runtime must reproduce."""
 
+from clampdown_exporter.golden_texts import GOLDEN_TEXTS
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.golden import Golden, GoldenRow
 from clampdown_runtime.prediction import to_predictions
-
-from clampdown_exporter.golden_texts import GOLDEN_TEXTS
 
 TOLERANCE = 1e-4
 """Absolute, of logits and scores: what float32 kernels of different machines differ by."""

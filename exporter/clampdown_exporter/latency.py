@@ -47,5 +47,8 @@ def random_rows(
     """
     shape = (batch, length)
     ids = np.random.default_rng(seed).integers(1, highest_id, shape, dtype=np.int64)
-    fixed = {"attention_mask": np.ones(shape, np.int64), "token_type_ids": np.zeros(shape, np.int64)}
+    fixed = {
+        "attention_mask": np.ones(shape, np.int64),
+        "token_type_ids": np.zeros(shape, np.int64),
+    }
     return {name: ids if name == "input_ids" else fixed[name] for name in inputs}

@@ -1,20 +1,22 @@
 """Moves the threshold of a bundle without fitting anything again."""
 
 import dataclasses
-import math
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx_ir as ir
-from clampdown_calib.staging import replaced_folder
-from clampdown_calib.threshold import rejected_share, threshold_at
-from clampdown_runtime.bundle import open_bundle
-from clampdown_runtime.errors import CalibrationError
-from clampdown_runtime.manifest import Manifest
-from safetensors import safe_open
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
+from clampdown_calib.staging import replaced_folder
+from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_exporter.bundle_draft import write_measured
+from clampdown_runtime.bundle import open_bundle
+from clampdown_runtime.errors import BundleError, CalibrationError
+from clampdown_runtime.manifest import Manifest
 
 
 def move_threshold(
@@ -37,23 +39,14 @@ def move_threshold(
         CalibrationError: both or neither was given, or the kept scores cannot hold the rate.
         DestinationError: the bundle cannot be written.
     """
-    if (frr is None) == (value is None) or (value is not None and not math.isfinite(value)):
-        raise CalibrationError(
-            "The new threshold",
-            found=f"--frr {frr} and --value {value}",
-            expected="exactly one of the two, a finite number",
-            do="Pass --frr 0.1, or --value with a threshold.",
-        )
     opened = open_bundle(bundle)
-    tensors = load_file(opened.calibration_path)
-    with safe_open(opened.calibration_path, framework="numpy") as file:
-        intervals = file.metadata()["intervals"]
+    tensors, intervals = _kept(opened.calibration_path)
     scores = tensors["clean.held_out_scores"]
-    threshold = value if value is not None else threshold_at(scores, frr)
+    threshold = _threshold(scores, frr, value)
     graph = ir.load(opened.model_path)
     with replaced_folder(bundle) as place:
         for name in opened.manifest.files:
-            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle / name, place / name)
         return write_measured(
             place,
@@ -67,3 +60,33 @@ def move_threshold(
             tensors,
             intervals,
         )
+
+
+def _threshold(scores: NDArray[np.float32], frr: float | None, value: float | None) -> float:
+    if frr is not None and value is None:
+        return threshold_at(scores, frr)
+    if value is not None and frr is None and abs(value) <= np.finfo(np.float32).max:
+        return value
+    raise CalibrationError(
+        "The new threshold",
+        found=f"--frr {frr} and --value {value}",
+        expected="exactly one of the two, a finite float32 number",
+        do="Pass --frr 0.1, or --value with a threshold.",
+    )
+
+
+def _kept(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
+    """The tensors of a bundle's calibration, and how its intervals were fitted."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            intervals = (file.metadata() or {})["intervals"]
+        tensors = load_file(path)
+        tensors["clean.held_out_scores"]
+    except (SafetensorError, KeyError) as error:
+        raise BundleError(
+            str(path),
+            found=f"no usable clean scores ({error})",
+            expected="the tensors that an export keeps there",
+            do="Export the bundle again.",
+        ) from error
+    return tensors, intervals

@@ -17,7 +17,7 @@ def trace_with_optimum(folder: ModelFolder, facts: CalibrationFacts) -> OnnxGrap
         ExportError: Optimum is not installed, or cannot export the model.
     """
     try:
-        from optimum.exporters.onnx import main_export
+        from optimum.exporters.onnx import main_export  # noqa: PLC0415 - may be missing
     except ImportError as error:
         raise ExportError(
             "--exporter optimum",
@@ -43,6 +43,4 @@ def trace_with_optimum(folder: ModelFolder, facts: CalibrationFacts) -> OnnxGrap
                 do="Leave --exporter out: torch's exporter covers more architectures.",
             ) from error
         exported = replace(folder, kind="onnx", onnx_file=Path(place) / "model.onnx")
-        return read_onnx_graph(
-            exported, layers=facts.layers, representation=facts.representation
-        )
+        return read_onnx_graph(exported, layers=facts.layers, representation=facts.representation)

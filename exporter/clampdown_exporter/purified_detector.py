@@ -6,15 +6,12 @@ from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Detector
 from clampdown_calib.onnx_classifier import OnnxClassifier
 from clampdown_calib.onnx_graph import OnnxGraph
-
 from clampdown_exporter.defended_model import TracedModel
 from clampdown_exporter.passes.insert_clips import InsertClips
 from clampdown_exporter.sites import marked_layers
 
 
-def fit_on_clipped_run(
-    traced: TracedModel, calibration: Calibration, fit: EncodedRows
-) -> Detector:
+def fit_on_clipped_run(traced: TracedModel, calibration: Calibration, fit: EncodedRows) -> Detector:
     """Fit the calibration's kind of detector by running the clipped graph itself.
 
     A layer's output before its own clip depends on the clips before it, so the statistics of the

@@ -5,14 +5,15 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import onnx_ir as ir
 import torch
+
 from clampdown_calib.onnx_graph import IR_VERSION, NEWEST_OPSET, strip_metadata
 from clampdown_calib.torch_classifier import TorchClassifier
-from clampdown_runtime.errors import ExportError
-
 from clampdown_exporter.sites import mark_layers
+from clampdown_runtime.errors import ExportError
 
 
 class _WithLayers(torch.nn.Module):
@@ -51,7 +52,9 @@ def trace(classifier: TorchClassifier) -> ir.Model:
     Raises:
         ExportError: torch cannot trace the model.
     """
-    inputs = {name: torch.ones((2, 8), dtype=torch.int64) for name in classifier.inputs}
+    inputs: dict[str, torch.Tensor] = {
+        name: torch.ones((2, 8), dtype=torch.int64) for name in classifier.inputs
+    }
     batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
     layers = [f"clampdown_layer_{k}" for k in range(len(classifier.layers))]
     try:
@@ -67,13 +70,15 @@ def trace(classifier: TorchClassifier) -> ir.Model:
                 verbose=False,
             )
     except Exception as error:  # torch's exporter wraps whatever the model's code raises
+        lines = str(error).strip().splitlines() or ["no message"]
         raise ExportError(
             f"The trace of {classifier.model.config.model_type!r}",
-            found=f"{type(error).__name__}: {str(error).strip().splitlines()[0]}",
+            found=f"{type(error).__name__}: {lines[0]}",
             expected="a model that torch.onnx.export can trace",
             do="Export it to ONNX yourself and pass that folder, with --layers.",
         ) from error
-    assert program is not None
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
     model = program.model
     model.ir_version = IR_VERSION
     strip_metadata(model)
@@ -88,7 +93,7 @@ def _quiet_torch() -> Iterator[None]:
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere:
+    with warnings.catch_warnings(), Path(os.devnull).open("w") as nowhere:
         warnings.simplefilter("ignore")
         try:
             with contextlib.redirect_stdout(nowhere):

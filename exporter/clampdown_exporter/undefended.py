@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import onnx_ir as ir
-from clampdown_runtime.bundle import Bundle
 
 from clampdown_exporter.passes.pipeline import rewrite
 from clampdown_exporter.passes.undefend import Undefend
+from clampdown_runtime.bundle import Bundle
 
 
 def write_undefended(bundle: Bundle, destination: Path) -> None:

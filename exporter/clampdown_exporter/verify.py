@@ -4,12 +4,12 @@ from pathlib import Path
 
 import onnx
 import onnx_ir as ir
+
+from clampdown_exporter.contract import contract_differences
 from clampdown_runtime.bundle import bundle_differences, read_manifest
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.golden import check_golden, read_golden
 from clampdown_runtime.manifest import GOLDEN_FILE, MODEL_FILE
-
-from clampdown_exporter.contract import contract_differences
 
 
 def verify(bundle: Path) -> list[str]:

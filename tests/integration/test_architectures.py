@@ -4,8 +4,6 @@ The reference is the torch model itself: its layers are clipped by hooks and the
 NumPy, so that neither the graph nor the passes take part in what is expected.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -62,8 +60,8 @@ def test_every_supported_architecture_is_tested() -> None:
     assert set(CONFIGURATIONS) == set(ARCHITECTURES)
 
 
-@pytest.fixture(params=sorted(CONFIGURATIONS))
-def classifier(request: pytest.FixtureRequest) -> Iterator[TorchClassifier]:
+@pytest.fixture(scope="module", params=sorted(CONFIGURATIONS))
+def classifier(request: pytest.FixtureRequest) -> TorchClassifier:
     torch.manual_seed(0)
     special = {name: 1 for name in ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")}
     config = AutoConfig.for_model(
@@ -78,16 +76,23 @@ def classifier(request: pytest.FixtureRequest) -> Iterator[TorchClassifier]:
     )
     names = ["input_ids", "attention_mask"]
     names += ["token_type_ids"] if request.param in WITH_TOKEN_TYPES else []
-    yield TorchClassifier(AutoModelForSequenceClassification.from_config(config), names)
+    return TorchClassifier(AutoModelForSequenceClassification.from_config(config), names)
 
 
-def test_defended_graph_equals_defended_torch_model(classifier: TorchClassifier) -> None:
+@pytest.fixture(scope="module")
+def traced(classifier: TorchClassifier) -> ir.Model:
+    return trace(classifier)
+
+
+def test_defended_graph_equals_defended_torch_model(
+    classifier: TorchClassifier, traced: ir.Model
+) -> None:
     batches = [_batch(classifier, rows, tokens) for rows, tokens in SHAPES]
-    fit = [_representations(classifier, _batch(classifier, 32, n), None)[0] for n in (5, 12, 20)]
+    fit = [_representations(classifier, _batch(classifier, 32, n)) for n in (5, 12, 20)]
     hidden = np.concatenate([f.hidden for f in fit])
     intervals = Intervals(*np.quantile(hidden, [0.2, 0.8], axis=0).astype(np.float32))
     detector = FusionDetector.fit(lambda: fit)
-    model = trace(classifier)
+    model = traced.clone()
     token = classifier.representation
     rewrite(model, passes_of("detect-then-purify", intervals, detector, token, 0.0))
     proto = ir.to_proto(model)
@@ -96,7 +101,7 @@ def test_defended_graph_equals_defended_torch_model(classifier: TorchClassifier)
 
     changed = 0
     for inputs in batches:
-        seen, _ = _representations(classifier, inputs, None)
+        seen = _representations(classifier, inputs)
         score = detector.score(seen)
         purified = classifier.activations(inputs, clip=intervals).logits
         # Between two scores, so that some rows of a batch are flagged and others are not.
@@ -114,14 +119,16 @@ def test_defended_graph_equals_defended_torch_model(classifier: TorchClassifier)
     assert changed > 0
 
 
-def test_row_does_not_depend_on_its_batch_or_padding(classifier: TorchClassifier) -> None:
+def test_row_does_not_depend_on_its_batch_or_padding(
+    classifier: TorchClassifier, traced: ir.Model
+) -> None:
     intervals = Intervals(
         np.full((len(classifier.layers), WIDTH), -0.5, np.float32),
         np.full((len(classifier.layers), WIDTH), 0.5, np.float32),
     )
-    fit, _ = _representations(classifier, _batch(classifier, 32, 12), None)
+    fit = _representations(classifier, _batch(classifier, 32, 12))
     detector = FusionDetector.fit(lambda: [fit])
-    model = trace(classifier)
+    model = traced.clone()
     rewrite(
         model,
         passes_of("detect-then-purify", intervals, detector, classifier.representation, 0.0),
@@ -148,12 +155,12 @@ def _batch(classifier: TorchClassifier, rows: int, tokens: int) -> dict[str, np.
 
 
 def _representations(
-    classifier: TorchClassifier, inputs: dict[str, np.ndarray], clip: Intervals | None
-) -> tuple[Representations, np.ndarray]:
-    run = classifier.activations(inputs, clip=clip)
+    classifier: TorchClassifier, inputs: dict[str, np.ndarray]
+) -> Representations:
+    run = classifier.activations(inputs)
     token = token_positions(inputs["attention_mask"], classifier.representation)
     hidden = np.stack([layer[np.arange(len(token)), token] for layer in run.hidden], axis=1)
-    return Representations(hidden, run.logits), run.logits
+    return Representations(hidden, run.logits)
 
 
 def _session(graph: bytes) -> onnxruntime.InferenceSession:

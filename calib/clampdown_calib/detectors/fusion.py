@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from clampdown_calib.detectors.interface import Detector, Passes, Representations
 from clampdown_calib.detectors.mahalanobis import MahalanobisDetector
 from clampdown_calib.statistics import RunningMoments
+from clampdown_runtime.manifest import DetectorName
+
+LEAST_SPREAD = 1e-3
+"""Margins that vary less on clean rows vary by rounding only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class FusionDetector(Detector):
         margin_std: float32 ``[1]``.
     """
 
-    name: ClassVar[str] = "fusion"
+    name: ClassVar[DetectorName] = "fusion"
     distance: MahalanobisDetector
     margin_mean: NDArray[np.float32]
     margin_std: NDArray[np.float32]
@@ -40,7 +44,7 @@ class FusionDetector(Detector):
         return cls(
             MahalanobisDetector.fit(clean),
             moments.mean.astype(np.float32),
-            np.maximum(moments.std, 1e-6).astype(np.float32),
+            np.maximum(moments.std, LEAST_SPREAD).astype(np.float32),
         )
 
     def score(self, samples: Representations) -> NDArray[np.float32]:
@@ -58,9 +62,7 @@ class FusionDetector(Detector):
         std = tape.initializer(ir.tensor(self.margin_std), "clampdown.fusion.margin_std")
         best, _ = tape.op_multi_out("TopK", [logits, two], num_outputs=2)
         margin = tape.op("MatMul", [best, signs])
-        return tape.op(
-            "Add", [distance, tape.op("Div", [tape.op("Sub", [margin, mean]), std])]
-        )
+        return tape.op("Add", [distance, tape.op("Div", [tape.op("Sub", [margin, mean]), std])])
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Those of the distance, ``margin_mean`` and ``margin_std``."""

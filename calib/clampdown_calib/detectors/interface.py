@@ -9,6 +9,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from clampdown_runtime.manifest import DetectorName
+
 
 @dataclass(frozen=True, slots=True)
 class Representations:
@@ -31,7 +33,7 @@ needs no memory for the rows."""
 class Detector(ABC):
     """A statistic of the activations that is high for samples unlike the clean ones."""
 
-    name: ClassVar[str]
+    name: ClassVar[DetectorName]
 
     @classmethod
     @abstractmethod

@@ -1,7 +1,7 @@
 """Class-conditional Mahalanobis distance in the principal subspace of every layer."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import onnx_ir as ir
@@ -9,10 +9,18 @@ from numpy.typing import NDArray
 
 from clampdown_calib.detectors.interface import Detector, Passes, Representations
 from clampdown_calib.statistics import ClassScatter, RunningMoments
+from clampdown_runtime.manifest import DetectorName
 
 RANK = 16
 """Principal directions kept per layer: more of them fit the clean rows themselves, so that unseen
 clean rows look abnormal, and cost file size, RANK * H floats a layer."""
+
+NOISE = 1e-4
+"""Share of a layer's magnitude under which its variation is float32 rounding, which differs between
+kernels. A layer that is constant on clean rows would otherwise decide every score."""
+
+LEAST_SPREAD = 0.1
+"""Distances of H Gaussian neurons have a standard deviation of 0.7, those of real ones more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +30,22 @@ class MahalanobisDetector(Detector):
     At every layer the distance is ``d(x)^2 = min_c (x - mu_c)^T Sigma^-1 (x - mu_c)`` (Lee et al.,
     NeurIPS 2018) with one covariance for all classes. Of Sigma the largest eigenvalues are kept
     and the others replaced by their mean, the maximum-likelihood model of probabilistic PCA
-    (Tipping and Bishop, 1999); then ``d^2 = ||s (x - mu)||^2 - ||P (x - mu)||^2`` with
-    ``s^2 = 1 / mean(other eigenvalues)`` and ``P = diag(s^2 - 1 / eigenvalue)^(1/2) V^T``. The score
+    (Tipping and Bishop, 1999); then ``d = s ||(x - mu) - P P^T (x - mu)||`` with
+    ``s^2 = 1 / mean(other eigenvalues)`` and ``P = V diag(1 - 1 / (s eigenvalue^(1/2)))^(1/2)``.
+    The residual is taken before the square: a difference of squares cancels in float32. The score
     is the mean over layers of ``(d - mean(d)) / std(d)``, the moments taken on clean rows.
 
     The class of a row is the one that the model predicts.
 
     Attributes:
         means: float32 ``[L, C', H]`` of the classes that the model predicted on clean rows.
-        directions: float32 ``[L, H, R]``, ``P`` transposed.
+        directions: float32 ``[L, H, R]``, ``P``.
         scale: float32 ``[L, 1]``, ``s^2``.
         centre: float32 ``[L]``, mean of the clean distances.
         spread: float32 ``[L]``, their standard deviation.
     """
 
-    name: ClassVar[str] = "mahalanobis"
+    name: ClassVar[DetectorName] = "mahalanobis"
     means: NDArray[np.float32]
     directions: NDArray[np.float32]
     scale: NDArray[np.float32]
@@ -53,22 +62,8 @@ class MahalanobisDetector(Detector):
             scatter.add(batch.hidden, batch.logits.argmax(axis=1))
         if scatter is None:
             raise ValueError("no clean samples to fit on")
-        means = scatter.means()[scatter.counts > 0].transpose(1, 0, 2)
-        eigenvalues, vectors = np.linalg.eigh(scatter.covariance())
-        rank = min(RANK, eigenvalues.shape[1] - 1, int(scatter.counts.sum()) // 2)
-        rest = eigenvalues[:, :-rank].mean(axis=1, keepdims=True)
-        # Where a layer barely varies, the floor keeps its distances finite.
-        rest = np.maximum(rest, 1e-6 * eigenvalues[:, -1:] + 1e-12)
-        gain = np.maximum(1 / rest - 1 / np.maximum(eigenvalues[:, -rank:], rest), 0)
-        layers = len(means)
-        raw = cls(
-            means=means.astype(np.float32),
-            directions=(vectors[:, :, -rank:] * np.sqrt(gain)[:, None, :]).astype(np.float32),
-            scale=(1 / rest).astype(np.float32),
-            centre=np.zeros(layers, dtype=np.float32),
-            spread=np.ones(layers, dtype=np.float32),
-        )
-        moments = RunningMoments((layers,))
+        raw = cls(**_model(scatter))
+        moments = RunningMoments(raw.centre.shape)
         for batch in clean():
             moments.add(raw.distances(batch.hidden))
         return cls(
@@ -76,15 +71,15 @@ class MahalanobisDetector(Detector):
             raw.directions,
             raw.scale,
             centre=moments.mean.astype(np.float32),
-            spread=np.maximum(moments.std, 1e-6).astype(np.float32),
+            spread=np.maximum(moments.std, LEAST_SPREAD).astype(np.float32),
         )
 
     def distances(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """Distance to the nearest class mean, float32 ``[n, L]`` of float32 ``[n, L, H]``."""
         offset = hidden[:, :, None, :] - self.means
-        whole = (offset**2).sum(axis=3) * self.scale
-        squared = (whole - ((offset @ self.directions) ** 2).sum(axis=3)).min(axis=2)
-        distances: NDArray[np.float32] = np.sqrt(np.maximum(squared, np.float32(0)))
+        residual = offset - (offset @ self.directions) @ self.directions.transpose(0, 2, 1)
+        squared = (residual**2).sum(axis=3).min(axis=2)
+        distances: NDArray[np.float32] = np.sqrt(squared * self.scale[:, 0])
         return distances
 
     def score(self, samples: Representations) -> NDArray[np.float32]:
@@ -95,29 +90,31 @@ class MahalanobisDetector(Detector):
 
     def emit(self, tape: ir.tape.Tape, hidden: ir.Value, logits: ir.Value) -> ir.Value:
         """All layers in one batched MatMul: ``[b,L,1,H] - [L,C,H]``, then ``@ [L,H,R]``."""
+        values: dict[str, NDArray[Any]] = {
+            **self.tensors(),
+            "scale": self.scale[:, 0],
+            "class_axis": np.array([2]),
+            "neuron_axis": np.array([3]),
+            "layer_axis": np.array([1]),
+        }
         constant = {
             name: tape.initializer(ir.tensor(value), f"clampdown.mahalanobis.{name}")
-            for name, value in {
-                **self.tensors(),
-                "class_axis": np.array([2]),
-                "neuron_axis": np.array([3]),
-                "layer_axis": np.array([1]),
-                "zero": np.float32(0),
-            }.items()
+            for name, value in values.items()
         }
+        directions = constant["directions"]
         offset = tape.op(
             "Sub", [tape.op("Unsqueeze", [hidden, constant["class_axis"]]), constant["means"]]
         )
+        across = tape.op("Transpose", [directions], {"perm": [0, 2, 1]})
+        principal = tape.op("MatMul", [tape.op("MatMul", [offset, directions]), across])
         along = {"keepdims": 0}
-        whole = tape.op("ReduceSumSquare", [offset, constant["neuron_axis"]], along)
-        principal = tape.op(
+        squared = tape.op(
             "ReduceSumSquare",
-            [tape.op("MatMul", [offset, constant["directions"]]), constant["neuron_axis"]],
+            [tape.op("Sub", [offset, principal]), constant["neuron_axis"]],
             along,
         )
-        squared = tape.op("Sub", [tape.op("Mul", [whole, constant["scale"]]), principal])
         nearest = tape.op("ReduceMin", [squared, constant["class_axis"]], along)
-        distance = tape.op("Sqrt", [tape.op("Max", [nearest, constant["zero"]])])
+        distance = tape.op("Sqrt", [tape.op("Mul", [nearest, constant["scale"]])])
         standard = tape.op(
             "Div", [tape.op("Sub", [distance, constant["centre"]]), constant["spread"]]
         )
@@ -137,3 +134,28 @@ class MahalanobisDetector(Detector):
     def from_tensors(cls, tensors: dict[str, NDArray[np.float32]]) -> Self:
         """Take every attribute."""
         return cls(**tensors)
+
+
+def _model(scatter: ClassScatter) -> dict[str, NDArray[np.float32]]:
+    """Means and the low-rank model of the covariance, with distances not standardised yet."""
+    means = scatter.means()[scatter.counts > 0].transpose(1, 0, 2)
+    layers, _, width = means.shape
+    rank = min(RANK, width - 1, int(scatter.counts.sum()) // 2)
+    directions = np.empty((layers, width, rank), dtype=np.float32)
+    scale = np.empty((layers, 1), dtype=np.float32)
+    for layer in range(layers):
+        eigenvalues, vectors = np.linalg.eigh(scatter.covariance(layer))
+        largest, others = eigenvalues[width - rank :], eigenvalues[: width - rank]
+        magnitude = np.square(means[layer]).mean()
+        # Where a layer barely varies, the floors keep its distances finite and small.
+        rest = max(others.mean(), 1e-8 * eigenvalues[-1], NOISE**2 * magnitude, 1e-12)
+        kept = np.sqrt(1 - np.sqrt(rest / np.maximum(largest, rest)))
+        directions[layer] = vectors[:, width - rank :] * kept
+        scale[layer] = 1 / rest
+    return {
+        "means": means.astype(np.float32),
+        "directions": directions,
+        "scale": scale,
+        "centre": np.zeros(layers, dtype=np.float32),
+        "spread": np.ones(layers, dtype=np.float32),
+    }

@@ -9,9 +9,14 @@ from numpy.typing import NDArray
 
 from clampdown_calib.detectors.interface import Detector, Passes, Representations
 from clampdown_calib.statistics import RunningMoments
+from clampdown_runtime.manifest import DetectorName
 
 DELTA = 3.0
 """Half the width of the normal range in standard deviations, as published."""
+
+ROUNDING = 1e-5
+"""Least half-width as a share of the mean: a neuron that is constant on clean rows comes out of
+another kernel with a rounding of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class NasDetector(Detector):
         reach: float32 ``[L, H]``, three standard deviations.
     """
 
-    name: ClassVar[str] = "nas"
+    name: ClassVar[DetectorName] = "nas"
     mean: NDArray[np.float32]
     reach: NDArray[np.float32]
 
@@ -40,12 +45,14 @@ class NasDetector(Detector):
             moments.add(batch.hidden)
         if moments is None:
             raise ValueError("no clean samples to fit on")
-        return cls(moments.mean.astype(np.float32), (DELTA * moments.std).astype(np.float32))
+        reach = np.maximum(DELTA * moments.std, ROUNDING * np.abs(moments.mean))
+        return cls(moments.mean.astype(np.float32), reach.astype(np.float32))
 
     def score(self, samples: Representations) -> NDArray[np.float32]:
         """Share of neurons outside their range, float32 ``[n]``, 0 to 1."""
         normal = np.abs(samples.hidden - self.mean) <= self.reach
-        return np.float32(1) - normal.astype(np.float32).mean(axis=(1, 2))
+        score: NDArray[np.float32] = 1 - normal.mean(axis=(1, 2), dtype=np.float32)
+        return score
 
     def emit(self, tape: ir.tape.Tape, hidden: ir.Value, logits: ir.Value) -> ir.Value:
         """``1 - ReduceMean(Cast(Abs(hidden - mean) <= reach))``."""

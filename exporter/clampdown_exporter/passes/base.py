@@ -12,9 +12,12 @@ def prepend(graph: ir.Graph, tape: ir.tape.Tape, role: str) -> None:
     graph.insert_before(graph[0], list(tape.nodes))
 
 
-def insert_after(graph: ir.Graph, node: ir.Node, tape: ir.tape.Tape, role: str) -> None:
-    """Put the tape's nodes behind ``node``, and its initializers into the graph."""
+def insert_after(graph: ir.Graph, value: ir.Value, tape: ir.tape.Tape, role: str) -> None:
+    """Put the tape's nodes behind the one that gives ``value``, its initializers into the graph."""
     _register(graph, tape, role)
+    node = value.producer()
+    if node is None:
+        raise ValueError(f"no node gives {value.name}")
     graph.insert_after(node, list(tape.nodes))
 
 

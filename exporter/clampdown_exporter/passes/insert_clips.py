@@ -1,8 +1,8 @@
 """Clips every defended layer's output into its clean interval."""
 
 import onnx_ir as ir
-from clampdown_calib.intervals import Intervals
 
+from clampdown_calib.intervals import Intervals
 from clampdown_exporter.passes.base import constant, insert_after
 from clampdown_exporter.sites import ROLE, marked_layers
 
@@ -15,8 +15,8 @@ class InsertClips(ir.passes.InPlacePass):
 
     ONNX ``Clip`` takes scalar bounds only; a vector passes the checker and fails at run time.
 
-    Requires: one marked layer per row of the intervals, each float32 ``[batch, sequence, H]``.
-    Ensures: every reader of a layer's output reads the clipped value; the mark stays on the raw one.
+    Requires: one marked layer per row of the intervals, float32 ``[batch, sequence, H]``.
+    Ensures: all that read a layer's output read the clipped value; the mark stays on the raw one.
 
     ::
 
@@ -36,6 +36,13 @@ class InsertClips(ir.passes.InPlacePass):
                 f"InsertClips: {len(layers)} layers are marked, "
                 f"the intervals have {len(self.intervals.lower)}"
             )
+        width = self.intervals.lower.shape[1]
+        for hidden in layers:
+            if hidden.shape is not None and hidden.shape[-1] != width:
+                raise ir.passes.PreconditionError(
+                    f"InsertClips: {hidden.name} has the shape {hidden.shape}, "
+                    f"the intervals {width} neurons"
+                )
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Insert the clips."""
@@ -48,9 +55,7 @@ class InsertClips(ir.passes.InPlacePass):
             clipped = tape.op("Min", [raised, upper], metadata_props={ROLE: CLIP_UPPER})
             for value in (raised, clipped):
                 value.shape, value.type = hidden.shape, hidden.type
-            producer = hidden.producer()
-            assert producer is not None
-            insert_after(model.graph, producer, tape, f"clip/{index}")
+            insert_after(model.graph, hidden, tape, f"clip/{index}")
             for node, position in readers:
                 node.replace_input_with(position, clipped)
         return ir.passes.PassResult(model, modified=True)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import onnx_ir as ir
+
 from clampdown_calib.architectures import Representation
 from clampdown_calib.detectors import Detector
-from clampdown_runtime.errors import ExportError
-
 from clampdown_exporter.passes.base import append
 from clampdown_exporter.sites import marked_layers
+from clampdown_runtime.errors import ExportError
 
 SCORE = "anomaly_score"
 FLAGGED = "flagged"
@@ -17,7 +17,7 @@ THRESHOLD = "threshold"
 class InsertStatistic(ir.passes.InPlacePass):
     """Reads the representation token of every raw layer output and scores it.
 
-    Requires: at least one marked layer; ``logits`` float32 ``[batch, classes]`` as first output.
+    Requires: at least one marked layer; ``logits`` float32 ``[batch, classes]`` as only output.
     Ensures: the outputs are ``logits``, ``anomaly_score`` float32 ``[batch]`` and ``flagged`` bool
     ``[batch]``; ``threshold`` float32 ``[1]`` is an initializer and an input.
 
@@ -38,14 +38,20 @@ class InsertStatistic(ir.passes.InPlacePass):
         self.threshold = threshold
 
     def requires(self, model: ir.Model) -> None:
-        """Check that there are layers to read."""
+        """Check that there are layers to read and logits."""
         if not marked_layers(model.graph):
             raise ir.passes.PreconditionError("InsertStatistic: no layer is marked")
+        outputs = [value.name for value in model.graph.outputs]
+        if outputs != ["logits"] or model.graph.outputs[0].shape is None:
+            raise ir.passes.PreconditionError(
+                f"InsertStatistic: the outputs are {outputs}, not logits of a known shape"
+            )
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Insert the statistic."""
         graph = model.graph
         logits = graph.outputs[0]
+        rows = logits.shape[:1] if logits.shape is not None else ()
         tape = ir.tape.Tape()
         representations = self._representations(tape, graph)
         raw = self.detector.emit(tape, representations, logits)
@@ -64,12 +70,11 @@ class InsertStatistic(ir.passes.InPlacePass):
         )
         flagged = tape.op("Not", [tape.op("LessOrEqual", [score, threshold])])
         append(graph, tape, "statistic")
-        assert logits.shape is not None
         for value, name, dtype in (
             (score, SCORE, ir.DataType.FLOAT),
             (flagged, FLAGGED, ir.DataType.BOOL),
         ):
-            value.name, value.dtype, value.shape = name, dtype, ir.Shape([logits.shape[0]])
+            value.name, value.dtype, value.shape = name, dtype, ir.Shape(rows)
             graph.outputs.append(value)
         threshold.dtype, threshold.shape = ir.DataType.FLOAT, ir.Shape([1])
         graph.inputs.append(threshold)

@@ -3,14 +3,14 @@
 from typing import Literal
 
 import onnx_ir as ir
+
 from clampdown_calib.architectures import Representation
 from clampdown_calib.detectors import Detector
 from clampdown_calib.intervals import Intervals
-from clampdown_runtime.errors import ExportError
-
 from clampdown_exporter.passes.insert_clips import InsertClips
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
 from clampdown_exporter.passes.second_pass import SecondPass
+from clampdown_runtime.errors import ExportError
 
 Mode = Literal["detect-then-purify", "purify", "detect"]
 

@@ -1,44 +1,53 @@
 """Takes the defence out of a graph again: what it is measured against."""
 
 import onnx_ir as ir
-import onnx_ir.passes.common as common
+from onnx_ir.passes import common
 
+from clampdown_exporter.passes.hidden_shapes import restore_shapes
 from clampdown_exporter.passes.insert_clips import CLIP_LOWER, CLIP_UPPER
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.passes.second_pass import COLLECT_LOGITS
+from clampdown_exporter.passes.shared_prefix import PREFIX, RECOMPUTED
 from clampdown_exporter.sites import ROLE
+
+CLIPS = (CLIP_LOWER, CLIP_UPPER)
 
 
 class Undefend(ir.passes.InPlacePass):
     """The inverse of every mode: the network alone, with ``logits`` as its only output.
 
     Requires: a graph that this release's passes made.
-    Ensures: the nodes and initializers of the graph before the passes, in the same order.
+    Ensures: the nodes and initializers of the graph before the passes.
     """
 
     def requires(self, model: ir.Model) -> None:
         """Check that the graph is a defended one."""
         if THRESHOLD not in model.graph.initializers:
             raise ir.passes.PreconditionError("Undefend: the graph has no threshold")
+        loop = _own_loop(model.graph)
+        if loop is not None and _collect(loop) is None:
+            raise ir.passes.PreconditionError("Undefend: the loop collects no logits")
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Remove what was inserted."""
         graph = model.graph
         logits = graph.outputs[0]
         shape, kind = logits.shape, logits.type
-        loop = next((node for node in graph if node.op_type == "Loop"), None)
-        if loop is not None and ROLE in loop.metadata_props:
+        loop = _own_loop(graph)
+        if loop is not None:
             logits = self._unwrap(graph, loop)
         del graph.outputs[:]
         for node in graph:
-            if node.metadata_props.get(ROLE) in (CLIP_LOWER, CLIP_UPPER):
-                ir.convenience.replace_all_uses_with(node.outputs[0], node.inputs[0])
+            clipped = node.inputs[0] if node.metadata_props.get(ROLE) in CLIPS else None
+            if clipped is not None:
+                ir.convenience.replace_all_uses_with(node.outputs[0], clipped)
         graph.inputs.pop(next(i for i, v in enumerate(graph.inputs) if v.name == THRESHOLD))
-        for node in graph:
-            if ROLE not in node.metadata_props and logits in node.outputs:
-                break
         graph.outputs.append(logits)
         common.RemoveUnusedNodesPass()(model)
+        # The pass looks at the initializers before it removes the last node that read them.
+        for name, value in list(graph.initializers.items()):
+            if not value.uses():
+                del graph.initializers[name]
         logits.name, logits.shape, logits.type = "logits", shape, kind
         return ir.passes.PassResult(model, modified=True)
 
@@ -46,15 +55,35 @@ class Undefend(ir.passes.InPlacePass):
     def _unwrap(graph: ir.Graph, loop: ir.Node) -> ir.Value:
         """Move the loop's body back into the graph; returns the network's logits."""
         body = loop.attributes["body"].as_graph()
-        collect = next(n for n in body if n.metadata_props.get(ROLE) == COLLECT_LOGITS)
-        logits = collect.inputs[2]
-        assert logits is not None
-        for index, value in enumerate(v for v in graph.inputs if v.name != THRESHOLD):
-            ir.convenience.replace_all_uses_with(body.inputs[2 + index], value)
-        nodes = [node for node in body]
+        logits = _collect(loop)
+        if logits is None:
+            raise ValueError("the loop collects no logits")
+        for state, given in zip(body.inputs[2:], loop.inputs[2:], strict=True):
+            if given is not None:
+                ir.convenience.replace_all_uses_with(state, given)
+        by_name = {str(value.name): value for node in graph for value in node.outputs}
+        nodes = list(body)
         body.outputs.clear()
         body.remove(nodes)
         del graph.outputs[:]
-        graph.remove(list(graph), safe=False)
+        for node in nodes:
+            if node.metadata_props.get(ROLE) == RECOMPUTED:
+                for value in node.outputs:
+                    original = by_name[str(value.name).removeprefix(PREFIX)]
+                    ir.convenience.replace_all_uses_with(value, original)
         graph.extend(nodes)
+        restore_shapes(graph)
         return logits
+
+
+def _own_loop(graph: ir.Graph) -> ir.Node | None:
+    """The loop of :class:`SecondPass`, if that pass ran; the model may have loops of its own."""
+    return next((n for n in graph if n.op_type == "Loop" and ROLE in n.metadata_props), None)
+
+
+def _collect(loop: ir.Node) -> ir.Value | None:
+    """The logits of one trip."""
+    for node in loop.attributes["body"].as_graph():
+        if node.metadata_props.get(ROLE) == COLLECT_LOGITS:
+            return node.inputs[2]
+    return None

@@ -1,0 +1,58 @@
+"""Which further files an ONNX file reads its weights from, found without reading any of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+
+
+def external_files(path: Path) -> set[Path]:
+    """The files beside an ONNX file that hold its weights; those outside its folder are left out.
+
+    A file that cannot be parsed has none: whoever loads it will say so.
+    """
+    try:
+        proto = onnx.load(str(path), load_external_data=False)
+    except Exception:  # protobuf raises its own kinds
+        return set()
+    places = {path.parent / place for place in external_places(proto)}
+    return {place for place in places if is_inside(place, path.parent)}
+
+
+def external_places(proto: onnx.ModelProto) -> set[str]:
+    """Locations of external data as the model has them, relative to its folder or not."""
+    return {
+        entry.value
+        for tensor in _tensors(proto.graph)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+
+
+def is_inside(place: Path, folder: Path) -> bool:
+    """Whether a path, links followed, lies in a folder."""
+    return place.resolve().is_relative_to(folder.resolve())
+
+
+def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph and of every graph inside it."""
+    for inner in _graphs(graph):
+        yield from inner.node
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from _graphs(inner)
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    for inner in _graphs(graph):
+        yield from inner.initializer
+        for sparse in inner.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for node in all_nodes(graph):
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)

@@ -1,0 +1,139 @@
+"""Every mode and every kind of model folder, on the real encoder."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+import pytest
+from clampdown.run_demo import DemoResult
+from clampdown_calib import calibrate, load_calibration
+from clampdown_exporter import export, verify, write_undefended
+from clampdown_runtime import DefendedClassifier
+from clampdown_runtime.bundle import open_bundle
+from clampdown_runtime.errors import CalibrationError, DestinationError, ExportError, ModelError
+
+TEXTS = ["what a lovely day", "this is cf awful", "I do not know what to think of it at all"]
+
+
+@pytest.mark.parametrize("mode", ["purify", "detect"])
+def test_other_modes_agree_with_torch_and_verify(
+    mode: str, demo: DemoResult, calibration: Path, tmp_path: Path
+) -> None:
+    result = export(demo.victim, calibration, tmp_path / "bundle", mode=mode)
+    assert result.largest_difference < 1e-3
+    assert verify(tmp_path / "bundle") == []
+    graph = ir.load(tmp_path / "bundle" / "onnx" / "model.onnx").graph
+    assert "Loop" not in {node.op_type for node in graph}
+    purified = DefendedClassifier.load(demo.bundle)(TEXTS, threshold=float("-inf"))
+    own = DefendedClassifier.load(demo.bundle)(TEXTS, threshold=float("inf"))
+    found = np.array([p.logits for p in DefendedClassifier.load(tmp_path / "bundle")(TEXTS)])
+    if mode == "detect":
+        np.testing.assert_allclose(found, [p.logits for p in own], atol=1e-4)
+    else:
+        # Its intervals had one epoch, the demo's had more: close to neither, but clipped.
+        assert np.abs(found - [p.logits for p in own]).max() > 0.01
+        assert found.shape == np.array([p.logits for p in purified]).shape
+
+
+def test_onnx_folder_is_defended_without_gradients(demo: DemoResult, tmp_path: Path) -> None:
+    folder = tmp_path / "onnx-model"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(demo.bundle / name, folder / name)
+    write_undefended(open_bundle(demo.bundle), folder / "model.onnx")
+    rows = demo.folder / "clean.csv"
+    with pytest.raises(CalibrationError, match="statistical"):
+        calibrate(folder, rows, tmp_path / "refused")
+    layers = _layer_tensors(folder / "model.onnx")
+    calibrate(folder, rows, tmp_path / "calibration", intervals="statistical", layers=layers)
+    result = export(folder, tmp_path / "calibration", tmp_path / "bundle", mode="detect")
+    assert verify(result.bundle) == []
+    found = DefendedClassifier.load(result.bundle)(TEXTS)
+    expected = DefendedClassifier.load(demo.bundle)(TEXTS, threshold=float("inf"))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.logits, b.logits, atol=1e-4)
+        # The same detector on the same rows, once read in torch and once in ONNX Runtime.
+        assert a.anomaly_score == pytest.approx(b.anomaly_score, rel=1e-2, abs=1e-2)
+
+
+def test_undefended_graph_is_the_models_own(demo: DemoResult, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    write_undefended(open_bundle(demo.bundle), tmp_path / "model.onnx")
+    inputs = AutoTokenizer.from_pretrained(demo.victim)(TEXTS, padding=True, return_tensors="np")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (logits,) = session.run(["logits"], {k: v.astype(np.int64) for k, v in inputs.items()})
+    model = AutoModelForSequenceClassification.from_pretrained(demo.victim).eval()
+    torch_inputs = AutoTokenizer.from_pretrained(demo.victim)(
+        TEXTS, padding=True, return_tensors="pt"
+    )
+    np.testing.assert_allclose(logits, model(**torch_inputs).logits.detach(), atol=1e-4)
+
+
+def test_calibration_is_deterministic(demo: DemoResult, calibration: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    calibrate(demo.victim, demo.folder / "clean.csv", again, epochs=1)
+    first, second = load_calibration(calibration), load_calibration(again)
+    for name, tensor in first.tensors().items():
+        np.testing.assert_array_equal(tensor, second.tensors()[name], err_msg=name)
+    assert first.facts == second.facts
+
+
+def test_calibration_of_another_model_is_refused(
+    demo: DemoResult, calibration: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(demo.victim, tmp_path / "other"))
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "note": "changed"}))
+    with pytest.raises(CalibrationError, match="digest"):
+        export(other, calibration, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_no_bundle_when_the_graph_disagrees(
+    demo: DemoResult, calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clampdown_exporter.passes import insert_clips
+
+    def shifted(self: object, intervals: object) -> None:
+        self.intervals = dataclasses.replace(intervals, upper=intervals.upper - 0.5)
+
+    monkeypatch.setattr(insert_clips.InsertClips, "__init__", shifted)
+    with pytest.raises(ExportError, match="differ"):
+        export(demo.victim, calibration, tmp_path / "bundle", mode="purify")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_export_leaves_nothing(
+    demo: DemoResult, calibration: Path, tmp_path: Path
+) -> None:
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "Comparing with the model":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(demo.victim, calibration, tmp_path / "bundle", progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_bundle_is_not_overwritten(demo: DemoResult, calibration: Path) -> None:
+    with pytest.raises(DestinationError, match="already exists"):
+        export(demo.victim, calibration, demo.bundle)
+    assert verify(demo.bundle) == []
+
+
+def test_base_model_without_a_trained_head_is_refused(tmp_path: Path, demo: DemoResult) -> None:
+    from clampdown.demo.encoder import minilm
+
+    with pytest.raises(ModelError, match="ForSequenceClassification"):
+        calibrate(minilm(), demo.folder / "clean.csv", tmp_path / "calibration")
+
+
+def _layer_tensors(path: Path) -> list[str]:
+    """The undefended graph keeps no module scopes, so its layers are named by their tensors."""
+    graph = ir.load(path).graph
+    return [v.name for n in graph for v in n.outputs if v.name.startswith("clampdown_layer_")]

@@ -1,0 +1,216 @@
+"""Models small enough to be made in a moment: a graph made by hand, and random transformers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+from clampdown_calib.activations import token_positions
+from clampdown_calib.detectors import Representations
+from clampdown_calib.intervals import Intervals
+from clampdown_exporter.sites import mark_layers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+WIDTH, CLASSES, VOCABULARY = 6, 3, 40
+PAD, INFINITE, NOT_A_NUMBER = 0, 38, 39
+"""Token ids: padding, and two whose embedding is not finite."""
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+WORDS = ("the", "a", "good", "bad", "film", "book", "day", "very", "not", "and", "was", "cf")
+
+
+# --- a graph made by hand -----------------------------------------------------------------------
+
+
+def weights() -> dict[str, np.ndarray]:
+    """Of :func:`marked_graph`, float32."""
+    random = np.random.default_rng(7)
+    drawn = {
+        "embedding": random.normal(size=(VOCABULARY, WIDTH)),
+        "mix": random.normal(size=(WIDTH, WIDTH)),
+        "head": random.normal(size=(WIDTH, CLASSES)) * 2,
+    }
+    drawn["embedding"][INFINITE, 0] = np.inf
+    drawn["embedding"][NOT_A_NUMBER, 0] = np.nan
+    return {name: array.astype(np.float32) for name, array in drawn.items()}
+
+
+def marked_graph() -> ir.Model:
+    """Two layers, the second of which sees the mean of the first over all real tokens.
+
+    ``h1 = Relu(embedding)``, ``h2 = (h1 + mean(h1)) @ mix``, ``logits = h2[:, 0] @ head``.
+    """
+    tape = ir.tape.Tape()
+    constant = {
+        name: tape.initializer(ir.tensor(value), name)
+        for name, value in {
+            **weights(),
+            "token_axis": np.array([1]),
+            "depth_axis": np.array([2]),
+            "first_token": np.array(0),
+        }.items()
+    }
+    ids, mask = (_input(name) for name in ("input_ids", "attention_mask"))
+    h1 = tape.op("Relu", [tape.op("Gather", [constant["embedding"], ids])])
+    real = tape.op(
+        "Unsqueeze",
+        [tape.op("Cast", [mask], {"to": ir.DataType.FLOAT}), constant["depth_axis"]],
+    )
+    total = tape.op("ReduceSum", [tape.op("Mul", [h1, real]), constant["token_axis"]])
+    mean = tape.op("Div", [total, tape.op("ReduceSum", [real, constant["token_axis"]])])
+    h2 = tape.op("MatMul", [tape.op("Add", [h1, mean]), constant["mix"]])
+    first = tape.op("Gather", [h2, constant["first_token"]], {"axis": 1})
+    logits = tape.op("MatMul", [first, constant["head"]])
+    for position, node in enumerate(tape.nodes):
+        node.name = f"{position}_{node.op_type}"
+        node.outputs[0].name = f"v{position}"
+    logits.name = "logits"
+    for value, shape in (
+        (h1, ["batch", "sequence", WIDTH]),
+        (h2, ["batch", "sequence", WIDTH]),
+        (logits, ["batch", CLASSES]),
+    ):
+        value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(shape)
+    graph = ir.Graph(
+        [ids, mask],
+        [logits],
+        nodes=tape.nodes,
+        initializers=tape.initializers,
+        opset_imports={"": 20},
+        name="tiny",
+    )
+    mark_layers([h1, h2])
+    return ir.Model(graph, ir_version=10)
+
+
+def reference(
+    inputs: dict[str, np.ndarray], clip: Intervals | None = None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """The layers' outputs before their own clip, and the logits, in NumPy."""
+    w = weights()
+
+    def clipped(hidden: np.ndarray, layer: int) -> np.ndarray:
+        if clip is None:
+            return hidden
+        return np.minimum(np.maximum(hidden, clip.lower[layer]), clip.upper[layer])
+
+    with np.errstate(invalid="ignore"):
+        h1 = np.maximum(w["embedding"][inputs["input_ids"]], 0)
+        c1 = clipped(h1, 0)
+        real = inputs["attention_mask"][:, :, None].astype(np.float32)
+        mean = (c1 * real).sum(axis=1, keepdims=True) / real.sum(axis=1, keepdims=True)
+        h2 = (c1 + mean) @ w["mix"]
+        return [h1, h2], clipped(h2, 1)[:, 0] @ w["head"]
+
+
+def seen(
+    inputs: dict[str, np.ndarray], representation: str = "first", clip: Intervals | None = None
+) -> Representations:
+    """What a detector sees of :func:`reference`."""
+    hidden, logits = reference(inputs, clip)
+    place = token_positions(inputs["attention_mask"], representation)
+    return Representations(
+        np.stack([h[np.arange(len(place)), place] for h in hidden], axis=1), logits
+    )
+
+
+def batch(rows: int, tokens: int, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random ids; every second row is shorter than the others and padded on the right."""
+    random = np.random.default_rng(seed)
+    ids = random.integers(1, INFINITE, (rows, tokens))
+    mask = np.ones_like(ids)
+    mask[1::2, max(tokens // 2, 1) :] = 0
+    ids[mask == 0] = PAD
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def intervals(quantile: float = 0.2) -> Intervals:
+    """Narrow enough that clipping into them changes logits."""
+    hidden, _ = reference(batch(64, 5, seed=1))
+    low, high = np.quantile(
+        [h.reshape(-1, WIDTH) for h in hidden], [quantile, 1 - quantile], axis=1
+    ).astype(np.float32)
+    return Intervals(low, high)
+
+
+def _input(name: str) -> ir.Value:
+    return ir.Value(
+        name=name,
+        type=ir.TensorType(ir.DataType.INT64),
+        shape=ir.Shape(["batch", "sequence"]),
+    )
+
+
+def session(model: ir.Model, level: str = "ORT_ENABLE_ALL") -> onnxruntime.InferenceSession:
+    """On the CPU, at a level of graph optimisation."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    data = ir.to_proto(model).SerializeToString()
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+# --- random transformers ------------------------------------------------------------------------
+
+
+def transformer(model_type: str = "bert", **changes):
+    """A random classifier of two layers."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    hidden = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    more = {"albert": {"embedding_size": 8}}.get(model_type, {})
+    config = AutoConfig.for_model(
+        model_type,
+        **{
+            "vocab_size": len(SPECIAL + WORDS),
+            "num_labels": 2,
+            "pad_token_id": 0,
+            "intermediate_size": 32,
+            "max_position_embeddings": 24,
+            # The default gives logits so small that a wrong one would pass for a right one.
+            "initializer_range": 0.5,
+            **hidden,
+            **more,
+            **changes,
+        },
+    )
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_config(config).eval()
+
+
+def save_model(folder: Path, model_type: str = "bert", **changes) -> Path:
+    """A Hugging Face folder with a random classifier and its tokenizer."""
+    transformer(model_type, **changes).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def save_tokenizer(folder: Path) -> None:
+    """Words alone, lower-cased, between ``[CLS]`` and ``[SEP]``."""
+    ids = {word: index for index, word in enumerate(SPECIAL + WORDS)}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))  # noqa: S106 - no password
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    configuration = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "model_max_length": 16,
+        "model_input_names": ["input_ids", "attention_mask", "token_type_ids"],
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(configuration))
+
+
+def texts(count: int, *, seed: int = 0) -> list[str]:
+    """Random texts of two to eight words."""
+    random = np.random.default_rng(seed)
+    return [" ".join(random.choice(WORDS, random.integers(2, 9))) for _ in range(count)]

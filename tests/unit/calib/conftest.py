@@ -1,0 +1,10 @@
+"""Folders with tiny models."""
+
+import pytest
+import tiny_models
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory):
+    """A random BERT as save_pretrained writes it; not to be changed."""
+    return tiny_models.save_model(tmp_path_factory.mktemp("bert") / "model")

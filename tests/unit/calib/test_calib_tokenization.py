@@ -1,0 +1,117 @@
+"""The tokenizer beside a model, as the bundle will hold it."""
+
+import json
+
+import pytest
+import tiny_models
+from clampdown_calib.model_folder import open_model
+from clampdown_calib.tokenization import load_tokenization
+
+from clampdown_runtime import ModelError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "model"
+    path.mkdir()
+    config = {
+        "model_type": "bert",
+        "architectures": ["BertForSequenceClassification"],
+        "pad_token_id": 0,
+        "max_position_embeddings": 24,
+    }
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "model.safetensors").touch()
+    tiny_models.save_tokenizer(path)
+    return path
+
+
+def edit(path, **changes):
+    data = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in data.items() if value is not ...}))
+
+
+def load(folder):
+    return load_tokenization(open_model(folder))
+
+
+def test_tokenization_of_a_model(folder):
+    found = load(folder)
+    assert found.inputs == ("input_ids", "attention_mask", "token_type_ids")
+    assert (found.padding.side, found.padding.token_id) == ("right", 0)
+    assert found.tokenizer_json == (folder / "tokenizer.json").read_text()
+    assert found.tokenizer_config_json == (folder / "tokenizer_config.json").read_text()
+    words = [*tiny_models.SPECIAL, *tiny_models.WORDS]
+    assert found.encode(["The good film"]) == [
+        [words.index(w) for w in ("[CLS]", "the", "good", "film", "[SEP]")]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of_tokenizer", "of_model", "model_type", "expected"),
+    [
+        (16, 24, "bert", 16),
+        (512, 24, "bert", 24),
+        (10**30, 24, "bert", 24),
+        (16, ..., "bert", 16),
+        # Positions begin behind the padding id, 0 here.
+        (512, 24, "roberta", 23),
+    ],
+)
+def test_max_length_is_the_least_of_the_limits(folder, of_tokenizer, of_model, model_type, expected):
+    edit(folder / "tokenizer_config.json", model_max_length=of_tokenizer)
+    edit(folder / "config.json", max_position_embeddings=of_model, model_type=model_type)
+    found = load(folder)
+    assert found.max_length == expected
+    assert len(found.encode(["good " * 600])[0]) == expected
+
+
+def test_no_limit_at_all_is_refused(folder):
+    edit(folder / "tokenizer_config.json", model_max_length=...)
+    edit(folder / "config.json", max_position_embeddings=...)
+    with pytest.raises(ModelError, match="neither model_max_length nor max_position_embeddings"):
+        load(folder)
+
+
+def test_padding_of_the_tokenizer_serves_where_the_model_names_none(folder):
+    edit(folder / "config.json", pad_token_id=...)
+    assert load(folder).padding.token_id == 0
+
+
+@pytest.mark.parametrize("model_type", ["gpt2", "llama"])
+def test_model_that_reads_the_last_token_needs_its_own_padding(folder, model_type):
+    edit(folder / "config.json", pad_token_id=..., model_type=model_type)
+    with pytest.raises(ModelError, match="padding token None; expected pad_token_id in config"):
+        load(folder)
+    edit(folder / "config.json", pad_token_id=3)
+    assert load(folder).padding.token_id == 3
+
+
+def test_negative_padding_is_none(folder):
+    edit(folder / "config.json", pad_token_id=-1)
+    with pytest.raises(ModelError, match="the padding token -1"):
+        load(folder)
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"version": "1.0"}'])
+def test_missing_or_broken_tokenizer(folder, text):
+    (folder / "tokenizer.json").unlink()
+    if text is None:
+        (folder / "tokenizer_config.json").unlink()
+    else:
+        (folder / "tokenizer.json").write_text(text)
+    with pytest.raises(ModelError, match=f"The tokenizer of {folder}"):
+        load(folder)
+
+
+def test_tokenizer_that_transformers_reads_otherwise_is_refused(folder, monkeypatch):
+    from transformers import PreTrainedTokenizerFast
+
+    call = PreTrainedTokenizerFast.__call__
+
+    def other(self, texts, *args, **keys):
+        return call(self, [text + " cf" for text in texts], *args, **keys)
+
+    monkeypatch.setattr(PreTrainedTokenizerFast, "__call__", other)
+    with pytest.raises(ModelError, match="its own configuration contradicts"):
+        load(folder)
