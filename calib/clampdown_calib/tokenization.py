@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clampdown_calib.architectures import ARCHITECTURES
-from clampdown_calib.model_folder import ModelFolder
+from clampdown_calib.model_folder import VOCABULARY, ModelFolder
 from clampdown_calib.quiet import quiet_transformers
 from clampdown_runtime.errors import BundleError, ModelError
 from clampdown_runtime.manifest import InputName, Padding
@@ -24,6 +24,8 @@ POSITION_OFFSET = {
     "xmod",
 }
 """Architectures whose positions begin behind the padding id, so that fewer tokens fit."""
+
+VOCABULARIES = ("tokenizer.json", *VOCABULARY)
 
 PROBES = ["A plain sentence, with Capitals.", "naïve CAFÉ 12.5%", "two  spaces"]
 """Texts on which the runtime's tokenizer has to agree with the one that transformers loads."""
@@ -68,6 +70,9 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
     """
     from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
 
+    # Without any of these transformers makes an empty tokenizer, to which every word is unknown.
+    if not any(place.is_file() for name in VOCABULARIES for place in folder.path.glob(name)):
+        raise _unusable(folder, "no tokenizer.json and no vocabulary")
     with tempfile.TemporaryDirectory() as converted:
         try:
             with quiet_transformers():

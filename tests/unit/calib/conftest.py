@@ -2,6 +2,10 @@
 
 import pytest
 import tiny_models
+import torch
+
+# Threads that wait for each other cost a tiny model more than its work.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

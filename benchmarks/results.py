@@ -1,0 +1,43 @@
+"""Writes a benchmark's rows as JSON and as a Markdown table beside it."""
+
+import importlib.metadata
+import json
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
+PACKAGES = ("clampdown", "onnxruntime", "torch", "transformers", "numpy")
+
+Row = Mapping[str, object]
+
+
+def write_results(name: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
+    """Write ``docs/results/<name>.json`` and ``.md``, and print the table.
+
+    Args:
+        name: of the files.
+        rows: one mapping a row, all with the same keys; None for what does not apply.
+        notes: sentences under the table.
+    """
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(list(rows), indent=1) + "\n", "utf-8")
+    columns = list(rows[0])
+    lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
+    lines += [" | ".join(_cell(row[column]) for column in columns) for row in rows]
+    table = "\n".join(f"| {line} |" for line in lines)
+    command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in PACKAGES)
+    text = [f"`{command}`; {versions}; Python {platform.python_version()}.", table, *notes]
+    (RESULTS / f"{name}.md").write_text("\n\n".join(text) + "\n", "utf-8")
+    print(table)
+    for note in notes:
+        print(note)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
