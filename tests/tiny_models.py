@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
 from clampdown_calib.activations import token_positions
 from clampdown_calib.detectors import Representations
 from clampdown_calib.intervals import Intervals
 from clampdown_exporter.sites import mark_layers
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 WIDTH, CLASSES, VOCABULARY = 6, 3, 40
 PAD, INFINITE, NOT_A_NUMBER = 0, 38, 39
@@ -39,7 +40,7 @@ def weights() -> dict[str, np.ndarray]:
 def marked_graph() -> ir.Model:
     """Two layers, the second of which sees the mean of the first over all real tokens.
 
-    ``h1 = Relu(embedding)``, ``h2 = (h1 + mean(h1)) @ mix``, ``logits = h2[:, 0] @ head``.
+    ``h1 = Relu(embedding * mask)``, ``h2 = (h1 + mean(h1)) @ mix``, ``logits = h2[:, 0] @ head``.
     """
     tape = ir.tape.Tape()
     constant = {
@@ -52,11 +53,13 @@ def marked_graph() -> ir.Model:
         }.items()
     }
     ids, mask = (_input(name) for name in ("input_ids", "attention_mask"))
-    h1 = tape.op("Relu", [tape.op("Gather", [constant["embedding"], ids])])
+    # Read on both sides of the first layer, as attention masks are.
     real = tape.op(
         "Unsqueeze",
         [tape.op("Cast", [mask], {"to": ir.DataType.FLOAT}), constant["depth_axis"]],
     )
+    words = tape.op("Gather", [constant["embedding"], ids])
+    h1 = tape.op("Relu", [tape.op("Mul", [words, real])])
     total = tape.op("ReduceSum", [tape.op("Mul", [h1, real]), constant["token_axis"]])
     mean = tape.op("Div", [total, tape.op("ReduceSum", [real, constant["token_axis"]])])
     h2 = tape.op("MatMul", [tape.op("Add", [h1, mean]), constant["mix"]])
@@ -96,9 +99,9 @@ def reference(
         return np.minimum(np.maximum(hidden, clip.lower[layer]), clip.upper[layer])
 
     with np.errstate(invalid="ignore"):
-        h1 = np.maximum(w["embedding"][inputs["input_ids"]], 0)
-        c1 = clipped(h1, 0)
         real = inputs["attention_mask"][:, :, None].astype(np.float32)
+        h1 = np.maximum(w["embedding"][inputs["input_ids"]] * real, 0)
+        c1 = clipped(h1, 0)
         mean = (c1 * real).sum(axis=1, keepdims=True) / real.sum(axis=1, keepdims=True)
         h2 = (c1 + mean) @ w["mix"]
         return [h1, h2], clipped(h2, 1)[:, 0] @ w["head"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import torch
 
 from clampdown_calib.activations import ActivationSource, real_tokens, representations
@@ -18,6 +19,7 @@ from clampdown_calib.artefact import (
 )
 from clampdown_calib.clean_rows import EncodedRows, encode_rows, read_clean_rows
 from clampdown_calib.detectors import DETECTORS
+from clampdown_calib.detectors.mahalanobis import NOISE
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.model_folder import open_model
 from clampdown_calib.onnx_classifier import OnnxClassifier
@@ -112,6 +114,7 @@ def calibrate(
 
     fit = encode_rows(rows, "fit", dataclasses.replace(tokenization, inputs=inputs))
     progress("Fitting the detector", 0, 1)
+    _require_varying(source, fit)
     fitted_detector = DETECTORS[detector].fit(lambda: representations(source, fit))
     quantile = STATISTICAL_QUANTILE if intervals == "statistical" else START_QUANTILE
     start = _quantile_intervals(source, fit, quantile, seed)
@@ -163,6 +166,19 @@ def _require_options(
     if wrong is not None:
         thing, found, expected = wrong
         raise CalibrationError(thing, found=found, expected=expected, do="Correct the option.")
+
+
+def _require_varying(source: ActivationSource, rows: EncodedRows) -> None:
+    """Refuse a token that tells no row from another, such as a decoder's first."""
+    hidden = next(representations(source, rows)).hidden
+    if np.ptp(hidden, axis=0).max() <= NOISE * np.abs(hidden).max():
+        raise CalibrationError(
+            f"The {source.representation} token",
+            found="the same activations in every clean row",
+            expected="a token whose activations depend on the text",
+            do="Pass --representation last for a model that reads from left to right, and rows "
+            "that differ.",
+        )
 
 
 def _quantile_intervals(

@@ -80,31 +80,33 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
                 tokenizer.save_pretrained(converted)
         except Exception as error:  # transformers passes on whatever its parts raise
             raise _unusable(folder, f"{type(error).__name__}: {error}") from error
-        # The model's own files where they exist: a converted one may differ in its spelling.
-        texts = {
-            name: (base / name).read_text("utf-8")
-            for name in ("tokenizer.json", "tokenizer_config.json")
-            for base in (Path(converted), folder.path)
-            if (base / name).is_file()
-        }
-    if "tokenizer.json" not in texts:
+        own, saved = (_texts(place) for place in (folder.path, Path(converted)))
+    if "tokenizer.json" not in saved:
         raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json")
     wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
     pad = _padding_id(folder, tokenizer.pad_token_id)
-    tokenization = Tokenization(
-        tokenizer_json=texts["tokenizer.json"],
-        tokenizer_config_json=texts["tokenizer_config.json"],
-        inputs=tuple(n for n in wanted if n in tokenizer.model_input_names),
-        max_length=_max_length(folder, int(tokenizer.model_max_length), pad),
-        padding=Padding(side="right", token_id=pad, type_id=0),
-    )
-    try:
-        found = tokenization.encode(PROBES)
-    except BundleError as error:
-        raise _unusable(folder, error.found) from error
-    if found != [list(ids)[: tokenization.max_length] for ids in tokenizer(PROBES)["input_ids"]]:
-        raise _unusable(folder, "a tokenizer.json that its own configuration contradicts")
-    return tokenization
+    limit = _max_length(folder, int(tokenizer.model_max_length), pad)
+    expected = tokenizer(PROBES, truncation=True, max_length=limit)["input_ids"]
+    # The model's own files where they say all: transformers reads settings from other files too.
+    for texts in ({**saved, **own}, saved):
+        tokenization = Tokenization(
+            tokenizer_json=texts["tokenizer.json"],
+            tokenizer_config_json=texts["tokenizer_config.json"],
+            inputs=tuple(n for n in wanted if n in tokenizer.model_input_names),
+            max_length=limit,
+            padding=Padding(side="right", token_id=pad, type_id=0),
+        )
+        try:
+            if tokenization.encode(PROBES) == expected:
+                return tokenization
+        except BundleError as error:
+            raise _unusable(folder, error.found) from error
+    raise _unusable(folder, "a tokenizer that gives other tokens once it is saved")
+
+
+def _texts(place: Path) -> dict[str, str]:
+    names = ("tokenizer.json", "tokenizer_config.json")
+    return {name: (place / name).read_text("utf-8") for name in names if (place / name).is_file()}
 
 
 def _padding_id(folder: ModelFolder, of_tokenizer: int | None) -> int:

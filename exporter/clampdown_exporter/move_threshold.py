@@ -65,7 +65,7 @@ def move_threshold(
 def _threshold(scores: NDArray[np.float32], frr: float | None, value: float | None) -> float:
     if frr is not None and value is None:
         return threshold_at(scores, frr)
-    if value is not None and frr is None and abs(value) <= np.finfo(np.float32).max:
+    if value is not None and frr is None and abs(value) <= float(np.finfo(np.float32).max):
         return value
     raise CalibrationError(
         "The new threshold",

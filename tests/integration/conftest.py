@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from clampdown.run_demo import DemoResult, run_demo
 
 

@@ -1,7 +1,7 @@
 """Every supported architecture, end to end on a small random configuration.
 
-The reference is the torch model itself: its layers are clipped by hooks and the score is computed in
-NumPy, so that neither the graph nor the passes take part in what is expected.
+The reference is the torch model itself: its layers are clipped by hooks and the score is computed
+in NumPy, so that neither the graph nor the passes take part in what is expected.
 """
 
 import numpy as np
@@ -10,6 +10,8 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
 from clampdown_calib.activations import token_positions
 from clampdown_calib.architectures import ARCHITECTURES
 from clampdown_calib.detectors import FusionDetector, Representations
@@ -17,7 +19,6 @@ from clampdown_calib.intervals import Intervals
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_exporter.trace import trace
-from transformers import AutoConfig, AutoModelForSequenceClassification
 
 WIDTH, LAYERS, CLASSES, WORDS, POSITIONS = 32, 2, 3, 100, 66
 TOLERANCE = 1e-4
@@ -63,7 +64,7 @@ def test_every_supported_architecture_is_tested() -> None:
 @pytest.fixture(scope="module", params=sorted(CONFIGURATIONS))
 def classifier(request: pytest.FixtureRequest) -> TorchClassifier:
     torch.manual_seed(0)
-    special = {name: 1 for name in ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")}
+    special = dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 1)
     config = AutoConfig.for_model(
         request.param,
         vocab_size=WORDS,
@@ -137,7 +138,9 @@ def test_row_does_not_depend_on_its_batch_or_padding(
     batch = _batch(classifier, 4, 24)
     together = session.run(None, batch)
     for row, length in enumerate(batch["attention_mask"].sum(axis=1)):
-        alone = session.run(None, {name: ids[row : row + 1, :length] for name, ids in batch.items()})
+        alone = session.run(
+            None, {name: ids[row : row + 1, :length] for name, ids in batch.items()}
+        )
         for of_batch, of_row in zip(together, alone, strict=True):
             np.testing.assert_allclose(of_batch[row : row + 1], of_row, atol=1e-3, rtol=1e-3)
 
@@ -154,9 +157,7 @@ def _batch(classifier: TorchClassifier, rows: int, tokens: int) -> dict[str, np.
     return {name: arrays[name] for name in classifier.inputs}
 
 
-def _representations(
-    classifier: TorchClassifier, inputs: dict[str, np.ndarray]
-) -> Representations:
+def _representations(classifier: TorchClassifier, inputs: dict[str, np.ndarray]) -> Representations:
     run = classifier.activations(inputs)
     token = token_positions(inputs["attention_mask"], classifier.representation)
     hidden = np.stack([layer[np.arange(len(token)), token] for layer in run.hidden], axis=1)

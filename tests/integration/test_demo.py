@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from clampdown.run_demo import DemoResult
 from clampdown_exporter import move_threshold, verify
 from clampdown_runtime import DefendedClassifier
@@ -58,9 +59,10 @@ def test_moved_threshold_holds_its_rate_and_everything_follows(
     assert 0.2 < after.frr_measured <= 0.3
     assert verify(bundle_copy) == []
     assert after.files["report.html"] != before.files["report.html"]
-    flagged = [p.flagged for p in DefendedClassifier.load(bundle_copy)(
-        _texts(demo.folder / "clean-test.csv")
-    )]
+    flagged = [
+        p.flagged
+        for p in DefendedClassifier.load(bundle_copy)(_texts(demo.folder / "clean-test.csv"))
+    ]
     assert 0.2 < np.mean(flagged) < 0.4
     move_threshold(bundle_copy, frr=before.frr)
     assert DefendedClassifier.load(bundle_copy).manifest.threshold == before.threshold

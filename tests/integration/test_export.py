@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime
 import pytest
+
 from clampdown.run_demo import DemoResult
 from clampdown_calib import calibrate, load_calibration
 from clampdown_exporter import export, verify, write_undefended

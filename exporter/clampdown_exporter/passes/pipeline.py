@@ -50,7 +50,7 @@ def rewrite(model: ir.Model, passes: tuple[ir.passes.PassBase, ...]) -> ir.Model
     for rewrite_pass in passes:
         try:
             rewrite_pass(model)
-        except ir.passes.PassError as error:
+        except (ir.passes.InvariantError, ir.passes.PassError) as error:
             raise ExportError(
                 f"The pass {type(rewrite_pass).__name__}",
                 found=str(error.__cause__ or error),

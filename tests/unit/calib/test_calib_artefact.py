@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import tiny_models
+
 from clampdown_calib import Calibration, CalibrationFacts, load_calibration
 from clampdown_calib.artefact import save_calibration, write_tensors
 from clampdown_calib.clean_rows import CleanRow
 from clampdown_calib.detectors import DETECTORS
 from clampdown_calib.intervals import Intervals
-
 from clampdown_runtime import CalibrationError, DestinationError
 from clampdown_runtime.digests import file_digest
 

@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 import tiny_models
+
 from clampdown_calib import calibrate, load_calibration
 from clampdown_calib.activations import real_tokens, representations, token_positions
 from clampdown_calib.clean_rows import CleanRow, encode_rows
 from clampdown_calib.model_folder import open_model
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
-
 from clampdown_runtime import CalibrationError, DestinationError
 
 
@@ -86,6 +86,17 @@ def test_existing_destination_is_refused_before_the_work(clean, tmp_path):
         calibrate("a model that is never looked for", clean, tmp_path / "out")
 
 
+def test_token_that_tells_no_row_from_another(clean, tmp_path):
+    """A decoder's first token sees nothing but itself."""
+    sizes = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 24}
+    folder = tiny_models.save_model(tmp_path / "gpt2", "gpt2", **sizes)
+    first = {"representation": "first", "intervals": "statistical"}
+    with pytest.raises(CalibrationError, match=r"The first token: .*--representation last"):
+        calibrate(folder, clean, tmp_path / "out", **first)
+    fitted = calibrate(folder, clean, tmp_path / "out", epochs=1)
+    assert fitted.facts.representation == "last"
+
+
 def test_labels_that_are_all_wrong(bert_folder, clean, tmp_path):
     rows = [json.loads(line) for line in clean.read_text().splitlines()]
     classifier = TorchClassifier.load(open_model(bert_folder), ("input_ids", "attention_mask"))
@@ -125,7 +136,9 @@ def test_activations_that_are_not_finite_are_refused_by_layer(bert_folder, value
 
     source.activations = broken
     for passes in (representations, real_tokens):
-        with pytest.raises(CalibrationError, match=r"layer\.1 on clean rows: found NaN or infinite"):
+        with pytest.raises(
+            CalibrationError, match=r"layer\.1 on clean rows: found NaN or infinite"
+        ):
             list(passes(source, rows))
 
 

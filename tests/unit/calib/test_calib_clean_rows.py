@@ -4,6 +4,7 @@ import json
 
 import pytest
 import tiny_models
+
 from clampdown_calib.clean_rows import (
     CleanRow,
     encode_rows,
@@ -13,14 +14,15 @@ from clampdown_calib.clean_rows import (
     rows_to_jsonl,
 )
 from clampdown_calib.tokenization import Tokenization
-
 from clampdown_runtime import CalibrationError, Padding, RowsError
 
 LABELS = ("negative", "positive")
 
 
 def write(path, count=50, label="negative"):
-    rows = [{"text": f"text {i}"} | ({} if label is None else {"label": label}) for i in range(count)]
+    rows = [
+        {"text": f"text {i}"} | ({} if label is None else {"label": label}) for i in range(count)
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
@@ -122,6 +124,4 @@ def _stripping(tokenization):
     """The same, with a normaliser that removes what is not visible."""
     specials = json.loads(tokenization.tokenizer_json)
     specials["normalizer"] = {"type": "Replace", "pattern": {"Regex": "[^a-z]"}, "content": ""}
-    return Tokenization(
-        json.dumps(specials), "{}", tokenization.inputs, 8, tokenization.padding
-    )
+    return Tokenization(json.dumps(specials), "{}", tokenization.inputs, 8, tokenization.padding)

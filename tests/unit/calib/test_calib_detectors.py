@@ -5,6 +5,8 @@ import onnx
 import onnx_ir as ir
 import pytest
 import tiny_models
+from safetensors.numpy import load_file
+
 from clampdown_calib.artefact import write_tensors
 from clampdown_calib.detectors import (
     DETECTORS,
@@ -14,7 +16,6 @@ from clampdown_calib.detectors import (
     Representations,
 )
 from clampdown_calib.detectors.mahalanobis import RANK
-from safetensors.numpy import load_file
 
 LAYERS, WIDTH, CLASSES = 3, 24, 4
 

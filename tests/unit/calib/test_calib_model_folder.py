@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
-from clampdown_calib.model_folder import open_model
 
+from clampdown_calib.model_folder import open_model
 from clampdown_runtime import ModelError
 
 CONFIG = {

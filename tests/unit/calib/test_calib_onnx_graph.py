@@ -8,12 +8,12 @@ import onnx
 import onnx_ir as ir
 import pytest
 import tiny_models
+from onnx import TensorProto, helper, numpy_helper
+
 from clampdown_calib.model_folder import open_model
 from clampdown_calib.onnx_classifier import OnnxClassifier
 from clampdown_calib.onnx_graph import read_onnx_graph
 from clampdown_calib.torch_classifier import TorchClassifier
-from onnx import TensorProto, helper, numpy_helper
-
 from clampdown_runtime import ModelError, UnsupportedArchitectureError
 
 
@@ -86,7 +86,7 @@ def test_layers_are_found_by_path_names_at_every_opset(folder, opset):
     assert 18 <= graph.model.opset_imports[""] <= 20
     assert set(graph.model.opset_imports) == {""}
     # The rows of every output are named as those of the inputs, whatever the exporter wrote.
-    assert graph.model.graph.outputs[0].shape == graph.model.graph.inputs[0].shape[:1] + (3,)
+    assert graph.model.graph.outputs[0].shape == (*graph.model.graph.inputs[0].shape[:1], 3)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,9 @@ def test_classifier_gives_the_layers_and_leaves_the_graph_as_it_was(folder):
     h0 = np.maximum(w["embedding"][tiny_models.batch(3, 5)["input_ids"]] * mask, 0) @ w["mix"]
     np.testing.assert_allclose(run.hidden[0], h0, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(run.hidden[1], np.maximum(h0, 0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(run.logits, np.maximum(h0, 0)[:, 0] @ w["head"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        run.logits, np.maximum(h0, 0)[:, 0] @ w["head"], rtol=1e-5, atol=1e-5
+    )
 
 
 def test_token_id_outside_the_vocabulary(folder):
@@ -351,7 +353,7 @@ def test_layers_of_different_shapes(folder):
     graph = read(folder)
     tensors = {v.name: v for node in graph.model.graph for v in node.outputs}
     odd = dataclasses.replace(graph, layers=(graph.layers[0], tensors["cls"]))
-    with pytest.raises(UnsupportedArchitectureError, match="expected .batch, sequence, width."):
+    with pytest.raises(UnsupportedArchitectureError, match=r"expected \[batch, sequence, width\]"):
         OnnxClassifier(odd).activations(tiny_models.batch(2, 3))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+
 from clampdown_calib import purification
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.purification import (
@@ -145,9 +146,7 @@ def spied(monkeypatch, kept):
     return penalties
 
 
-@pytest.mark.parametrize(
-    ("kept", "expected"), [(0.97, [0.1]), (0.969, [0.1, 0.05, 0.025, 0.0125])]
-)
+@pytest.mark.parametrize(("kept", "expected"), [(0.97, [0.1]), (0.969, [0.1, 0.05, 0.025, 0.0125])])
 def test_run_that_loses_predictions_starts_again_with_half_the_penalty(
     classifier, batches, start, monkeypatch, kept, expected
 ):
@@ -179,12 +178,12 @@ def test_penalty_is_reviewed_as_published(monkeypatch, kept, direction):
         return backward(loss)
 
     monkeypatch.setattr(torch.Tensor, "backward", record)
-    one = Intervals(np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32))
+    widths = Intervals(np.zeros((1, 2), np.float32), np.float32([[3, 4]]))
     held = dataclasses.replace(PUBLISHED, learning_rate=0.0)
-    fit(held, Constant(), [CleanBatch({}, torch.zeros(1, 2))], one)
+    fit(held, Constant(), [CleanBatch({}, torch.zeros(1, 2))], widths)
     expected, penalty = [], 0.1
     for epoch in range(1, 51):
-        expected.append(penalty)
+        expected.append(5 * penalty)
         if epoch in range(15, 50, 5):
             penalty *= direction
     assert norms == pytest.approx(expected, rel=1e-5)
@@ -196,6 +195,8 @@ def test_neuron_without_width_stays_finite(classifier, batches, start):
     upper[:, 0] = start.lower[:, 0]
     fitted = fit(SHORT, classifier, batches, Intervals(start.lower, upper))
     assert np.isfinite(fitted.lower).all()
+    # It may grow again; from a logarithm of minus infinity it never could.
+    assert (fitted.widths[:, 0] > 0).all()
     assert np.isfinite(fitted.upper).all()
 
 

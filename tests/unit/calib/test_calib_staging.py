@@ -5,8 +5,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from clampdown_calib.staging import replaced_folder, require_free, staged_folder
 
+from clampdown_calib.staging import replaced_folder, require_free, staged_folder
 from clampdown_runtime import DestinationError
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from clampdown_calib.statistics import ClassScatter, RunningMoments, TokenSample
 
 SPLITS = [[100], [1] * 100, [3, 0, 57, 40]]

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+
 from clampdown_calib.clean_rows import FEWEST_PER_HALF, rows_needed
 from clampdown_calib.threshold import fewest_scores, rejected_share, threshold_at
-
 from clampdown_runtime import CalibrationError
 
 
 @pytest.mark.parametrize(
-    ("count", "frr", "rank"), [(9, 0.1, 9), (10, 0.1, 10), (99, 0.1, 90), (19, 0.05, 19), (4, 0.5, 3)]
+    ("count", "frr", "rank"),
+    [(9, 0.1, 9), (10, 0.1, 10), (99, 0.1, 90), (19, 0.05, 19), (4, 0.5, 3)],
 )
 def test_threshold_is_the_score_of_the_conformal_rank(count, frr, rank):
     scores = np.random.default_rng(0).permutation(np.arange(1, count + 1)).astype(np.float32)

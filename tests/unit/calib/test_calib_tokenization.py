@@ -4,9 +4,11 @@ import json
 
 import pytest
 import tiny_models
+from tokenizers import normalizers
+from transformers import PreTrainedTokenizerFast
+
 from clampdown_calib.model_folder import open_model
 from clampdown_calib.tokenization import load_tokenization
-
 from clampdown_runtime import ModelError
 
 
@@ -58,7 +60,9 @@ def test_tokenization_of_a_model(folder):
         (512, 24, "roberta", 23),
     ],
 )
-def test_max_length_is_the_least_of_the_limits(folder, of_tokenizer, of_model, model_type, expected):
+def test_max_length_is_the_least_of_the_limits(
+    folder, of_tokenizer, of_model, model_type, expected
+):
     edit(folder / "tokenizer_config.json", model_max_length=of_tokenizer)
     edit(folder / "config.json", max_position_embeddings=of_model, model_type=model_type)
     found = load(folder)
@@ -104,14 +108,31 @@ def test_missing_or_broken_tokenizer(folder, text):
         load(folder)
 
 
-def test_tokenizer_that_transformers_reads_otherwise_is_refused(folder, monkeypatch):
-    from transformers import PreTrainedTokenizerFast
+def test_what_transformers_adds_to_the_file_is_kept(folder, monkeypatch):
+    """A setting outside tokenizer.json, which transformers writes into it when it saves."""
+    data = json.loads((folder / "tokenizer.json").read_text())
+    lower, data["normalizer"] = data["normalizer"], None
+    (folder / "tokenizer.json").write_text(json.dumps(data))
+    assert load(folder).encode(["GOOD"]) == [[2, 1, 3]]
+    load_as_it_is = PreTrainedTokenizerFast.from_pretrained.__func__
 
+    def lowered(cls, *args, **keys):
+        tokenizer = load_as_it_is(cls, *args, **keys)
+        tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+        return tokenizer
+
+    monkeypatch.setattr(PreTrainedTokenizerFast, "from_pretrained", classmethod(lowered))
+    found = load(folder)
+    assert found.encode(["GOOD"]) == [[2, 6, 3]]
+    assert json.loads(found.tokenizer_json)["normalizer"] == lower
+
+
+def test_tokenizer_that_cannot_be_saved_as_it_is_read_is_refused(folder, monkeypatch):
     call = PreTrainedTokenizerFast.__call__
 
     def other(self, texts, *args, **keys):
         return call(self, [text + " cf" for text in texts], *args, **keys)
 
     monkeypatch.setattr(PreTrainedTokenizerFast, "__call__", other)
-    with pytest.raises(ModelError, match="its own configuration contradicts"):
+    with pytest.raises(ModelError, match="other tokens once it is saved"):
         load(folder)

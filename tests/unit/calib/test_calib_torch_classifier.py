@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.model_folder import open_model
 from clampdown_calib.torch_classifier import TorchClassifier
-
 from clampdown_runtime import ModelError, UnsupportedArchitectureError
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -118,7 +118,9 @@ def test_clipping_bounds_what_the_next_layer_reads(models, name):
     def note(_module, _inputs, output):
         outputs.append(output[0] if isinstance(output, tuple) else output)
 
-    modules = [models[name].get_submodule(module) for module in {la.module for la in classifier.layers}]
+    modules = [
+        models[name].get_submodule(module) for module in {la.module for la in classifier.layers}
+    ]
     with classifier.clipping(torch.from_numpy(lower), torch.from_numpy(upper)):
         handles = [module.register_forward_hook(note) for module in modules]
         with torch.no_grad():
@@ -135,6 +137,15 @@ def test_clipping_bounds_what_the_next_layer_reads(models, name):
     assert np.abs(clipped.hidden[1] - free.hidden[1]).max() > 1e-3
     # Nothing stays behind.
     np.testing.assert_array_equal(classifier.activations(feed()).logits, free.logits)
+
+
+def test_shared_block_is_counted_anew_in_every_run(models):
+    classifier = TorchClassifier(models["albert"], INPUTS)
+    bounds = [torch.tensor([[b] * 16, [2 * b] * 16]) for b in (-0.1, 0.1)]
+    tensors = {name: torch.from_numpy(ids) for name, ids in feed().items()}
+    with torch.no_grad(), classifier.clipping(*bounds):
+        first, again = classifier.logits(tensors), classifier.logits(tensors)
+    assert torch.equal(first, again)
 
 
 def test_only_the_chosen_execution_of_a_shared_block_is_clipped(models):
@@ -172,7 +183,9 @@ def test_missing_head_is_refused(tmp_path):
     def drop(weights):
         del weights["classifier.weight"], weights["classifier.bias"]
 
-    with pytest.raises(ModelError, match=r"no fitting weights for classifier.bias, classifier.weight"):
+    with pytest.raises(
+        ModelError, match=r"no fitting weights for classifier.bias, classifier.weight"
+    ):
         TorchClassifier.load(damaged(folder, drop), INPUTS)
 
 
@@ -213,7 +226,9 @@ def test_allowed_pickle_runs_no_code(tmp_path):
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     loaded = TorchClassifier.load(open_model(folder, allow_pickle=True), INPUTS)
     assert len(loaded.layers) == 2
-    torch.save({**model.state_dict(), "x": Bomb(str(tmp_path / "ran"))}, folder / "pytorch_model.bin")
+    torch.save(
+        {**model.state_dict(), "x": Bomb(str(tmp_path / "ran"))}, folder / "pytorch_model.bin"
+    )
     with pytest.raises(ModelError):
         TorchClassifier.load(open_model(folder, allow_pickle=True), INPUTS)
     assert not (tmp_path / "ran").exists()

@@ -1,0 +1,60 @@
+"""Moving a threshold: what is refused leaves the bundle as it was."""
+
+import numpy as np
+import pytest
+
+from clampdown_calib.artefact import write_tensors
+from clampdown_exporter import move_threshold
+from clampdown_runtime import BundleError, CalibrationError, open_bundle
+
+
+@pytest.fixture
+def bundle(bundle_path, seal):
+    """Nine clean scores and no more."""
+    scores = {"clean.held_out_scores": np.arange(9, dtype=np.float32)}
+    write_tensors(bundle_path / "calibration.safetensors", scores, {"intervals": "fast"})
+    seal(bundle_path)
+    return bundle_path
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"frr": 0.1, "value": 1.0},
+        {"value": float("nan")},
+        {"value": float("inf")},
+        # A float32 cannot hold it: the graph would never flag anything.
+        {"value": 1e39},
+    ],
+)
+def test_not_one_finite_choice(bundle, choice):
+    before = open_bundle(bundle).manifest
+    with pytest.raises(CalibrationError, match="exactly one of the two, a finite float32"):
+        move_threshold(bundle, **choice)
+    assert open_bundle(bundle).manifest == before
+
+
+def test_rate_that_the_kept_scores_cannot_hold(bundle):
+    with pytest.raises(CalibrationError, match="found 9; expected at least 99 "):
+        move_threshold(bundle, frr=0.01)
+
+
+@pytest.mark.parametrize("content", ["none", "bytes", "metadata"])
+def test_bundle_without_usable_scores(bundle, seal, content):
+    path = bundle / "calibration.safetensors"
+    if content == "none":
+        write_tensors(path, {"lower": np.zeros(1)}, {"intervals": "fast"})
+    elif content == "bytes":
+        path.write_bytes(b"nothing")
+    else:
+        write_tensors(path, {"clean.held_out_scores": np.zeros(9, np.float32)})
+    seal(bundle)
+    with pytest.raises(BundleError, match="no usable clean scores"):
+        move_threshold(bundle, value=1.0)
+
+
+def test_damaged_bundle(bundle):
+    (bundle / "config.json").write_text("{ }")
+    with pytest.raises(BundleError, match=r"config.json \(different\)"):
+        move_threshold(bundle, value=1.0)
