@@ -44,10 +44,6 @@ class Undefend(ir.passes.InPlacePass):
         graph.inputs.pop(next(i for i, v in enumerate(graph.inputs) if v.name == THRESHOLD))
         graph.outputs.append(logits)
         common.RemoveUnusedNodesPass()(model)
-        # The pass looks at the initializers before it removes the last node that read them.
-        for name, value in list(graph.initializers.items()):
-            if not value.uses():
-                del graph.initializers[name]
         logits.name, logits.shape, logits.type = "logits", shape, kind
         return ir.passes.PassResult(model, modified=True)
 

@@ -331,6 +331,12 @@ def test_undefend_is_the_inverse_of_every_mode(mode, representation, saved):
     rewrite(model, (Undefend(),))
     assert operators(model) == operators(original) == PLAIN
     assert [*model.graph.initializers] == [*original.graph.initializers]
+    # The shapes too, which the second pass hides from the optimiser.
+    before, after = (
+        {v.name: (v.dtype, str(v.shape)) for n in m.graph for v in n.outputs if v.shape is not None}
+        for m in (original, model)
+    )
+    assert before == after
     for kind in ("inputs", "outputs"):
         before, after = (
             [(v.name, v.dtype, str(v.shape)) for v in getattr(m.graph, kind)]
