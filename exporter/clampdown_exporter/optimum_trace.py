@@ -1,12 +1,14 @@
 """Tracing by Optimum's exporter, where it is installed."""
 
 import tempfile
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 from clampdown_calib.artefact import CalibrationFacts
 from clampdown_calib.model_folder import ModelFolder
 from clampdown_calib.onnx_graph import NEWEST_OPSET, OnnxGraph, read_onnx_graph
+from clampdown_calib.quiet import quiet_transformers
 from clampdown_runtime.errors import ExportError
 
 
@@ -27,14 +29,18 @@ def trace_with_optimum(folder: ModelFolder, facts: CalibrationFacts) -> OnnxGrap
         ) from error
     with tempfile.TemporaryDirectory() as place:
         try:
-            main_export(
-                str(folder.path),
-                output=place,
-                task="text-classification",
-                opset=NEWEST_OPSET,
-                do_validation=False,
-                trust_remote_code=False,
-            )
+            # The tracer warns of constants; whether they are right is seen when the graph is
+            # compared with the model.
+            with quiet_transformers(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                main_export(
+                    str(folder.path),
+                    output=place,
+                    task="text-classification",
+                    opset=NEWEST_OPSET,
+                    do_validation=False,
+                    trust_remote_code=False,
+                )
         except Exception as error:  # Optimum passes on whatever its parts raise
             raise ExportError(
                 f"Optimum's export of {folder.path}",
