@@ -164,8 +164,12 @@ def test_a_closed_pipe_is_silent(pristine, tmp_path):
 
 
 def test_ctrl_c_ends_a_real_process(pristine):
+    # A process started in the background ignores the signal, and so do those that it starts.
+    code = (
+        f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {CLAMPDOWN[2]}"
+    )
     with subprocess.Popen(
-        [*CLAMPDOWN, "run", str(pristine), "--input", "-"],
+        [*CLAMPDOWN[:2], code, "run", str(pristine), "--input", "-"],
         env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
