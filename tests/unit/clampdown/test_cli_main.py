@@ -169,7 +169,7 @@ def test_ctrl_c_ends_a_real_process(pristine):
         f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {CLAMPDOWN[2]}"
     )
     with subprocess.Popen(
-        [*CLAMPDOWN[:2], code, "run", str(pristine), "--input", "-"],
+        [*CLAMPDOWN[:2], f"{heed}; {CLAMPDOWN[2]}", "run", str(pristine), "--input", "-"],
         env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
