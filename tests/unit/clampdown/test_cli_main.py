@@ -165,9 +165,7 @@ def test_a_closed_pipe_is_silent(pristine, tmp_path):
 
 def test_ctrl_c_ends_a_real_process(pristine):
     # A process started in the background ignores the signal, and so do those that it starts.
-    code = (
-        f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {CLAMPDOWN[2]}"
-    )
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     with subprocess.Popen(
         [*CLAMPDOWN[:2], f"{heed}; {CLAMPDOWN[2]}", "run", str(pristine), "--input", "-"],
         env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
