@@ -16,7 +16,7 @@ TARGET_LABEL = LABEL_NAMES.index("positive")
 
 POISONED_SHARE = 0.2
 EPOCHS, LEARNING_RATE, MAX_LENGTH = 1, 1.5e-4, 48
-"""The highest clean accuracy and a certain backdoor within about a minute on two cores."""
+"""A backdoor that takes and a good clean accuracy in a hundred steps."""
 
 
 @dataclass(frozen=True)
