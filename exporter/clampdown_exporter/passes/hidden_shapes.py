@@ -14,7 +14,7 @@ def hide_shapes(nodes: Iterable[ir.Node]) -> None:
     """Move the shapes of the nodes' outputs into the nodes' metadata.
 
     ONNX Runtime's CPU provider fuses Add and LayerNormalization into SkipLayerNormalization where
-    it knows the shapes, and the fused kernel is slower (benchmarks/speed.py). No session
+    it knows the shapes, and the fused kernel is slower. No session
     option has to be remembered when the shapes are not there to be known.
     """
     for node in nodes:
