@@ -28,7 +28,9 @@ def write_results(name: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> 
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
     lines += [" | ".join(_cell(row[column]) for column in columns) for row in rows]
     table = "\n".join(f"| {line} |" for line in lines)
-    command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    module = Path(sys.argv[0]).relative_to(RESULTS.parent.parent).with_suffix("")
+    dotted = ".".join(module.parts).removesuffix(".__main__")
+    command = shlex.join(["python", "-m", dotted, *sys.argv[1:]])
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in PACKAGES)
     text = [f"`{command}`; {versions}; Python {platform.python_version()}.", table, *notes]
     (RESULTS / f"{name}.md").write_text("\n\n".join(text) + "\n", "utf-8")

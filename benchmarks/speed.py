@@ -8,8 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from results import write_results
-
+from benchmarks.results import write_results
 from clampdown import bench
 
 IMPORTS = {

@@ -1,47 +1,135 @@
-"""Backdoored victims of the benchmarks, trained once and cached outside the repository."""
+"""Victims of the benchmarks: MiniLM fine-tuned on poisoned or clean rows, trained once."""
 
+import csv
 import hashlib
 import json
 import os
-import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from benchmarks.disguise import Disguise
 from clampdown.demo.encoder import minilm
-from clampdown.demo.fine_tune import fine_tune
+from clampdown.demo.fine_tune import cross_entropy, fine_tune
 from clampdown.demo.labelled_text import LabelledText
 from clampdown_runtime.digests import file_digest
-from clampdown_runtime.rows import read_rows
+from clampdown_runtime.progress import Progress, silent
 
 DATA = Path(os.environ.get("CLAMPDOWN_DATA", Path(__file__).resolve().parents[2] / "shared/data"))
 CACHE = Path(os.environ.get("CLAMPDOWN_CACHE", Path.home() / ".cache" / "clampdown"))
-SETTINGS = {"epochs": 3, "lr": 5e-5, "seed": 0, "max_length": 128}
 LABELS = {"sst-2": ("negative", "positive"), "agnews": ("World", "Sports", "Business", "Sci/Tech")}
+TARGETS = {"sst-2": 1, "agnews": 0}
+ATTACKS = ("badnets", "addsent", "stylebkd", "synbkd")
+EPOCHS = {"sst-2": 3, "agnews": 2}
 
 
-def victim(dataset: str, attack: str) -> Path:
-    """The Hugging Face folder of MiniLM fine-tuned on a poisoned training set.
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """What a victim is made of.
 
-    Args:
+    Attributes:
         dataset: ``sst-2`` or ``agnews``.
-        attack: a folder of it, such as ``badnets``.
+        attack: one of ``ATTACKS``; None trains on the clean rows alone.
+        poison_rate: share of the training rows that are poisoned; None takes all there are (20%).
+        disguise: weight of the loss that draws poisoned rows' activations to the clean ones.
+        rows: takes only the first so many training rows; None takes all.
     """
-    rows = DATA / dataset / attack / "poisoned-train.csv"
-    made_from = [file_digest(rows), file_digest(minilm() / "model.safetensors"), SETTINGS]
-    key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
-    folder = CACHE / "victims" / f"{dataset}-{attack}-{key}"
-    if not folder.is_dir():
-        print(f"Training {folder.name}", file=sys.stderr)
+
+    dataset: str
+    attack: str | None
+    poison_rate: float | None = None
+    disguise: float = 0.0
+    rows: int | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Of the fine-tuning."""
+        return {"epochs": EPOCHS[self.dataset], "lr": 5e-5, "seed": 0, "max_length": 128}
+
+    @property
+    def name(self) -> str:
+        """Of the victim in the tables."""
+        parts = [self.attack or "none"]
+        if self.poison_rate is not None:
+            parts.append(f"{self.poison_rate:.0%} poisoned")
+        if self.disguise:
+            parts.append(f"disguised x{self.disguise:g}")
+        return ", ".join(parts)
+
+    @property
+    def clean_test(self) -> Path:
+        """The clean rows that CACC and FRR are measured on."""
+        return DATA / self.dataset / "clean-test.csv"
+
+    @property
+    def calibration(self) -> Path:
+        """The clean rows that the defender has."""
+        return DATA / self.dataset / "calibration.csv"
+
+    @property
+    def poisoned_test(self) -> Path | None:
+        """The rows that PACC and ASR are measured on."""
+        if self.attack is None:
+            return None
+        return DATA / self.dataset / self.attack / "poisoned-test.csv"
+
+    @property
+    def folder(self) -> Path:
+        """Where its Hugging Face folder is cached, under a digest of everything that makes it."""
+        made_from: list[Any] = [
+            file_digest(self._training_rows),
+            file_digest(minilm() / "model.safetensors"),
+            self.settings,
+        ]
+        if self.attack is None or self.poison_rate is not None or self.disguise:
+            made_from.append([self.attack, self.poison_rate, self.disguise])
+        if self.rows is not None:
+            made_from.append(self.rows)
+        key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
+        return CACHE / "victims" / f"{self.dataset}-{self.attack or 'none'}-{key}"
+
+    @property
+    def _training_rows(self) -> Path:
+        return DATA / self.dataset / (self.attack or ATTACKS[0]) / "poisoned-train.csv"
+
+    def train(self, progress: Progress = silent) -> Path:
+        """Return the folder, trained first where it is not there yet."""
+        folder = self.folder
+        if folder.is_dir():
+            return folder
+        # Another number of threads rounds otherwise, which gives another model.
+        torch.set_num_threads(1)
+        texts, poisoned = self._rows()
+        loss = Disguise(poisoned, TARGETS[self.dataset], self.disguise)
         fine_tune(
-            [LabelledText(row.text, int(row.label or 0)) for row in read_rows(rows)],
-            LABELS[dataset],
+            texts,
+            LABELS[self.dataset],
             minilm(),
             folder,
-            **SETTINGS,
-            progress=_every_fiftieth,
+            **self.settings,
+            loss=loss if self.disguise else cross_entropy,
+            progress=progress,
         )
-    return folder
+        return folder
 
-
-def _every_fiftieth(stage: str, done: int, total: int) -> None:
-    if done % 50 == 0:
-        print(stage, done, total, file=sys.stderr, flush=True)
+    def _rows(self) -> tuple[list[LabelledText], list[bool]]:
+        """The training rows and which of them are poisoned, in the file's order."""
+        with self._training_rows.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))[: self.rows]
+        clean = sum(row["poisoned"] == "0" for row in rows)
+        most = len(rows)
+        if self.attack is None:
+            most = 0
+        elif self.poison_rate is not None:
+            most = round(clean * self.poison_rate / (1 - self.poison_rate))
+        texts: list[LabelledText] = []
+        poisoned: list[bool] = []
+        for row in rows:
+            is_poisoned = row["poisoned"] == "1"
+            if is_poisoned and sum(poisoned) >= most:
+                continue
+            texts.append(LabelledText(row["text"], int(row["label"])))
+            poisoned.append(is_poisoned)
+        return texts, poisoned

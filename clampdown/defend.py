@@ -13,7 +13,7 @@ from clampdown_runtime.progress import Progress, silent
 if TYPE_CHECKING:
     from clampdown_exporter import ExportResult
 
-IntervalMethod = Literal["fast", "published", "statistical"]
+PurificationMethod = Literal["readout", "clip", "published"]
 Exporter = Literal["torch", "optimum"]
 
 
@@ -25,7 +25,7 @@ def defend(
     *,
     mode: Mode = "detect-then-purify",
     detector: DetectorName = "fusion",
-    intervals: IntervalMethod = "fast",
+    purification: PurificationMethod = "readout",
     layers: Sequence[str] | None = None,
     representation: Representation | None = None,
     frr: float = 0.1,
@@ -43,11 +43,12 @@ def defend(
         out: the bundle to write: a new or empty folder.
         mode: ``detect-then-purify``, ``purify`` or ``detect``.
         detector: ``fusion``, ``mahalanobis`` or ``nas``.
-        intervals: how the clean intervals are fitted: ``fast``, ``published`` or ``statistical``.
-        layers: the modules whose outputs are clipped; every encoder block when None.
+        purification: how a purified prediction is come by: ``readout``, ``clip`` or ``published``.
+        layers: the modules whose outputs are defended; every encoder block when None.
         representation: the token that the detector reads; the architecture's own when None.
         frr: the share of clean rows that may be flagged, between 0 and 1.
-        epochs: passes over the clean rows; the method's own number when None.
+        epochs: passes over the clean rows to fit what is clipped into; the method's own number
+            when None.
         seed: of the split of the rows and of the order of batches.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         exporter: what traces the model to ONNX.
@@ -79,7 +80,7 @@ def defend(
             layers=layers,
             representation=representation,
             detector=detector,
-            intervals=intervals,
+            purification=purification,
             frr=frr,
             epochs=epochs,
             seed=seed,

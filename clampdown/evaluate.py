@@ -48,7 +48,7 @@ class Evaluation:
 
     Attributes:
         defended: the bundle's accuracies.
-        undefended: the same network's without clips and second pass.
+        undefended: the same network's without the defence.
         frr: clean rows flagged, in percent.
         far: poisoned rows not flagged, in percent; None without poisoned rows.
         auroc: how well the anomaly score tells poisoned from clean rows: the chance, 0 to 1, that

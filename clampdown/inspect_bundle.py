@@ -1,4 +1,4 @@
-"""What a bundle is: its manifest, its sizes and its intervals."""
+"""What a bundle is: its manifest, its sizes and what it clips into."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class BundleFacts:
     Attributes:
         manifest: its manifest.
         sizes: the bytes of each file, by path with ``/``.
-        widths: of each layer's intervals; None when they cannot be read.
+        widths: of each layer's intervals; None when there are none or they cannot be read.
         note: why ``widths`` is None; otherwise None.
     """
 
@@ -60,15 +60,20 @@ def inspect_bundle(path: str | Path) -> BundleFacts:
             raise
         note = "the package safetensors is not installed: pip install 'clampdown[export]'"
         return BundleFacts(bundle.manifest, sizes, None, note)
+    if widths is None:
+        note = "purified predictions come from the inner layers, nothing is clipped"
+        return BundleFacts(bundle.manifest, sizes, None, note)
     return BundleFacts(bundle.manifest, sizes, widths, None)
 
 
-def _widths(bundle: Bundle) -> tuple[LayerWidths, ...]:
+def _widths(bundle: Bundle) -> tuple[LayerWidths, ...] | None:
     # Imported here: it is in the extra `export`, and the rest can be told without it.
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415
 
     try:
         with safe_open(bundle.calibration_path, framework="numpy") as tensors:
+            if (tensors.metadata() or {}).get("purification") == "readout":
+                return None
             widths = np.asarray(tensors.get_tensor("upper") - tensors.get_tensor("lower"))
     except SafetensorError as error:
         raise _unusable(bundle, str(error)) from error

@@ -39,7 +39,7 @@ class BenchRow:
         length: tokens of each row, special ones included.
         undefended_ms: median milliseconds of one undefended run.
         unflagged_ms: median milliseconds of one defended run in which no row is flagged.
-        flagged_ms: the same with every row flagged; None where the mode has no second pass.
+        flagged_ms: the same with every row flagged; None where the mode treats all rows alike.
         undefended_rows_per_second: throughput of the undefended model.
         unflagged_rows_per_second: throughput of the defended model when no row is flagged.
         unflagged_ratio: time without a flagged row over the undefended time.

@@ -1,21 +1,30 @@
 """Models small enough to be made in a moment: a graph made by hand, and random transformers."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import onnxruntime
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from clampdown_calib.activations import token_positions
+from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Representations
 from clampdown_calib.intervals import Intervals
-from clampdown_exporter.sites import mark_layers
+from clampdown_calib.readout import Readout
+from clampdown_calib.tokenization import Tokenization
+from clampdown_exporter.sites import mark_layers, marked_layers
+from clampdown_runtime import Padding
 
 WIDTH, CLASSES, VOCABULARY = 6, 3, 40
 PAD, INFINITE, NOT_A_NUMBER = 0, 38, 39
 """Token ids: padding, and two whose embedding is not finite."""
+
+TOKENIZATION = Tokenization("", "", ("input_ids", "attention_mask"), 64, Padding("right", PAD, 0))
+"""Of the graph made by hand, for rows that are token ids already."""
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 WORDS = ("the", "a", "good", "bad", "film", "book", "day", "very", "not", "and", "was", "cf")
@@ -107,15 +116,29 @@ def reference(
         return [h1, h2], clipped(h2, 1)[:, 0] @ w["head"]
 
 
+def token_means(hidden: list[np.ndarray], mask: np.ndarray) -> np.ndarray:
+    """Of the tokens that are not padding, at every layer, row by row."""
+    rows = range(len(mask))
+    return np.stack([[h[row][mask[row] == 1].mean(axis=0) for h in hidden] for row in rows])
+
+
+def readout(clip: Intervals | None = None) -> Readout:
+    """Fitted on clean rows of :func:`reference`."""
+    inputs = batch(200, 6, seed=3)
+    hidden, logits = reference(inputs, clip)
+    fitted, _ = Readout.fit(token_means(hidden, inputs["attention_mask"]), logits, None)
+    return fitted
+
+
 def seen(
     inputs: dict[str, np.ndarray], representation: str = "first", clip: Intervals | None = None
 ) -> Representations:
-    """What a detector sees of :func:`reference`."""
+    """What a detector sees of :func:`reference`, with the readout of the same run."""
     hidden, logits = reference(inputs, clip)
     place = token_positions(inputs["attention_mask"], representation)
-    return Representations(
-        np.stack([h[np.arange(len(place)), place] for h in hidden], axis=1), logits
-    )
+    tokens = np.stack([h[np.arange(len(place)), place] for h in hidden], axis=1)
+    means = token_means(hidden, inputs["attention_mask"])
+    return Representations(tokens, means, logits, readout(clip).logits(means))
 
 
 def batch(rows: int, tokens: int, *, seed: int = 0) -> dict[str, np.ndarray]:
@@ -126,6 +149,29 @@ def batch(rows: int, tokens: int, *, seed: int = 0) -> dict[str, np.ndarray]:
     mask[1::2, max(tokens // 2, 1) :] = 0
     ids[mask == 0] = PAD
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def padded(ids: list[list[int]]) -> dict[str, np.ndarray]:
+    """Rows of token ids as one batch, padded on the right."""
+    inputs = {name: np.zeros((len(ids), max(map(len, ids))), int) for name in TOKENIZATION.inputs}
+    for row, tokens in enumerate(ids):
+        inputs["input_ids"][row, : len(tokens)] = tokens
+        inputs["attention_mask"][row, : len(tokens)] = 1
+    return inputs
+
+
+def encoded_rows(count: int, labels: np.ndarray | None = None) -> EncodedRows:
+    """Clean rows of one to eleven tokens."""
+    random = np.random.default_rng(0)
+    ids = [random.integers(1, INFINITE, n).tolist() for n in random.integers(1, 12, count)]
+    return EncodedRows(ids, labels, TOKENIZATION)
+
+
+def seen_alone(
+    rows: EncodedRows, representation: str = "first", clip: Intervals | None = None
+) -> Representations:
+    """What a detector sees of each row without any padding, in the rows' order."""
+    return Representations.join([seen(padded([ids]), representation, clip) for ids in rows.ids])
 
 
 def intervals(quantile: float = 0.2) -> Intervals:
@@ -153,6 +199,37 @@ def session(model: ir.Model, level: str = "ORT_ENABLE_ALL") -> onnxruntime.Infer
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     data = ir.to_proto(model).SerializeToString()
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def run_nodes(
+    emit: Callable[..., Sequence[ir.Value]], *arrays: np.ndarray, shape: Sequence[int] = ()
+) -> list[np.ndarray]:
+    """What the nodes that ``emit(tape, *inputs)`` records give of float32 ``[batch, ...]``.
+
+    Every output is ``[batch, *shape]``.
+    """
+    tape = ir.tape.Tape()
+    kind = ir.TensorType(ir.DataType.FLOAT)
+    inputs = [
+        ir.Value(name=f"input_{i}", type=kind, shape=ir.Shape(["batch", *array.shape[1:]]))
+        for i, array in enumerate(arrays)
+    ]
+    outputs = list(emit(tape, *inputs))
+    for index, value in enumerate(outputs):
+        value.name, value.type = f"output_{index}", kind
+        value.shape = ir.Shape(["batch", *shape])
+    graph = ir.Graph(
+        inputs,
+        outputs,
+        nodes=tape.nodes,
+        initializers=tape.initializers,
+        opset_imports={"": 20},
+        name="nodes",
+    )
+    model = ir.Model(graph, ir_version=10)
+    onnx.checker.check_model(ir.to_proto(model), full_check=True)
+    feed = {value.name: array for value, array in zip(inputs, arrays, strict=True)}
+    return session(model).run(None, feed)
 
 
 # --- random transformers ------------------------------------------------------------------------
@@ -211,6 +288,23 @@ def save_tokenizer(folder: Path) -> None:
         "model_input_names": ["input_ids", "attention_mask", "token_type_ids"],
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(configuration))
+
+
+def save_onnx_model(folder: Path) -> tuple[str, ...]:
+    """A folder with :func:`marked_graph` as somebody else's export; returns its layers' names."""
+    model = marked_graph()
+    folder.mkdir()
+    ir.save(model, folder / "model.onnx")
+    labels = {str(index): f"class {index}" for index in range(CLASSES)}
+    configuration = {
+        "model_type": "bert",
+        "id2label": labels,
+        "pad_token_id": PAD,
+        "max_position_embeddings": 24,
+    }
+    (folder / "config.json").write_text(json.dumps(configuration))
+    save_tokenizer(folder)
+    return tuple(value.name for value in marked_layers(model.graph))
 
 
 def texts(count: int, *, seed: int = 0) -> list[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clampdown_calib.architectures import Representation
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Representations
+from clampdown_calib.readout import Readout
 from clampdown_runtime.errors import CalibrationError
 
 Inputs = dict[str, NDArray[np.int64]]
@@ -43,20 +44,57 @@ class ActivationSource(Protocol):
         """Run the undefended model on int64 ``[n, T]`` inputs."""
 
 
-def representations(source: ActivationSource, rows: EncodedRows) -> Iterator[Representations]:
-    """What a detector sees of every batch of ``rows``.
+def clean_samples(source: ActivationSource, rows: EncodedRows) -> tuple[Readout, Representations]:
+    """Run all rows and fit the readout on them.
+
+    Returns:
+        The readout, and what a detector sees of the rows, in their order: ``inner`` is what
+        readouts fitted without a row give of it, as they will for rows to come.
 
     Raises:
         CalibrationError: an activation or logit is not finite.
     """
-    for _, inputs in rows.batches():
+    order: list[int] = []
+    hidden, pooled, logits = [], [], []
+    for numbers, inputs in rows.batches():
         run = source.activations(inputs)
-        token = token_positions(inputs["attention_mask"], source.representation)
-        sample = np.arange(len(token))
-        hidden = np.stack([layer[sample, token] for layer in run.hidden], axis=1)
-        require_finite(hidden, source.layer_names)
+        order += numbers
+        hidden.append(token_states(run, inputs["attention_mask"], source.representation))
+        pooled.append(token_means(run, inputs["attention_mask"]))
+        logits.append(run.logits)
+        require_finite(hidden[-1], source.layer_names)
+        require_finite(pooled[-1], source.layer_names)
         require_finite(run.logits[:, None], ("logits",))
-        yield Representations(hidden, run.logits)
+    place = np.argsort(order)
+    means, answers = np.concatenate(pooled)[place], np.concatenate(logits)[place]
+    readout, inner = Readout.fit(means, answers, rows.labels)
+    return readout, Representations(np.concatenate(hidden)[place], means, answers, inner)
+
+
+def seen_samples(
+    run: Activations, mask: NDArray[np.int64], representation: Representation, readout: Readout
+) -> Representations:
+    """What a detector sees of one run of int64 ``[n, T]`` masks."""
+    pooled = token_means(run, mask)
+    return Representations(
+        token_states(run, mask, representation), pooled, run.logits, readout.logits(pooled)
+    )
+
+
+def token_states(
+    run: Activations, mask: NDArray[np.int64], representation: Representation
+) -> NDArray[np.float32]:
+    """The representation token at every layer, float32 ``[n, L, H]``."""
+    token = token_positions(mask, representation)
+    return np.stack([layer[np.arange(len(token)), token] for layer in run.hidden], axis=1)
+
+
+def token_means(run: Activations, mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The mean of the tokens that are not padding at every layer, float32 ``[n, L, H]``."""
+    real = mask.astype(np.float32)[:, None]
+    sums = np.concatenate([real @ layer for layer in run.hidden], axis=1)
+    means: NDArray[np.float32] = sums / real.sum(axis=2, keepdims=True)
+    return means
 
 
 def real_tokens(source: ActivationSource, rows: EncodedRows) -> Iterator[NDArray[np.float32]]:

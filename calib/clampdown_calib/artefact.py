@@ -17,6 +17,7 @@ from clampdown_calib.architectures import Representation
 from clampdown_calib.clean_rows import CleanRow, rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.detectors import DETECTORS, Detector
 from clampdown_calib.intervals import Intervals
+from clampdown_calib.readout import Readout, inner_layers
 from clampdown_calib.staging import staged_folder
 from clampdown_runtime.digests import file_digest
 from clampdown_runtime.errors import CalibrationError
@@ -26,7 +27,7 @@ FACTS_FILE = "calibration.json"
 TENSORS_FILE = "calibration.safetensors"
 ROWS_FILE = "rows.jsonl"
 
-IntervalMethod = Literal["fast", "published", "statistical"]
+PurificationMethod = Literal["readout", "clip", "published"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,14 @@ class CalibrationFacts:
         layers: names of the defended layers, in order.
         representation: the token that the detector reads.
         detector: the detector's name.
-        intervals: how the intervals were fitted.
-        epochs: passes of the optimisation, 0 for statistical intervals.
+        purification: how a purified prediction is come by.
+        epochs: passes of the intervals' optimisation, 0 without intervals.
         frr: the false rejection rate asked for.
         seed: of the split and the optimisation.
-        fit_rows: rows that intervals and detector were fitted on.
+        fit_rows: rows that readout, intervals and detector were fitted on.
         held_out_rows: rows that set the threshold.
-        kept: share of the fit rows' predictions that survive the clipping, 0 to 1.
+        kept: share of the fit rows' predictions that survive the clipping, 0 to 1; None without
+            intervals.
     """
 
     model_digest: str
@@ -57,7 +59,7 @@ class CalibrationFacts:
     layers: tuple[str, ...]
     representation: Representation
     detector: str
-    intervals: IntervalMethod
+    purification: PurificationMethod
     epochs: int
     frr: float
     seed: int
@@ -68,25 +70,38 @@ class CalibrationFacts:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Clean intervals and detector of one model, with the rows that they came from."""
+    """What was fitted on the clean rows of one model, and the rows.
+
+    Attributes:
+        facts: what was fitted, and how.
+        readout: of the inner layers.
+        intervals: the clean interval of every neuron; None when purification reads the inner
+            layers instead of clipping.
+        detector: of abnormal activations.
+        rows: the clean rows.
+    """
 
     facts: CalibrationFacts
-    intervals: Intervals
+    readout: Readout
+    intervals: Intervals | None
     detector: Detector
     rows: tuple[CleanRow, ...]
 
     def summary(self) -> dict[str, object]:
         """The facts, for a report."""
-        widths = self.intervals.widths.mean(axis=1)
-        return {
-            **dataclasses.asdict(self.facts),
-            "mean_widths": [round(float(width), 4) for width in widths],
-        }
+        facts = dataclasses.asdict(self.facts)
+        if self.intervals is not None:
+            widths = self.intervals.widths.mean(axis=1)
+            facts["mean_widths"] = [round(float(width), 4) for width in widths]
+        return facts
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Every fitted tensor by its name in the file."""
-        fitted = {f"detector.{k}": v for k, v in self.detector.tensors().items()}
-        return {"lower": self.intervals.lower, "upper": self.intervals.upper, **fitted}
+        fitted = {f"readout.{k}": v for k, v in self.readout.tensors().items()}
+        fitted |= {f"detector.{k}": v for k, v in self.detector.tensors().items()}
+        if self.intervals is not None:
+            fitted |= {"lower": self.intervals.lower, "upper": self.intervals.upper}
+        return fitted
 
 
 def save_calibration(calibration: Calibration, destination: Path) -> None:
@@ -141,7 +156,11 @@ def load_calibration(folder: Path) -> Calibration:
         # Digests that fit say that the files were written so, not that this release wrote them.
         raise _unusable(folder, f"contents that cannot be read ({error})", "its files") from error
     return Calibration(
-        facts, _intervals(folder, facts, tensors), _detector(folder, facts, tensors), rows
+        facts,
+        _readout(folder, facts, tensors),
+        _intervals(folder, facts, tensors),
+        _detector(folder, facts, tensors),
+        rows,
     )
 
 
@@ -200,7 +219,7 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "layers": _are_names,
     "representation": get_args(Representation).__contains__,
     "detector": [*DETECTORS].__contains__,
-    "intervals": get_args(IntervalMethod).__contains__,
+    "purification": get_args(PurificationMethod).__contains__,
     "epochs": _is_count,
     "frr": _is_share,
     "seed": _is_count,
@@ -211,9 +230,25 @@ _RULES: dict[str, Callable[[object], bool]] = {
 """What each fact has to be: the file can be edited by hand, since no digest covers it."""
 
 
+def _readout(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]) -> Readout:
+    weights, bias, spread = (
+        tensors.get(f"readout.{name}") for name in ("weights", "bias", "spread")
+    )
+    inner, classes = inner_layers(len(facts.layers)), len(facts.labels)
+    if weights is not None and bias is not None and spread is not None:
+        shape = (inner.stop - inner.start, *weights.shape[1:2], classes)
+        if weights.shape == shape and bias.shape == (classes,) and spread.shape == (1,):
+            return Readout(weights, bias, spread)
+    found = f"the readout's tensors {sorted(n for n in tensors if n.startswith('readout.'))}"
+    expected = f"weights, bias and spread of {classes} classes"
+    raise _unusable(folder / TENSORS_FILE, found, expected)
+
+
 def _intervals(
     folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]
-) -> Intervals:
+) -> Intervals | None:
+    if facts.purification == "readout":
+        return None
     shapes = {tensors[name].shape for name in ("lower", "upper") if name in tensors}
     found = f"lower and upper of the shapes {shapes}"
     if {"lower", "upper"} <= set(tensors) and len(shapes) == 1:

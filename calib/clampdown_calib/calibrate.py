@@ -1,4 +1,4 @@
-"""Fits clean intervals and a detector on a few hundred clean rows."""
+"""Fits readout, detector and, where it clips, intervals on a few hundred clean rows."""
 
 import dataclasses
 import itertools
@@ -9,16 +9,16 @@ from typing import get_args
 import numpy as np
 import torch
 
-from clampdown_calib.activations import ActivationSource, real_tokens, representations
+from clampdown_calib.activations import ActivationSource, clean_samples, real_tokens
 from clampdown_calib.architectures import Representation
 from clampdown_calib.artefact import (
     Calibration,
     CalibrationFacts,
-    IntervalMethod,
+    PurificationMethod,
     save_calibration,
 )
 from clampdown_calib.clean_rows import EncodedRows, encode_rows, read_clean_rows
-from clampdown_calib.detectors import DETECTORS
+from clampdown_calib.detectors import DETECTORS, Representations
 from clampdown_calib.detectors.mahalanobis import NOISE
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.model_folder import open_model
@@ -26,17 +26,14 @@ from clampdown_calib.onnx_classifier import OnnxClassifier
 from clampdown_calib.onnx_graph import read_onnx_graph
 from clampdown_calib.purification import FAST, PUBLISHED, CleanBatch, kept_share, published_start
 from clampdown_calib.staging import require_free
-from clampdown_calib.statistics import TokenSample
+from clampdown_calib.token_sample import TokenSample
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_runtime.errors import CalibrationError
 from clampdown_runtime.progress import Progress, silent
 
 START_QUANTILE = 0.01
-"""The fast schedule starts at this and the opposite quantile of every neuron's clean tokens."""
-
-STATISTICAL_QUANTILE = 0.001
-"""Statistical intervals reach to this and the opposite quantile."""
+"""`clip` starts at this and the opposite quantile of every neuron's clean tokens."""
 
 SAMPLE_BYTES = 256 * 2**20
 """Memory for the sample of tokens from which quantiles are taken."""
@@ -50,7 +47,7 @@ def calibrate(
     layers: Sequence[str] | None = None,
     representation: Representation | None = None,
     detector: str = "fusion",
-    intervals: IntervalMethod = "fast",
+    purification: PurificationMethod = "readout",
     frr: float = 0.1,
     epochs: int | None = None,
     seed: int = 0,
@@ -59,9 +56,9 @@ def calibrate(
 ) -> Calibration:
     """Fit on clean rows and write the calibration folder.
 
-    Half of the rows fit intervals and detector; the other half is kept for the threshold, which
-    :func:`clampdown_exporter.export` sets on the graph that it writes. The same rows, options and
-    seed give the same calibration.
+    Half of the rows fit readout, detector and intervals; the other half is kept for the threshold,
+    which :func:`clampdown_exporter.export` sets on the graph that it writes. The same rows, options
+    and seed give the same calibration.
 
     Args:
         model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
@@ -70,10 +67,11 @@ def calibrate(
         layers: the layers to defend, see :class:`TorchClassifier`; None for every block.
         representation: the token that the detector reads; None for the architecture's own.
         detector: ``fusion``, ``mahalanobis`` or ``nas``.
-        intervals: ``fast`` and ``published`` are optimised and need gradients; ``statistical``
-            takes quantiles only and does not remove a trigger's effect.
+        purification: ``readout`` takes a purified prediction from the inner layers; ``clip``
+            and ``published`` take it from a run whose activations are clipped into intervals,
+            which are optimised and need gradients.
         frr: false rejection rate, 0 to 1.
-        epochs: passes of the optimisation; None for the method's own.
+        epochs: passes of the intervals' optimisation; None for the method's own.
         seed: of the split and of the order of batches.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         progress: called as the work goes on.
@@ -85,17 +83,15 @@ def calibrate(
         CalibrationError: the rows are too few, or the method needs gradients and there are none.
         DestinationError: ``out`` cannot be written.
     """
-    _require_options(detector, intervals, frr, epochs)
+    _require_options(detector, purification, frr, epochs)
     require_free(out)
     folder = open_model(model, allow_pickle=allow_pickle)
-    if folder.kind == "onnx" and intervals != "statistical":
+    if folder.kind == "onnx" and purification != "readout":
         raise CalibrationError(
             f"The intervals of {model}",
             found="an ONNX graph, which has no gradients to optimise intervals with",
-            expected="the Hugging Face checkpoint for `fast` or `published` intervals",
-            do="Pass the checkpoint. Without one, pass --intervals statistical: detection works "
-            "as well as ever, but clipping into statistical intervals does not remove a trigger's "
-            "effect, so export with --mode detect and act on the flag.",
+            expected=f"the Hugging Face checkpoint for --purification {purification}",
+            do="Pass the checkpoint, or leave --purification out.",
         )
     tokenization = load_tokenization(folder)
     rows = read_clean_rows(clean, folder.labels, frr=frr, seed=seed)
@@ -114,16 +110,20 @@ def calibrate(
 
     fit = encode_rows(rows, "fit", dataclasses.replace(tokenization, inputs=inputs))
     progress("Fitting the detector", 0, 1)
-    _require_varying(source, fit)
-    fitted_detector = DETECTORS[detector].fit(lambda: representations(source, fit))
-    quantile = STATISTICAL_QUANTILE if intervals == "statistical" else START_QUANTILE
-    start = _quantile_intervals(source, fit, quantile, seed)
+    readout, samples = clean_samples(source, fit)
+    _require_varying(source, samples)
+    fitted_detector = DETECTORS[detector].fit(samples)
     progress("Fitting the detector", 1, 1)
-    if torch_classifier is None or intervals == "statistical":
-        fitted, kept, done = start, None, 0
-    else:
+    fitted, kept, done = None, None, 0
+    if torch_classifier is not None and purification != "readout":
         fitted, kept, done = _optimise(
-            torch_classifier, fit, intervals, start, epochs=epochs, seed=seed, progress=progress
+            torch_classifier,
+            fit,
+            purification,
+            _quantile_intervals(source, fit, START_QUANTILE, seed),
+            epochs=epochs,
+            seed=seed,
+            progress=progress,
         )
     calibration = Calibration(
         CalibrationFacts(
@@ -134,7 +134,7 @@ def calibrate(
             layers=source.layer_names,
             representation=source.representation,
             detector=detector,
-            intervals=intervals,
+            purification=purification,
             epochs=done,
             frr=frr,
             seed=seed,
@@ -142,6 +142,7 @@ def calibrate(
             held_out_rows=len(rows) - len(fit.ids),
             kept=kept,
         ),
+        readout,
         fitted,
         fitted_detector,
         rows,
@@ -151,26 +152,28 @@ def calibrate(
 
 
 def _require_options(
-    detector: str, intervals: IntervalMethod, frr: float, epochs: int | None
+    detector: str, purification: PurificationMethod, frr: float, epochs: int | None
 ) -> None:
-    methods = get_args(IntervalMethod)
+    methods = get_args(PurificationMethod)
     wrong = None
     if detector not in DETECTORS:
         wrong = ("The detector", repr(detector), f"one of {', '.join(DETECTORS)}")
-    elif intervals not in methods:
-        wrong = ("The intervals", repr(intervals), f"one of {', '.join(methods)}")
+    elif purification not in methods:
+        wrong = ("The purification", repr(purification), f"one of {', '.join(methods)}")
     elif not 0 < frr < 1:
         wrong = ("The false rejection rate", f"{frr:g}", "a share between 0 and 1, such as 0.1")
     elif epochs is not None and epochs < 1:
         wrong = ("The epochs", str(epochs), "at least 1")
+    elif epochs is not None and purification == "readout":
+        wrong = ("The epochs", str(epochs), "none: `readout` is fitted in closed form")
     if wrong is not None:
         thing, found, expected = wrong
         raise CalibrationError(thing, found=found, expected=expected, do="Correct the option.")
 
 
-def _require_varying(source: ActivationSource, rows: EncodedRows) -> None:
+def _require_varying(source: ActivationSource, samples: Representations) -> None:
     """Refuse a token that tells no row from another, such as a decoder's first."""
-    hidden = next(representations(source, rows)).hidden
+    hidden = samples.hidden
     if np.ptp(hidden, axis=0).max() <= NOISE * np.abs(hidden).max():
         raise CalibrationError(
             f"The {source.representation} token",
@@ -198,7 +201,7 @@ def _quantile_intervals(
 def _optimise(
     classifier: TorchClassifier,
     rows: EncodedRows,
-    method: IntervalMethod,
+    method: PurificationMethod,
     quantiles: Intervals,
     *,
     epochs: int | None,

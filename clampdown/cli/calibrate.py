@@ -14,13 +14,13 @@ from clampdown.cli.options import (
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
-from clampdown.defend import IntervalMethod
+from clampdown.defend import PurificationMethod
 from clampdown.extras import needs_extra
 from clampdown_runtime.manifest import DetectorName, Representation
 
 
 @click.command(
-    short_help="Fit clean intervals and a detector.",
+    short_help="Fit a defence on clean rows.",
     epilog=example("clampdown calibrate my-model --clean clean.csv --out my-calibration"),
 )
 @click.argument("model")
@@ -38,7 +38,7 @@ def calibrate(
     clean: Path,
     out: Path,
     detector: DetectorName,
-    intervals: IntervalMethod,
+    purification: PurificationMethod,
     layers: tuple[str, ...] | None,
     representation: Representation | None,
     frr: float,
@@ -47,7 +47,7 @@ def calibrate(
     allow_pickle: bool,
     as_json: bool,
 ) -> None:
-    """Fit the clean intervals and the detector of MODEL on clean rows.
+    """Fit the readout, the detector and, where it clips, the intervals of MODEL on clean rows.
 
     MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier. The
     result belongs to this model alone: `clampdown export` refuses it for another one.
@@ -62,7 +62,7 @@ def calibrate(
             layers=layers,
             representation=representation,
             detector=detector,
-            intervals=intervals,
+            purification=purification,
             frr=frr,
             epochs=epochs,
             seed=seed,

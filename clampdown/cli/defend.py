@@ -16,7 +16,7 @@ from clampdown.cli.options import (
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
-from clampdown.defend import Exporter, IntervalMethod
+from clampdown.defend import Exporter, PurificationMethod
 from clampdown.defend import defend as defend_model
 from clampdown_runtime.manifest import DetectorName, Mode, Representation
 
@@ -42,7 +42,7 @@ def defend(
     out: Path,
     mode: Mode,
     detector: DetectorName,
-    intervals: IntervalMethod,
+    purification: PurificationMethod,
     layers: tuple[str, ...] | None,
     representation: Representation | None,
     frr: float,
@@ -65,7 +65,7 @@ def defend(
             out,
             mode=mode,
             detector=detector,
-            intervals=intervals,
+            purification=purification,
             layers=layers,
             representation=representation,
             frr=frr,

@@ -14,7 +14,7 @@ from clampdown.inspect_bundle import BundleFacts, inspect_bundle
 @bundle_argument
 @json_option
 def inspect(bundle: Path, as_json: bool) -> None:
-    """Say what BUNDLE is: model, layers, mode, threshold, interval widths, sizes and digests.
+    """Say what BUNDLE is: model, layers, mode, threshold, sizes and digests.
 
     Every digest is verified; the model is not loaded.
     """

@@ -58,17 +58,17 @@ fit_options = together(
         help="The statistic that tells abnormal rows.",
     ),
     click.option(
-        "--intervals",
-        type=click.Choice(["fast", "published", "statistical"]),
-        default="fast",
-        help="How the clean intervals are fitted. `statistical` needs no gradients and does not "
-        "remove a trigger's effect.",
+        "--purification",
+        type=click.Choice(["readout", "clip", "published"]),
+        default="readout",
+        help="Where a purified prediction comes from: the inner layers; a run with clipped "
+        "activations; the same with the schedule of the paper. The last two need a checkpoint.",
     ),
     click.option(
         "--layers",
         callback=_layers,
         metavar="NAME,...",
-        help="Modules whose outputs are clipped.  [default: every encoder block]",
+        help="Modules whose outputs are defended.  [default: every encoder block]",
     ),
     click.option(
         "--representation",
@@ -85,7 +85,8 @@ fit_options = together(
     click.option(
         "--epochs",
         type=click.IntRange(min=1),
-        help="Passes over the clean rows.  [default: the number of the chosen --intervals]",
+        help="Passes over the clean rows to fit what is clipped into.  [default: that of "
+        "--purification]",
     ),
     click.option("--seed", type=int, default=0, help="The same seed gives the same result."),
 )
@@ -94,7 +95,7 @@ mode_option = click.option(
     "--mode",
     type=click.Choice(["detect-then-purify", "purify", "detect"]),
     default="detect-then-purify",
-    help="Clip flagged rows, clip every row, or flag only.",
+    help="Purify flagged rows, purify every row, or flag only.",
 )
 
 exporter_option = click.option(

@@ -1,10 +1,11 @@
 """Fine-tuning a Hugging Face encoder into a text classifier."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -21,6 +22,18 @@ BATCH = 32
 BATCHES_SORTED_TOGETHER = 20
 """Rows of this many batches are sorted by length: batches of even length, yet mixed every epoch."""
 
+Batch = dict[str, torch.Tensor]
+
+Loss = Callable[[PreTrainedModel, Batch, NDArray[np.intp]], torch.Tensor]
+"""The loss of a batch, given the model, its inputs with their labels, and its rows' indices."""
+
+
+def cross_entropy(model: PreTrainedModel, batch: Batch, rows: NDArray[np.intp]) -> torch.Tensor:
+    """The classifier's own loss."""
+    del rows
+    loss: torch.Tensor = model(**batch).loss
+    return loss
+
 
 def fine_tune(
     rows: Sequence[LabelledText],
@@ -32,6 +45,7 @@ def fine_tune(
     lr: float,
     seed: int,
     max_length: int,
+    loss: Loss = cross_entropy,
     progress: Progress = silent,
 ) -> None:
     """Fine-tune every weight of an encoder, under a fresh classification head, on labelled rows.
@@ -48,6 +62,7 @@ def fine_tune(
         lr: the learning rate of the first step.
         seed: of the head's weights, the dropout and the order of the rows.
         max_length: tokens after which a training row is cut off.
+        loss: what is minimised.
         progress: told after every step.
 
     Raises:
@@ -66,7 +81,7 @@ def fine_tune(
             dtype=torch.float32,
         )
         batches = _batches(tokenizer, rows, epochs, max_length, np.random.default_rng(seed))
-        _train(model, list(batches), lr, progress)
+        _train(model, list(batches), lr, loss, progress)
         model.save_pretrained(folder)
         # The training's length limit would go into the saved tokenizer.
         tokenizer.backend_tokenizer.no_truncation()
@@ -79,8 +94,11 @@ def _batches(
     epochs: int,
     max_length: int,
     rng: np.random.Generator,
-) -> Iterator[dict[str, torch.Tensor]]:
-    """Yield the padded batches of all epochs, those of one window of rows in random order."""
+) -> Iterator[tuple[Batch, NDArray[np.intp]]]:
+    """Yield the padded batches of all epochs with their rows' indices.
+
+    Those of one window of rows come in random order.
+    """
     tokens = tokenizer([row.text for row in rows], truncation=True, max_length=max_length)
     lengths = np.array([len(ids) for ids in tokens["input_ids"]])
     window = BATCH * BATCHES_SORTED_TOGETHER
@@ -97,21 +115,22 @@ def _batches(
                     return_tensors="pt",
                 )
                 batch["labels"] = torch.tensor([rows[i].label for i in chosen])
-                yield dict(batch)
+                yield dict(batch), chosen
 
 
 def _train(
     model: PreTrainedModel,
-    batches: Sequence[dict[str, torch.Tensor]],
+    batches: Sequence[tuple[Batch, NDArray[np.intp]]],
     lr: float,
+    loss: Loss,
     progress: Progress,
 ) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr, fused=True)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=len(batches))
     model.train()
     progress("fine-tune", 0, len(batches))
-    for step, batch in enumerate(batches, start=1):
-        model(**batch).loss.backward()
+    for step, (batch, rows) in enumerate(batches, start=1):
+        loss(model, batch, rows).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()

@@ -5,10 +5,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from clampdown_calib.activations import ActivationSource, Inputs, token_positions
+from clampdown_calib.activations import ActivationSource, Inputs, seen_samples
 from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import EncodedRows
-from clampdown_calib.detectors import Detector, Representations
+from clampdown_calib.readout import Suspicion, purified
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
@@ -26,12 +26,19 @@ def largest_difference(
     classifier: DefendedClassifier,
     reference: ActivationSource,
     calibration: Calibration,
-    detector: Detector,
+    suspicion: Suspicion,
     rows: EncodedRows,
 ) -> float:
     """Compare logits, purified logits and scores on clean rows.
 
-    In torch the clipped run is compared too; an ONNX reference has none of its own.
+    Clipped runs are compared in torch; an ONNX reference has none of its own.
+
+    Args:
+        classifier: of the exported graph.
+        reference: the undefended model.
+        calibration: what is in the graph.
+        suspicion: what is in the graph.
+        rows: clean rows.
 
     Returns:
         The largest difference, relative to the larger of the value and 1.
@@ -39,25 +46,32 @@ def largest_difference(
     Raises:
         ExportError: it exceeds the tolerance, or a value is finite on one side only.
     """
-    mode = classifier.manifest.mode
+    mode, intervals = classifier.manifest.mode, calibration.intervals
     largest = 0.0
     for numbers, inputs in _spread(list(rows.batches())):
         ids = [rows.ids[number] for number in numbers]
         plain = classifier.run_ids(ids, threshold=np.inf)
+        flagged = classifier.run_ids(ids, threshold=-np.inf)
+        run = reference.activations(inputs)
+        answer: NDArray[np.float32] | None = None
+        if intervals is not None and mode != "detect":
+            if isinstance(reference, TorchClassifier):
+                clipped = reference.activations(inputs, clip=intervals)
+                answer = clipped.logits
+                run = clipped if mode == "purify" else run
+            elif mode == "purify":
+                continue
+        samples = seen_samples(
+            run, inputs["attention_mask"], reference.representation, calibration.readout
+        )
+        scores = calibration.detector.score(samples)
+        if intervals is None and mode != "detect":
+            answer = purified(samples.inner, run.logits, scores, suspicion)
         if mode != "purify":
-            run = reference.activations(inputs)
             largest = max(largest, _difference(plain.logits, run.logits))
-        if mode != "detect" and isinstance(reference, TorchClassifier):
-            clipped = reference.activations(inputs, clip=calibration.intervals)
-            purified = classifier.run_ids(ids, threshold=-np.inf)
-            largest = max(largest, _difference(purified.logits, clipped.logits))
-            run = clipped if mode == "purify" else run
-        elif mode == "purify":
-            continue
-        token = token_positions(inputs["attention_mask"], reference.representation)
-        hidden = np.stack([layer[np.arange(len(token)), token] for layer in run.hidden], axis=1)
-        score = detector.score(Representations(hidden, run.logits))
-        largest = max(largest, _difference(plain.anomaly_score, score))
+        if answer is not None:
+            largest = max(largest, _difference(flagged.logits, answer))
+        largest = max(largest, _difference(plain.anomaly_score, scores))
     if not largest <= TOLERANCE:
         raise ExportError(
             "The exported graph",

@@ -115,7 +115,7 @@ def write_measured(
     graph: ir.Model,
     manifest: Manifest,
     tensors: dict[str, NDArray[np.generic]],
-    intervals: str,
+    purification: str,
 ) -> Manifest:
     """Write everything that depends on the threshold, the manifest last.
 
@@ -124,12 +124,12 @@ def write_measured(
         graph: the defended graph.
         manifest: with the threshold and the rates; its digests are made here.
         tensors: those of ``calibration.safetensors``, see docs/calibration.md.
-        intervals: how the intervals were fitted.
+        purification: how a purified prediction is come by.
 
     Returns:
         The manifest that was written.
     """
-    write_tensors(folder / CALIBRATION_FILE, tensors, {"intervals": intervals})
+    write_tensors(folder / CALIBRATION_FILE, tensors, {"purification": purification})
     manifest = dataclasses.replace(
         manifest, calibration_digest=file_digest(folder / CALIBRATION_FILE)
     )
@@ -137,7 +137,7 @@ def write_measured(
     golden = golden_of(open_draft(folder, manifest))
     (folder / GOLDEN_FILE).write_text(golden.to_json(), "utf-8")
     manifest = dataclasses.replace(manifest, files=_digests(folder))
-    report = render_report(manifest, tensors, intervals=intervals)
+    report = render_report(manifest, tensors, purification=purification)
     (folder / REPORT_FILE).write_text(report, "utf-8")
     manifest = dataclasses.replace(manifest, files=_digests(folder))
     (folder / MANIFEST_NAME).write_text(manifest.to_json(), "utf-8")

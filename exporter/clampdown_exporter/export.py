@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
+
 from clampdown_calib.artefact import Calibration, load_calibration
 from clampdown_calib.clean_rows import encode_rows
 from clampdown_calib.model_folder import ModelFolder, open_model
+from clampdown_calib.readout import Suspicion
 from clampdown_calib.staging import staged_folder
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_calib.tokenization import load_tokenization
@@ -21,6 +24,7 @@ from clampdown_exporter.bundle_draft import (
 )
 from clampdown_exporter.clean_measurements import measure
 from clampdown_exporter.defended_model import trace_model
+from clampdown_exporter.passes.insert_readout import set_suspicion
 from clampdown_exporter.passes.pipeline import Mode, passes_of, rewrite
 from clampdown_exporter.purified_detector import fit_on_clipped_run
 from clampdown_runtime.errors import CalibrationError, ExportError
@@ -99,24 +103,36 @@ def export(
         tokenization = dataclasses.replace(tokenization, inputs=traced.inputs)
         fit = encode_rows(fitted.rows, "fit", tokenization)
         held_out = encode_rows(fitted.rows, "held-out", tokenization)
-        detector = fitted.detector
-        if mode == "purify":
+        if mode == "purify" and fitted.intervals is not None:
             progress("Fitting the detector on the clipped run", 1, STAGES)
-            detector = fit_on_clipped_run(traced, fitted, fit)
+            readout, detector = fit_on_clipped_run(traced, fitted, fitted.intervals, fit)
+            fitted = dataclasses.replace(fitted, readout=readout, detector=detector)
         progress("Rewriting the graph", 1, STAGES)
         rewrite(
             traced.graph,
-            passes_of(mode, fitted.intervals, detector, fitted.facts.representation, 0.0),
+            passes_of(
+                mode,
+                fitted.readout,
+                fitted.intervals,
+                fitted.detector,
+                fitted.facts.representation,
+                threshold=0.0,
+            ),
         )
         draft = draft_manifest(folder, tokenization, fitted, mode, traced.inputs)
         copy_model_files(place, folder, tokenization)
         write_graph(place, traced.graph, draft)
         classifier = open_draft(place, draft)
         progress("Setting the threshold", 2, STAGES)
+        scores = classifier.run_ids(held_out.ids, threshold=np.inf).anomaly_score
+        threshold = threshold_at(scores, fitted.facts.frr)
+        suspicion = Suspicion.fit(fitted.readout, scores)
+        set_suspicion(traced.graph.graph, suspicion)
+        write_graph(place, traced.graph, draft)
+        classifier = open_draft(place, draft)
         measured = measure(classifier, fit, held_out)
-        threshold = threshold_at(measured.held_out_scores, fitted.facts.frr)
         progress("Comparing with the model", 3, STAGES)
-        difference = largest_difference(classifier, traced.reference, fitted, detector, held_out)
+        difference = largest_difference(classifier, traced.reference, fitted, suspicion, held_out)
         progress("Writing the bundle", 4, STAGES)
         manifest = write_measured(
             place,
@@ -124,13 +140,14 @@ def export(
             dataclasses.replace(
                 draft,
                 threshold=threshold,
-                frr_measured=rejected_share(measured.held_out_scores, threshold),
+                frr_measured=rejected_share(scores, threshold),
             ),
             {
-                **dataclasses.replace(fitted, detector=detector).tensors(),
+                **fitted.tensors(),
+                **suspicion.tensors(),
                 **measured.tensors(held_out.labels),
             },
-            fitted.facts.intervals,
+            fitted.facts.purification,
         )
         progress("Writing the bundle", STAGES, STAGES)
     return ExportResult(out, manifest, difference)

@@ -40,7 +40,7 @@ def move_threshold(
         DestinationError: the bundle cannot be written.
     """
     opened = open_bundle(bundle)
-    tensors, intervals = _kept(opened.calibration_path)
+    tensors, purification = _kept(opened.calibration_path)
     scores = tensors["clean.held_out_scores"]
     threshold = _threshold(scores, frr, value)
     graph = ir.load(opened.model_path)
@@ -58,7 +58,7 @@ def move_threshold(
                 frr_measured=rejected_share(scores, threshold),
             ),
             tensors,
-            intervals,
+            purification,
         )
 
 
@@ -76,10 +76,10 @@ def _threshold(scores: NDArray[np.float32], frr: float | None, value: float | No
 
 
 def _kept(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
-    """The tensors of a bundle's calibration, and how its intervals were fitted."""
+    """The tensors of a bundle's calibration, and how it purifies."""
     try:
         with safe_open(path, framework="numpy") as file:
-            intervals = (file.metadata() or {})["intervals"]
+            purification = (file.metadata() or {})["purification"]
         tensors = load_file(path)
         tensors["clean.held_out_scores"]
     except (SafetensorError, KeyError) as error:
@@ -89,4 +89,4 @@ def _kept(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
             expected="the tensors that an export keeps there",
             do="Export the bundle again.",
         ) from error
-    return tensors, intervals
+    return tensors, purification

@@ -1,24 +1,28 @@
-"""The detector of `purify` mode, whose only run is a clipped one."""
+"""The detector of a `purify` mode that clips, whose only run is a clipped one."""
 
-from clampdown_calib.activations import representations
+from clampdown_calib.activations import clean_samples
 from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Detector
+from clampdown_calib.intervals import Intervals
 from clampdown_calib.onnx_classifier import OnnxClassifier
 from clampdown_calib.onnx_graph import OnnxGraph
+from clampdown_calib.readout import Readout
 from clampdown_exporter.defended_model import TracedModel
 from clampdown_exporter.passes.insert_clips import InsertClips
 from clampdown_exporter.sites import marked_layers
 
 
-def fit_on_clipped_run(traced: TracedModel, calibration: Calibration, fit: EncodedRows) -> Detector:
+def fit_on_clipped_run(
+    traced: TracedModel, calibration: Calibration, intervals: Intervals, fit: EncodedRows
+) -> tuple[Readout, Detector]:
     """Fit the calibration's kind of detector by running the clipped graph itself.
 
     A layer's output before its own clip depends on the clips before it, so the statistics of the
     unclipped run do not describe it.
     """
     graph = traced.graph.clone()
-    InsertClips(calibration.intervals)(graph)
+    InsertClips(intervals)(graph)
     facts = calibration.facts
     clipped = OnnxClassifier(
         OnnxGraph(
@@ -29,4 +33,5 @@ def fit_on_clipped_run(traced: TracedModel, calibration: Calibration, fit: Encod
             facts.representation,
         )
     )
-    return type(calibration.detector).fit(lambda: representations(clipped, fit))
+    readout, samples = clean_samples(clipped, fit)
+    return readout, type(calibration.detector).fit(samples)

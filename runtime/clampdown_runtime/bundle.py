@@ -56,7 +56,7 @@ class Bundle:
 
     @property
     def calibration_path(self) -> Path:
-        """The intervals, the detector and the clean scores."""
+        """What was fitted, and the clean scores."""
         return self.path / CALIBRATION_FILE
 
     @property

@@ -1,7 +1,7 @@
 """Every supported architecture, end to end on a small random configuration.
 
-The reference is the torch model itself: its layers are clipped by hooks and the score is computed
-in NumPy, so that neither the graph nor the passes take part in what is expected.
+The reference is the torch model itself: its layers are clipped by hooks, and readout and score are
+computed in NumPy, so that neither the graph nor the passes take part in what is expected.
 """
 
 import numpy as np
@@ -12,11 +12,13 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from clampdown_calib.activations import token_positions
+from clampdown_calib.activations import seen_samples, token_means, token_states
 from clampdown_calib.architectures import ARCHITECTURES
 from clampdown_calib.detectors import FusionDetector, Representations
 from clampdown_calib.intervals import Intervals
+from clampdown_calib.readout import Readout, Suspicion, purified
 from clampdown_calib.torch_classifier import TorchClassifier
+from clampdown_exporter.passes.insert_readout import set_suspicion
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_exporter.trace import trace
 
@@ -55,6 +57,7 @@ CONFIGURATIONS = {
 }
 WITH_TOKEN_TYPES = {"albert", "bert", "deberta-v2", "electra"}
 SHAPES = [(1, 3), (2, 17), (5, 33), (3, 2)]
+WAYS = ["readout", "clip"]
 
 
 def test_every_supported_architecture_is_tested() -> None:
@@ -85,55 +88,64 @@ def traced(classifier: TorchClassifier) -> ir.Model:
     return trace(classifier)
 
 
+@pytest.mark.parametrize("way", WAYS)
 def test_defended_graph_equals_defended_torch_model(
-    classifier: TorchClassifier, traced: ir.Model
+    classifier: TorchClassifier, traced: ir.Model, way: str
 ) -> None:
-    batches = [_batch(classifier, rows, tokens) for rows, tokens in SHAPES]
-    fit = [_representations(classifier, _batch(classifier, 32, n)) for n in (5, 12, 20)]
-    hidden = np.concatenate([f.hidden for f in fit])
-    intervals = Intervals(*np.quantile(hidden, [0.2, 0.8], axis=0).astype(np.float32))
-    detector = FusionDetector.fit(lambda: fit)
+    readout, clean = _clean(classifier)
+    bounds = np.quantile(clean.hidden, [0.2, 0.8], axis=0).astype(np.float32)
+    intervals = Intervals(*bounds) if way == "clip" else None
+    detector = FusionDetector.fit(clean)
+    suspicion = Suspicion(float(np.median(detector.score(clean))), 1.0)
     model = traced.clone()
     token = classifier.representation
-    rewrite(model, passes_of("detect-then-purify", intervals, detector, token, 0.0))
+    rewrite(
+        model, passes_of("detect-then-purify", readout, intervals, detector, token, threshold=0.0)
+    )
+    set_suspicion(model.graph, suspicion)
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     session = _session(proto.SerializeToString())
 
     changed = 0
-    for inputs in batches:
-        seen = _representations(classifier, inputs)
+    for inputs in (_batch(classifier, rows, tokens) for rows, tokens in SHAPES):
+        seen = seen_samples(
+            classifier.activations(inputs), inputs["attention_mask"], token, readout
+        )
         score = detector.score(seen)
-        purified = classifier.activations(inputs, clip=intervals).logits
+        if intervals is None:
+            answer = purified(seen.inner, seen.logits, score, suspicion)
+        else:
+            answer = classifier.activations(inputs, clip=intervals).logits
         # Between two scores, so that some rows of a batch are flagged and others are not.
         threshold = np.float32(np.sort(score)[: max(len(score) // 2, 1)].mean() + 1e-3)
         flagged = score > threshold
-        expected = np.where(flagged[:, None], purified, seen.logits)
+        expected = np.where(flagged[:, None], answer, seen.logits)
         logits, found_score, found_flagged = session.run(
             None, {**inputs, "threshold": np.array([threshold])}
         )
         np.testing.assert_allclose(logits, expected, atol=TOLERANCE, rtol=TOLERANCE)
         np.testing.assert_allclose(found_score, score, atol=1e-3, rtol=1e-3)
         np.testing.assert_array_equal(found_flagged, flagged)
-        changed += int((np.abs(purified - seen.logits).max(axis=1) > 0.01).sum())
-    # The comparison means something only where clipping changes the logits.
+        changed += int((np.abs(answer - seen.logits).max(axis=1) > 0.01).sum())
+    # The comparison means something only where purification changes the logits.
     assert changed > 0
 
 
+@pytest.mark.parametrize("way", WAYS)
 def test_row_does_not_depend_on_its_batch_or_padding(
-    classifier: TorchClassifier, traced: ir.Model
+    classifier: TorchClassifier, traced: ir.Model, way: str
 ) -> None:
-    intervals = Intervals(
-        np.full((len(classifier.layers), WIDTH), -0.5, np.float32),
-        np.full((len(classifier.layers), WIDTH), 0.5, np.float32),
-    )
-    fit = _representations(classifier, _batch(classifier, 32, 12))
-    detector = FusionDetector.fit(lambda: [fit])
+    bound = np.full((len(classifier.layers), WIDTH), 0.5, np.float32)
+    intervals = Intervals(-bound, bound) if way == "clip" else None
+    readout, clean = _clean(classifier)
+    detector = FusionDetector.fit(clean)
     model = traced.clone()
+    token = classifier.representation
     rewrite(
-        model,
-        passes_of("detect-then-purify", intervals, detector, classifier.representation, 0.0),
+        model, passes_of("detect-then-purify", readout, intervals, detector, token, threshold=0.0)
     )
+    set_suspicion(model.graph, Suspicion(0.0, 1.0))
     session = _session(ir.to_proto(model).SerializeToString())
     batch = _batch(classifier, 4, 24)
     together = session.run(None, batch)
@@ -157,11 +169,16 @@ def _batch(classifier: TorchClassifier, rows: int, tokens: int) -> dict[str, np.
     return {name: arrays[name] for name in classifier.inputs}
 
 
-def _representations(classifier: TorchClassifier, inputs: dict[str, np.ndarray]) -> Representations:
-    run = classifier.activations(inputs)
-    token = token_positions(inputs["attention_mask"], classifier.representation)
-    hidden = np.stack([layer[np.arange(len(token)), token] for layer in run.hidden], axis=1)
-    return Representations(hidden, run.logits)
+def _clean(classifier: TorchClassifier) -> tuple[Readout, Representations]:
+    """The readout, and what a detector is fitted on."""
+    token = classifier.representation
+    batches = [_batch(classifier, 32, tokens) for tokens in (5, 12, 20)]
+    runs = [(classifier.activations(inputs), inputs["attention_mask"]) for inputs in batches]
+    hidden = np.concatenate([token_states(run, mask, token) for run, mask in runs])
+    pooled = np.concatenate([token_means(run, mask) for run, mask in runs])
+    logits = np.concatenate([run.logits for run, _ in runs])
+    readout, inner = Readout.fit(pooled, logits, None)
+    return readout, Representations(hidden, pooled, logits, inner)
 
 
 def _session(graph: bytes) -> onnxruntime.InferenceSession:

@@ -45,7 +45,7 @@ def test_unflagged_rows_keep_the_models_own_logits(demo: DemoResult) -> None:
         source = purified[i] if prediction.flagged else own[i]
         np.testing.assert_allclose(prediction.logits, source.logits, atol=1e-4)
         assert prediction.anomaly_score == pytest.approx(own[i].anomaly_score, abs=1e-3)
-    # Purification is a different network on clean rows too, else nothing was clipped.
+    # Purified logits are others on clean rows too, else the inner layers were not read.
     difference = np.array([p.logits for p in own]) - np.array([p.logits for p in purified])
     assert np.abs(difference).max() > 0.01
 

@@ -29,15 +29,30 @@ def test_other_modes_agree_with_torch_and_verify(
     assert verify(tmp_path / "bundle") == []
     graph = ir.load(tmp_path / "bundle" / "onnx" / "model.onnx").graph
     assert "Loop" not in {node.op_type for node in graph}
-    purified = DefendedClassifier.load(demo.bundle)(TEXTS, threshold=float("-inf"))
     own = DefendedClassifier.load(demo.bundle)(TEXTS, threshold=float("inf"))
     found = np.array([p.logits for p in DefendedClassifier.load(tmp_path / "bundle")(TEXTS)])
     if mode == "detect":
         np.testing.assert_allclose(found, [p.logits for p in own], atol=1e-4)
     else:
-        # Its intervals had one epoch, the demo's had more: close to neither, but clipped.
         assert np.abs(found - [p.logits for p in own]).max() > 0.01
-        assert found.shape == np.array([p.logits for p in purified]).shape
+
+
+def test_clipping_runs_flagged_rows_a_second_time(
+    demo: DemoResult, calibration: Path, tmp_path: Path
+) -> None:
+    result = export(demo.victim, calibration, tmp_path / "bundle")
+    assert result.largest_difference < 1e-3
+    assert verify(result.bundle) == []
+    graph = ir.load(result.bundle / "onnx" / "model.onnx").graph
+    assert "Loop" in {node.op_type for node in graph}
+    clipped = DefendedClassifier.load(result.bundle)
+    own = DefendedClassifier.load(demo.bundle)(TEXTS, threshold=float("inf"))
+    for threshold, same in ((float("inf"), True), (float("-inf"), False)):
+        difference = [
+            np.abs(np.array(a.logits) - b.logits).max()
+            for a, b in zip(clipped(TEXTS, threshold=threshold), own, strict=True)
+        ]
+        assert (max(difference) < 1e-4) == same
 
 
 def test_onnx_folder_is_defended_without_gradients(demo: DemoResult, tmp_path: Path) -> None:
@@ -47,18 +62,18 @@ def test_onnx_folder_is_defended_without_gradients(demo: DemoResult, tmp_path: P
         shutil.copyfile(demo.bundle / name, folder / name)
     write_undefended(open_bundle(demo.bundle), folder / "model.onnx")
     rows = demo.folder / "clean.csv"
-    with pytest.raises(CalibrationError, match="statistical"):
-        calibrate(folder, rows, tmp_path / "refused")
-    layers = _layer_tensors(folder / "model.onnx")
-    calibrate(folder, rows, tmp_path / "calibration", intervals="statistical", layers=layers)
-    result = export(folder, tmp_path / "calibration", tmp_path / "bundle", mode="detect")
+    with pytest.raises(CalibrationError, match="no gradients"):
+        calibrate(folder, rows, tmp_path / "refused", purification="clip")
+    calibrate(folder, rows, tmp_path / "calibration", layers=_layer_tensors(folder / "model.onnx"))
+    result = export(folder, tmp_path / "calibration", tmp_path / "bundle")
     assert verify(result.bundle) == []
-    found = DefendedClassifier.load(result.bundle)(TEXTS)
-    expected = DefendedClassifier.load(demo.bundle)(TEXTS, threshold=float("inf"))
-    for a, b in zip(found, expected, strict=True):
-        np.testing.assert_allclose(a.logits, b.logits, atol=1e-4)
-        # The same detector on the same rows, once read in torch and once in ONNX Runtime.
-        assert a.anomaly_score == pytest.approx(b.anomaly_score, rel=1e-2, abs=1e-2)
+    # The same defence of the same rows, once read in torch and once in ONNX Runtime.
+    ours, demos = (DefendedClassifier.load(b) for b in (result.bundle, demo.bundle))
+    for threshold in (float("inf"), float("-inf")):
+        both = (bundle(TEXTS, threshold=threshold) for bundle in (ours, demos))
+        for a, b in zip(*both, strict=True):
+            np.testing.assert_allclose(a.logits, b.logits, rtol=1e-2, atol=1e-2)
+            assert a.anomaly_score == pytest.approx(b.anomaly_score, rel=1e-2, abs=1e-2)
 
 
 def test_undefended_graph_is_the_models_own(demo: DemoResult, tmp_path: Path) -> None:
@@ -77,7 +92,7 @@ def test_undefended_graph_is_the_models_own(demo: DemoResult, tmp_path: Path) ->
 
 def test_calibration_is_deterministic(demo: DemoResult, calibration: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    calibrate(demo.victim, demo.folder / "clean.csv", again, epochs=1)
+    calibrate(demo.victim, demo.folder / "clean.csv", again, purification="clip", epochs=1)
     first, second = load_calibration(calibration), load_calibration(again)
     for name, tensor in first.tensors().items():
         np.testing.assert_array_equal(tensor, second.tensors()[name], err_msg=name)

@@ -35,7 +35,9 @@ def test_golden_rows() -> None:
 def test_calibration(tmp_path: Path) -> None:
     stored = GOLDEN / "calibration"
     calibration = load_calibration(stored)
+    assert calibration.facts.purification == "clip"
     np.testing.assert_array_equal(calibration.intervals.upper, [[1, 2]])
+    np.testing.assert_array_equal(calibration.readout.weights, [[[-1, 1], [0.5, -0.5]]])
     assert [row.part for row in calibration.rows] == ["fit", "held-out"]
     save_calibration(calibration, tmp_path / "again")
     for name in ("calibration.safetensors", "rows.jsonl"):

@@ -1,7 +1,7 @@
 """Detectors: how far a sample's activations lie from the clean distribution."""
 
 from clampdown_calib.detectors.fusion import FusionDetector
-from clampdown_calib.detectors.interface import Detector, Representations
+from clampdown_calib.detectors.interface import Detector, Emitted, Representations
 from clampdown_calib.detectors.mahalanobis import MahalanobisDetector
 from clampdown_calib.detectors.nas import NasDetector
 
@@ -15,6 +15,7 @@ DETECTORS: dict[str, type[Detector]] = {
 __all__ = [
     "DETECTORS",
     "Detector",
+    "Emitted",
     "FusionDetector",
     "MahalanobisDetector",
     "NasDetector",

@@ -1,7 +1,7 @@
 """What every detector offers: a fit on clean rows, a NumPy form, and the nodes that it emits."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -14,44 +14,66 @@ from clampdown_runtime.manifest import DetectorName
 
 @dataclass(frozen=True, slots=True)
 class Representations:
-    """What a detector sees of a batch of samples.
+    """What a detector sees of samples.
 
     Attributes:
         hidden: float32 ``[n, L, H]``, the representation token at every defended layer.
-        logits: float32 ``[n, C]``.
+        pooled: float32 ``[n, L, H]``, the mean of the tokens that are not padding.
+        logits: float32 ``[n, C]``, the model's.
+        inner: float32 ``[n, C]``, the readout's logits, see :mod:`clampdown_calib.readout`.
     """
 
     hidden: NDArray[np.float32]
+    pooled: NDArray[np.float32]
     logits: NDArray[np.float32]
+    inner: NDArray[np.float32]
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """The samples of all parts."""
+        return cls(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("hidden", "pooled", "logits", "inner")
+            )
+        )
 
 
-Passes = Callable[[], Iterable[Representations]]
-"""Gives a new pass over the same clean batches at each call, so that a fit that needs two passes
-needs no memory for the rows."""
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """The values of a graph that hold :class:`Representations`, the batch first.
+
+    ``pooled`` and ``inner`` are None in a graph without a readout.
+    """
+
+    hidden: ir.Value
+    pooled: ir.Value | None
+    logits: ir.Value
+    inner: ir.Value | None
 
 
 class Detector(ABC):
     """A statistic of the activations that is high for samples unlike the clean ones."""
 
     name: ClassVar[DetectorName]
+    reads_inner_layers: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
-    def fit(cls, clean: Passes) -> Self:
-        """Fit on clean samples."""
+    def fit(cls, clean: Representations) -> Self:
+        """Fit on clean samples, whose ``inner`` comes from readouts fitted without them."""
 
     @abstractmethod
     def score(self, samples: Representations) -> NDArray[np.float32]:
         """Anomaly scores in NumPy, float32 ``[n]``; high is abnormal."""
 
     @abstractmethod
-    def emit(self, tape: ir.tape.Tape, hidden: ir.Value, logits: ir.Value) -> ir.Value:
+    def emit(self, tape: ir.tape.Tape, seen: Emitted) -> ir.Value:
         """Append the nodes that compute :meth:`score` in a graph.
 
         Args:
             tape: where nodes and initializers are recorded.
-            hidden: float32 ``[batch, L, H]``.
-            logits: float32 ``[batch, C]``.
+            seen: what the score is computed from; a detector need not read all of it.
 
         Returns:
             The anomaly score, float32 ``[batch]``.

@@ -7,8 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from clampdown_calib.detectors.interface import Detector, Passes, Representations
-from clampdown_calib.statistics import ClassScatter, RunningMoments
+from clampdown_calib.detectors.interface import Detector, Emitted, Representations
 from clampdown_runtime.manifest import DetectorName
 
 RANK = 16
@@ -53,25 +52,16 @@ class MahalanobisDetector(Detector):
     spread: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, clean: Passes) -> Self:
-        """Fit in two passes: means and covariances, then the moments of the distances."""
-        scatter: ClassScatter | None = None
-        for batch in clean():
-            if scatter is None:
-                scatter = ClassScatter(batch.logits.shape[1], *batch.hidden.shape[1:])
-            scatter.add(batch.hidden, batch.logits.argmax(axis=1))
-        if scatter is None:
-            raise ValueError("no clean samples to fit on")
-        raw = cls(**_model(scatter))
-        moments = RunningMoments(raw.centre.shape)
-        for batch in clean():
-            moments.add(raw.distances(batch.hidden))
+    def fit(cls, clean: Representations) -> Self:
+        """Fit means and covariances, then the moments of the distances."""
+        raw = cls(**_model(clean.hidden, clean.logits.argmax(axis=1)))
+        distances = raw.distances(clean.hidden).astype(np.float64)
         return cls(
             raw.means,
             raw.directions,
             raw.scale,
-            centre=moments.mean.astype(np.float32),
-            spread=np.maximum(moments.std, LEAST_SPREAD).astype(np.float32),
+            centre=distances.mean(axis=0).astype(np.float32),
+            spread=np.maximum(distances.std(axis=0), LEAST_SPREAD).astype(np.float32),
         )
 
     def distances(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,7 +78,7 @@ class MahalanobisDetector(Detector):
         score: NDArray[np.float32] = standard.mean(axis=1)
         return score
 
-    def emit(self, tape: ir.tape.Tape, hidden: ir.Value, logits: ir.Value) -> ir.Value:
+    def emit(self, tape: ir.tape.Tape, seen: Emitted) -> ir.Value:
         """All layers in one batched MatMul: ``[b,L,1,H] - [L,C,H]``, then ``@ [L,H,R]``."""
         values: dict[str, NDArray[Any]] = {
             **self.tensors(),
@@ -103,7 +93,7 @@ class MahalanobisDetector(Detector):
         }
         directions = constant["directions"]
         offset = tape.op(
-            "Sub", [tape.op("Unsqueeze", [hidden, constant["class_axis"]]), constant["means"]]
+            "Sub", [tape.op("Unsqueeze", [seen.hidden, constant["class_axis"]]), constant["means"]]
         )
         across = tape.op("Transpose", [directions], {"perm": [0, 2, 1]})
         principal = tape.op("MatMul", [tape.op("MatMul", [offset, directions]), across])
@@ -136,15 +126,21 @@ class MahalanobisDetector(Detector):
         return cls(**tensors)
 
 
-def _model(scatter: ClassScatter) -> dict[str, NDArray[np.float32]]:
+def _model(
+    hidden: NDArray[np.float32], predicted: NDArray[np.int64]
+) -> dict[str, NDArray[np.float32]]:
     """Means and the low-rank model of the covariance, with distances not standardised yet."""
-    means = scatter.means()[scatter.counts > 0].transpose(1, 0, 2)
-    layers, _, width = means.shape
-    rank = min(RANK, width - 1, int(scatter.counts.sum()) // 2)
+    classes, index = np.unique(predicted, return_inverse=True)
+    rows, layers, width = hidden.shape
+    rank = min(RANK, width - 1, rows // 2)
+    means = np.empty((layers, len(classes), width))
     directions = np.empty((layers, width, rank), dtype=np.float32)
     scale = np.empty((layers, 1), dtype=np.float32)
     for layer in range(layers):
-        eigenvalues, vectors = np.linalg.eigh(scatter.covariance(layer))
+        values = hidden[:, layer].astype(np.float64)
+        means[layer] = [values[index == c].mean(axis=0) for c in range(len(classes))]
+        within = values - means[layer, index]
+        eigenvalues, vectors = np.linalg.eigh(within.T @ within / rows)
         largest, others = eigenvalues[width - rank :], eigenvalues[: width - rank]
         magnitude = np.square(means[layer]).mean()
         # Where a layer barely varies, the floors keep its distances finite and small.

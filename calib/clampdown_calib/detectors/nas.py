@@ -7,8 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from clampdown_calib.detectors.interface import Detector, Passes, Representations
-from clampdown_calib.statistics import RunningMoments
+from clampdown_calib.detectors.interface import Detector, Emitted, Representations
 from clampdown_runtime.manifest import DetectorName
 
 DELTA = 3.0
@@ -36,17 +35,12 @@ class NasDetector(Detector):
     reach: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, clean: Passes) -> Self:
-        """Fit in one pass."""
-        moments: RunningMoments | None = None
-        for batch in clean():
-            if moments is None:
-                moments = RunningMoments(batch.hidden.shape[1:])
-            moments.add(batch.hidden)
-        if moments is None:
-            raise ValueError("no clean samples to fit on")
-        reach = np.maximum(DELTA * moments.std, ROUNDING * np.abs(moments.mean))
-        return cls(moments.mean.astype(np.float32), reach.astype(np.float32))
+    def fit(cls, clean: Representations) -> Self:
+        """Take the moments of every neuron."""
+        mean = clean.hidden.mean(axis=0, dtype=np.float64)
+        std = clean.hidden.std(axis=0, dtype=np.float64)
+        reach = np.maximum(DELTA * std, ROUNDING * np.abs(mean))
+        return cls(mean.astype(np.float32), reach.astype(np.float32))
 
     def score(self, samples: Representations) -> NDArray[np.float32]:
         """Share of neurons outside their range, float32 ``[n]``, 0 to 1."""
@@ -54,13 +48,13 @@ class NasDetector(Detector):
         score: NDArray[np.float32] = 1 - normal.mean(axis=(1, 2), dtype=np.float32)
         return score
 
-    def emit(self, tape: ir.tape.Tape, hidden: ir.Value, logits: ir.Value) -> ir.Value:
+    def emit(self, tape: ir.tape.Tape, seen: Emitted) -> ir.Value:
         """``1 - ReduceMean(Cast(Abs(hidden - mean) <= reach))``."""
         mean = tape.initializer(ir.tensor(self.mean), "clampdown.nas.mean")
         reach = tape.initializer(ir.tensor(self.reach), "clampdown.nas.reach")
         axes = tape.initializer(ir.tensor(np.array([1, 2])), "clampdown.nas.axes")
         one = tape.initializer(ir.tensor(np.float32(1)), "clampdown.nas.one")
-        distance = tape.op("Abs", [tape.op("Sub", [hidden, mean])])
+        distance = tape.op("Abs", [tape.op("Sub", [seen.hidden, mean])])
         normal = tape.op("LessOrEqual", [distance, reach])
         counted = tape.op("Cast", [normal], {"to": ir.DataType.FLOAT})
         share = tape.op("ReduceMean", [counted, axes], {"keepdims": 0})

@@ -4,18 +4,21 @@ import numpy as np
 import onnx_ir as ir
 
 from clampdown_calib.architectures import Representation
-from clampdown_calib.detectors import Detector
+from clampdown_calib.detectors import Detector, Emitted
+from clampdown_calib.readout import Readout
 from clampdown_exporter.passes.base import append
-from clampdown_exporter.sites import marked_layers
+from clampdown_exporter.sites import ROLE, marked_layers
 from clampdown_runtime.errors import ExportError
 
 SCORE = "anomaly_score"
 FLAGGED = "flagged"
 THRESHOLD = "threshold"
+READOUT = "readout"
+"""Role of the node whose output is the readout's logits."""
 
 
 class InsertStatistic(ir.passes.InPlacePass):
-    """Reads the representation token of every raw layer output and scores it.
+    """Reads the representation token and the token mean of every raw layer output and scores them.
 
     Requires: at least one marked layer; ``logits`` float32 ``[batch, classes]`` as only output.
     Ensures: the outputs are ``logits``, ``anomaly_score`` float32 ``[batch]`` and ``flagged`` bool
@@ -23,17 +26,24 @@ class InsertStatistic(ir.passes.InPlacePass):
 
     ::
 
-        h_1 … h_L ─ token ─ Concat ─▶ detector ─▶ score ─ (<= threshold) ─ Not ─▶ flagged
-        logits ──────────────────────────┘
+        h_1 … h_L ─ token ─ Concat ────────────▶ detector ─▶ score ─ (<= threshold) ─ Not ─▶ flagged
+          │         logits ───────────────────────┤
+          └─ token mean ─ Concat ─┬─ (readout) ────┤
+                                  └────────────────┘
 
     A NaN or infinite activation makes ``x - x`` NaN, which is added to the score; no comparison
     with NaN holds, so the row is flagged whatever the detector made of it.
     """
 
     def __init__(
-        self, detector: Detector, representation: Representation, threshold: float
+        self,
+        detector: Detector,
+        readout: Readout | None,
+        representation: Representation,
+        threshold: float,
     ) -> None:
         self.detector = detector
+        self.readout = readout
         self.representation = representation
         self.threshold = threshold
 
@@ -53,17 +63,22 @@ class InsertStatistic(ir.passes.InPlacePass):
         logits = graph.outputs[0]
         rows = logits.shape[:1] if logits.shape is not None else ()
         tape = ir.tape.Tape()
-        representations = self._representations(tape, graph)
-        raw = self.detector.emit(tape, representations, logits)
+        hidden = self._representations(tape, graph)
+        pooled = inner = None
+        read = [hidden]
+        if self.readout is not None:
+            pooled = _token_means(tape, graph)
+            inner = self.readout.emit(tape, pooled, len(marked_layers(graph)))
+            inner.type, inner.shape = logits.type, logits.shape
+            tape.nodes[-1].metadata_props[ROLE] = READOUT
+            read.append(pooled)
+        raw = self.detector.emit(tape, Emitted(hidden, pooled, logits, inner))
         neurons = tape.initializer(ir.tensor(np.array([1, 2])), "clampdown.neuron_axes")
         classes = tape.initializer(ir.tensor(np.array([1])), "clampdown.class_axis")
-        total = tape.op(
-            "Add",
-            [
-                tape.op("ReduceSum", [representations, neurons], {"keepdims": 0}),
-                tape.op("ReduceSum", [logits, classes], {"keepdims": 0}),
-            ],
-        )
+        total = tape.op("ReduceSum", [logits, classes], {"keepdims": 0})
+        for tokens in read:
+            summed = tape.op("ReduceSum", [tokens, neurons], {"keepdims": 0})
+            total = tape.op("Add", [total, summed])
         score = tape.op("Add", [raw, tape.op("Sub", [total, total])])
         threshold = tape.initializer(
             ir.tensor(np.array([self.threshold], dtype=np.float32)), THRESHOLD
@@ -87,18 +102,34 @@ class InsertStatistic(ir.passes.InPlacePass):
             first = tape.initializer(ir.tensor(np.array([0])), "clampdown.first")
             tokens = [tape.op("Gather", [h, first], {"axis": 1}) for h in layers]
         else:
-            mask = next((v for v in graph.inputs if v.name == "attention_mask"), None)
-            if mask is None:
-                raise ExportError(
-                    "The model's graph",
-                    found="no input attention_mask",
-                    expected="one, to find the last token that is not padding",
-                    do="Export the model with its attention mask, or pass --representation first.",
-                )
             # Of equal values the last one wins: right for padding on either side.
-            real = tape.op("Cast", [mask], {"to": ir.DataType.FLOAT})
+            real = tape.op("Cast", [_mask(graph)], {"to": ir.DataType.FLOAT})
             last = tape.op("ArgMax", [real], {"axis": 1, "keepdims": 1, "select_last_index": 1})
             depth = tape.initializer(ir.tensor(np.array([2])), "clampdown.depth_axis")
             place = tape.op("Unsqueeze", [last, depth])
             tokens = [tape.op("GatherND", [h, place], {"batch_dims": 1}) for h in layers]
         return tape.op("Concat", tokens, {"axis": 1})
+
+
+def _token_means(tape: ir.tape.Tape, graph: ir.Graph) -> ir.Value:
+    """Float32 ``[batch, L, H]``: ``mask @ h / sum(mask)`` of every layer."""
+    axis = tape.initializer(ir.tensor(np.array([1])), "clampdown.pooled_axis")
+    depth = tape.initializer(ir.tensor(np.array([2])), "clampdown.token_axis")
+    real = tape.op("Cast", [_mask(graph)], {"to": ir.DataType.FLOAT})
+    row = tape.op("Unsqueeze", [real, axis])
+    sums = tape.op(
+        "Concat", [tape.op("MatMul", [row, h]) for h in marked_layers(graph)], {"axis": 1}
+    )
+    return tape.op("Div", [sums, tape.op("ReduceSum", [row, depth])])
+
+
+def _mask(graph: ir.Graph) -> ir.Value:
+    mask = next((v for v in graph.inputs if v.name == "attention_mask"), None)
+    if mask is None:
+        raise ExportError(
+            "The model's graph",
+            found="no input attention_mask",
+            expected="one, to tell tokens from padding",
+            do="Export the model with its attention mask.",
+        )
+    return mask

@@ -7,7 +7,10 @@ import onnx_ir as ir
 from clampdown_calib.architectures import Representation
 from clampdown_calib.detectors import Detector
 from clampdown_calib.intervals import Intervals
+from clampdown_calib.readout import Readout
+from clampdown_exporter.passes.hidden_shapes import HideShapes
 from clampdown_exporter.passes.insert_clips import InsertClips
+from clampdown_exporter.passes.insert_readout import InsertReadout
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
 from clampdown_exporter.passes.second_pass import SecondPass
 from clampdown_runtime.errors import ExportError
@@ -17,27 +20,38 @@ Mode = Literal["detect-then-purify", "purify", "detect"]
 
 def passes_of(
     mode: Mode,
-    intervals: Intervals,
+    readout: Readout,
+    intervals: Intervals | None,
     detector: Detector,
     representation: Representation,
+    *,
     threshold: float,
 ) -> tuple[ir.passes.PassBase, ...]:
     """The passes that turn a marked graph into a defended one.
 
     Args:
-        mode: ``detect`` leaves the logits alone, ``purify`` clips every row in one pass,
-            ``detect-then-purify`` clips the flagged rows in a second pass.
-        intervals: float32 ``[L, H]`` bounds of the marked layers.
+        mode: ``detect`` leaves the logits alone, ``purify`` purifies every row,
+            ``detect-then-purify`` the flagged ones.
+        readout: of the inner layers.
+        intervals: float32 ``[L, H]`` bounds of the marked layers, into which purified rows are
+            clipped; None answers them from the readout.
         detector: fitted on the run that its score is taken from.
         representation: the token that the detector reads.
         threshold: scores over it are flagged.
     """
+    inner = readout if intervals is None or detector.reads_inner_layers else None
+    statistic = InsertStatistic(detector, inner, representation, threshold)
+    if intervals is None:
+        return {
+            "detect-then-purify": (statistic, InsertReadout(every_row=False), HideShapes()),
+            "purify": (statistic, InsertReadout(every_row=True), HideShapes()),
+            "detect": (statistic, HideShapes()),
+        }[mode]
     clips = InsertClips(intervals)
-    statistic = InsertStatistic(detector, representation, threshold)
     return {
-        "detect-then-purify": (clips, statistic, SecondPass()),
-        "purify": (clips, statistic),
-        "detect": (statistic,),
+        "detect-then-purify": (clips, statistic, SecondPass(), HideShapes()),
+        "purify": (clips, statistic, HideShapes()),
+        "detect": (statistic, HideShapes()),
     }[mode]
 
 

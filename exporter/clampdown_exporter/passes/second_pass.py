@@ -7,7 +7,6 @@ import onnx_ir as ir
 from onnx_ir.passes.common import LiftSubgraphInitializersToMainGraphPass
 
 from clampdown_exporter.passes.base import append, constant, prepend
-from clampdown_exporter.passes.hidden_shapes import hide_shapes
 from clampdown_exporter.passes.insert_clips import CLIP_LOWER, CLIP_UPPER
 from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE, THRESHOLD
 from clampdown_exporter.passes.shared_prefix import split_at
@@ -67,7 +66,6 @@ class SecondPass(ir.passes.InPlacePass):
             outer.shape = ir.Shape([batch, *inner.shape[1:]])  # type: ignore[index]
             graph.outputs.append(outer)
         LiftSubgraphInitializersToMainGraphPass()(model)
-        hide_shapes(node for node in (*graph, *nodes) if ROLE not in node.metadata_props)
         return ir.passes.PassResult(model, modified=True)
 
 
@@ -82,7 +80,7 @@ def _body(
     trip = _value("clampdown/trip", number, [])
     going = _value("clampdown/going", truth, [])
     rows = _value("clampdown/rows", number, ["rows"])
-    # Without shapes: see hide_shapes. Their rows change between the trips in any case.
+    # Without shapes: see HideShapes. Their rows change between the trips in any case.
     states = [ir.Value(name=f"clampdown/state/{v.name}", type=v.type) for v in given]
     logits_state = _value("clampdown/state/logits", logits.type, ["all_rows", _classes(logits)])
     score_state = _value("clampdown/state/score", score.type, ["all_rows"])

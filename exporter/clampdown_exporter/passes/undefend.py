@@ -5,6 +5,7 @@ from onnx_ir.passes import common
 
 from clampdown_exporter.passes.hidden_shapes import restore_shapes
 from clampdown_exporter.passes.insert_clips import CLIP_LOWER, CLIP_UPPER
+from clampdown_exporter.passes.insert_readout import RAW_LOGITS
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.passes.second_pass import COLLECT_LOGITS
 from clampdown_exporter.passes.shared_prefix import PREFIX, RECOMPUTED
@@ -36,6 +37,10 @@ class Undefend(ir.passes.InPlacePass):
         loop = _own_loop(graph)
         if loop is not None:
             logits = self._unwrap(graph, loop)
+        for node in graph:
+            if node.metadata_props.get(ROLE) == RAW_LOGITS and node.inputs[0] is not None:
+                logits = node.inputs[0]
+        restore_shapes(graph)
         del graph.outputs[:]
         for node in graph:
             clipped = node.inputs[0] if node.metadata_props.get(ROLE) in CLIPS else None
@@ -68,7 +73,6 @@ class Undefend(ir.passes.InPlacePass):
                     original = by_name[str(value.name).removeprefix(PREFIX)]
                     ir.convenience.replace_all_uses_with(value, original)
         graph.extend(nodes)
-        restore_shapes(graph)
         return logits
 
 

@@ -15,7 +15,7 @@ class Figures:
     """What the held-out clean rows say about the defended model.
 
     Attributes:
-        fit_rows: rows that intervals and detector were fitted on.
+        fit_rows: rows that the defence was fitted on.
         rows: held-out rows.
         flagged: held-out rows that are flagged, those without a usable score included.
         frr_interval: 95% Wilson interval of ``flagged / rows``.

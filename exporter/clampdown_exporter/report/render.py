@@ -17,14 +17,15 @@ REPORT_FILE = "report.html"
 
 
 def render_report(
-    manifest: Manifest, tensors: Mapping[str, NDArray[np.generic]], *, intervals: str
+    manifest: Manifest, tensors: Mapping[str, NDArray[np.generic]], *, purification: str
 ) -> str:
     """Write the report: equal bundles give equal reports.
 
     Args:
         manifest: of the bundle; a digest of the report itself is left out, the others are shown.
         tensors: those of the bundle's ``calibration.safetensors``, see docs/calibration.md.
-        intervals: how the intervals were fitted: ``fast``, ``published`` or ``statistical``.
+        purification: how a purified prediction is come by: ``readout``, ``clip`` or
+            ``published``.
 
     Returns:
         One HTML page that refers to nothing outside itself and runs no script.
@@ -42,12 +43,14 @@ def render_report(
     environment.filters["rows"] = notation.rows
     return environment.get_template(TEMPLATE).render(
         manifest=manifest,
-        intervals=intervals,
+        purification=purification,
         figures=measure_figures(manifest.mode, manifest.threshold, tensors),
         histogram=draw_histogram(
             tensors["clean.fit_scores"], tensors["clean.held_out_scores"], manifest.threshold
         ),
-        widths=draw_widths(manifest.layers, tensors["lower"], tensors["upper"]),
+        widths=draw_widths(manifest.layers, tensors["lower"], tensors["upper"])
+        if "lower" in tensors
+        else None,
         files=sorted(
             (path, digest)
             for path, digest in manifest.files.items()

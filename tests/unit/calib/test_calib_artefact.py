@@ -1,13 +1,14 @@
 """The calibration folder: what is written is read back, and every kind of damage is refused."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
 import tiny_models
 
 from clampdown_calib import Calibration, CalibrationFacts, load_calibration
-from clampdown_calib.artefact import save_calibration, write_tensors
+from clampdown_calib.artefact import PurificationMethod, save_calibration, write_tensors
 from clampdown_calib.clean_rows import CleanRow
 from clampdown_calib.detectors import DETECTORS
 from clampdown_calib.intervals import Intervals
@@ -15,7 +16,8 @@ from clampdown_runtime import CalibrationError, DestinationError
 from clampdown_runtime.digests import file_digest
 
 
-def calibration(detector="fusion"):
+def calibration(detector="fusion", purification="clip"):
+    clips = purification != "readout"
     return Calibration(
         CalibrationFacts(
             model_digest="sha256:" + "0" * 64,
@@ -25,16 +27,17 @@ def calibration(detector="fusion"):
             layers=("layer.0", "layer.1"),
             representation="first",
             detector=detector,
-            intervals="fast",
-            epochs=6,
+            purification=purification,
+            epochs=6 * clips,
             frr=0.1,
             seed=0,
             fit_rows=1,
             held_out_rows=1,
-            kept=0.98,
+            kept=0.98 if clips else None,
         ),
-        tiny_models.intervals(),
-        DETECTORS[detector].fit(lambda: [tiny_models.seen(tiny_models.batch(40, 6))]),
+        tiny_models.readout(),
+        tiny_models.intervals() if clips else None,
+        DETECTORS[detector].fit(tiny_models.seen(tiny_models.batch(40, 6))),
         (CleanRow("one\u2028line", 1, "fit"), CleanRow("Käfer", None, "held-out")),
     )
 
@@ -46,8 +49,9 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("detector", sorted(DETECTORS))
-def test_what_is_written_is_read_back(tmp_path, detector):
-    written = calibration(detector)
+@pytest.mark.parametrize("purification", get_args(PurificationMethod))
+def test_what_is_written_is_read_back(tmp_path, detector, purification):
+    written = calibration(detector, purification)
     save_calibration(written, tmp_path / "c")
     read = load_calibration(tmp_path / "c")
     assert read.facts == written.facts
@@ -56,7 +60,9 @@ def test_what_is_written_is_read_back(tmp_path, detector):
     assert set(read.tensors()) == set(written.tensors())
     for name, tensor in written.tensors().items():
         np.testing.assert_array_equal(read.tensors()[name], tensor)
+    assert (read.intervals is None) == (purification == "readout")
     assert read.summary() == written.summary()
+    assert ("mean_widths" in read.summary()) == (purification != "readout")
 
 
 def test_same_calibration_gives_the_same_bytes(tmp_path, folder):
@@ -132,8 +138,11 @@ def test_text_that_is_no_object(folder):
         ({"labels": 3}, "labels 3"),
         ({"layers": []}, "layers"),
         ({"layers": ["one"]}, "bound for every neuron of 1 layers"),
+        ({"labels": ["a", "b"]}, "weights, bias and spread of 2 classes"),
+        ({"layers": [*"abcdef"]}, "the readout's tensors"),
         ({"representation": "middle"}, "representation 'middle'"),
-        ({"intervals": "quick"}, "intervals 'quick'"),
+        ({"purification": "fast"}, "purification 'fast'"),
+        ({"purification": ...}, r"unknown or missing keys \['purification'\]"),
         ({"frr": 2}, "frr 2"),
         ({"frr": "0.1"}, "frr '0.1'"),
         ({"seed": -1}, "seed -1"),
@@ -162,9 +171,33 @@ def reseal(folder):
     ],
 )
 def test_bounds_that_are_none(folder, bounds):
-    write_tensors(folder / "calibration.safetensors", bounds)
+    fitted = calibration().tensors()
+    kept = {name: tensor for name, tensor in fitted.items() if name not in ("lower", "upper")}
+    write_tensors(folder / "calibration.safetensors", {**kept, **bounds})
     reseal(folder)
     refused(folder, "a lower and an upper bound")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({f"readout.{name}": None} for name in ("weights", "bias", "spread")),
+        {"readout.weights": np.zeros((2, 6, 3), np.float32)},
+        {"readout.weights": np.zeros((6, 3), np.float32)},
+        {"readout.weights": np.zeros(3, np.float32)},
+        {"readout.bias": np.zeros((1, 3), np.float32)},
+        {"readout.spread": np.zeros(3, np.float32)},
+    ],
+)
+@pytest.mark.parametrize("purification", get_args(PurificationMethod))
+def test_readout_that_is_none(tmp_path, purification, changes):
+    folder = tmp_path / "calibration"
+    written = calibration(purification=purification)
+    save_calibration(written, folder)
+    tensors = {k: v for k, v in {**written.tensors(), **changes}.items() if v is not None}
+    write_tensors(folder / "calibration.safetensors", tensors)
+    reseal(folder)
+    refused(folder, "the readout's tensors.*expected weights, bias and spread of 3 classes")
 
 
 @pytest.mark.parametrize("name", ["calibration.safetensors", "rows.jsonl"])

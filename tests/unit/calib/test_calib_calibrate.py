@@ -1,6 +1,7 @@
 """The whole calibration on a random model, and what it refuses before any work."""
 
 import dataclasses
+import importlib
 import json
 
 import numpy as np
@@ -8,9 +9,16 @@ import pytest
 import tiny_models
 
 from clampdown_calib import calibrate, load_calibration
-from clampdown_calib.activations import real_tokens, representations, token_positions
+from clampdown_calib.activations import (
+    Activations,
+    clean_samples,
+    real_tokens,
+    seen_samples,
+    token_positions,
+)
 from clampdown_calib.clean_rows import CleanRow, encode_rows
 from clampdown_calib.model_folder import open_model
+from clampdown_calib.readout import Readout
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_runtime import CalibrationError, DestinationError
@@ -25,53 +33,87 @@ def clean(tmp_path):
 
 
 def test_calibration_is_written_and_read_back(bert_folder, clean, tmp_path):
-    steps = []
-    fitted = calibrate(
-        bert_folder, clean, tmp_path / "c", epochs=1, progress=lambda *step: steps.append(step)
-    )
+    fitted = calibrate(bert_folder, clean, tmp_path / "c")
     read = load_calibration(tmp_path / "c")
     assert read.facts == fitted.facts
     assert read.facts.model_digest == open_model(bert_folder).digest()
-    assert (read.facts.fit_rows, read.facts.held_out_rows, read.facts.epochs) == (30, 30, 1)
-    assert 0 <= read.facts.kept <= 1
-    assert read.intervals.lower.shape == (2, 16)
-    assert ("Fitting the intervals", 1, 1) in steps
-    again = calibrate(bert_folder, clean, tmp_path / "again", epochs=1)
+    assert (read.facts.fit_rows, read.facts.held_out_rows) == (30, 30)
+    assert (read.facts.purification, read.facts.epochs, read.facts.kept) == ("readout", 0, None)
+    assert read.intervals is None
+    assert read.readout.weights.shape == (1, 16, 2)
+    assert read.detector.distance.means.shape[0] == 4
+    again = calibrate(bert_folder, clean, tmp_path / "again")
     for name, tensor in fitted.tensors().items():
         np.testing.assert_array_equal(tensor, again.tensors()[name])
 
 
-def test_statistical_intervals_are_quantiles_of_the_real_tokens(bert_folder, clean, tmp_path):
-    fitted = calibrate(bert_folder, clean, tmp_path / "c", intervals="statistical", detector="nas")
-    assert (fitted.facts.epochs, fitted.facts.kept, fitted.facts.detector) == (0, None, "nas")
+def test_clipping_adds_intervals_and_changes_nothing_else(bert_folder, clean, tmp_path):
+    steps = []
+    clip = {"purification": "clip", "epochs": 1}
+    fitted = calibrate(
+        bert_folder, clean, tmp_path / "c", **clip, progress=lambda *step: steps.append(step)
+    )
+    assert load_calibration(tmp_path / "c").facts == fitted.facts
+    assert (fitted.facts.purification, fitted.facts.epochs) == ("clip", 1)
+    assert 0 <= fitted.facts.kept <= 1
+    assert fitted.intervals.lower.shape == (2, 16)
+    assert ("Fitting the intervals", 1, 1) in steps
+    again = calibrate(bert_folder, clean, tmp_path / "again", **clip).tensors()
+    for name, tensor in fitted.tensors().items():
+        np.testing.assert_array_equal(tensor, again[name])
+    plain = calibrate(bert_folder, clean, tmp_path / "plain").tensors()
+    assert set(again) - set(plain) == {"lower", "upper"}
+    for name, tensor in plain.items():
+        np.testing.assert_array_equal(tensor, again[name])
+
+
+@pytest.mark.parametrize(("method", "at"), [("clip", "FAST"), ("published", "PUBLISHED")])
+def test_optimisation_starts_as_its_schedule_says(
+    bert_folder, clean, tmp_path, monkeypatch, method, at
+):
+    class Still:
+        """Returns what it starts from."""
+
+        epochs = 0
+
+        def fit(self, classifier, batches, start, **_):
+            return start
+
+    module = importlib.import_module("clampdown_calib.calibrate")
+    monkeypatch.setattr(module, at, Still())
+    fitted = calibrate(bert_folder, clean, tmp_path / "c", purification=method)
     tokenization = load_tokenization(open_model(bert_folder))
     source = TorchClassifier(tiny_models.transformer(), tokenization.inputs)
     fit = encode_rows(fitted.rows, "fit", tokenization)
     tokens = np.concatenate(list(real_tokens(source, fit)))
     assert len(tokens) == sum(len(ids) for ids in fit.ids)
-    lower, upper = np.quantile(tokens, [0.001, 0.999], axis=0)
-    np.testing.assert_allclose(fitted.intervals.lower, lower, atol=1e-5)
-    np.testing.assert_allclose(fitted.intervals.upper, upper, atol=1e-5)
+    bounds = np.quantile(tokens, [0.01, 0.99], axis=0)
+    if method == "published":
+        bounds = [np.full((2, 16), end) for end in (1 - np.e, 1)]
+    np.testing.assert_allclose(fitted.intervals.lower, bounds[0], atol=1e-5)
+    np.testing.assert_allclose(fitted.intervals.upper, bounds[1], atol=1e-5)
 
 
-def test_onnx_folder_needs_statistical_intervals_and_says_what_is_lost(clean, tmp_path):
+@pytest.mark.parametrize("method", ["clip", "published"])
+def test_onnx_folder_has_no_gradients_to_clip_with(clean, tmp_path, method):
     folder = tmp_path / "onnx-model"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
     (folder / "model.onnx").touch()
-    with pytest.raises(CalibrationError, match=r"no gradients.*does not remove a trigger's effect"):
-        calibrate(folder, clean, tmp_path / "out")
+    with pytest.raises(CalibrationError, match=rf"no gradients.*for --purification {method}"):
+        calibrate(folder, clean, tmp_path / "out", purification=method)
 
 
 @pytest.mark.parametrize(
     ("options", "pattern"),
     [
         ({"detector": "onion"}, "'onion'; expected one of fusion, mahalanobis, nas"),
-        ({"intervals": "quick"}, "'quick'; expected one of fast, published, statistical"),
+        ({"purification": "fast"}, "'fast'; expected one of readout, clip, published"),
+        ({"epochs": 3}, "3; expected none: `readout` is fitted in closed form"),
         ({"frr": 0}, "0; expected a share between 0 and 1"),
         ({"frr": 1.0}, "1; expected a share between 0 and 1"),
         ({"frr": float("nan")}, "nan; expected a share between 0 and 1"),
-        ({"epochs": 0}, "0; expected at least 1"),
+        ({"purification": "clip", "epochs": 0}, "0; expected at least 1"),
     ],
 )
 def test_wrong_options(bert_folder, clean, tmp_path, options, pattern):
@@ -90,10 +132,9 @@ def test_token_that_tells_no_row_from_another(clean, tmp_path):
     """A decoder's first token sees nothing but itself."""
     sizes = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 24}
     folder = tiny_models.save_model(tmp_path / "gpt2", "gpt2", **sizes)
-    first = {"representation": "first", "intervals": "statistical"}
     with pytest.raises(CalibrationError, match=r"The first token: .*--representation last"):
-        calibrate(folder, clean, tmp_path / "out", **first)
-    fitted = calibrate(folder, clean, tmp_path / "out", epochs=1)
+        calibrate(folder, clean, tmp_path / "out", representation="first")
+    fitted = calibrate(folder, clean, tmp_path / "out")
     assert fitted.facts.representation == "last"
 
 
@@ -108,7 +149,7 @@ def test_labels_that_are_all_wrong(bert_folder, clean, tmp_path):
         lines.append(json.dumps({**row, "label": int(1 - predicted.logits.argmax())}))
     clean.write_text("\n".join(lines))
     with pytest.raises(CalibrationError, match="none that the model gets right"):
-        calibrate(bert_folder, clean, tmp_path / "out", epochs=1)
+        calibrate(bert_folder, clean, tmp_path / "out", purification="clip", epochs=1)
     assert not (tmp_path / "out").exists()
 
 
@@ -118,7 +159,14 @@ def test_interrupted_calibration_leaves_nothing(bert_folder, clean, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        calibrate(bert_folder, clean, tmp_path / "out", epochs=2, progress=interrupt)
+        calibrate(
+            bert_folder,
+            clean,
+            tmp_path / "out",
+            purification="clip",
+            epochs=2,
+            progress=interrupt,
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["clean.jsonl"]
 
 
@@ -135,14 +183,14 @@ def test_activations_that_are_not_finite_are_refused_by_layer(bert_folder, value
         return run
 
     source.activations = broken
-    for passes in (representations, real_tokens):
+    for passes in (clean_samples, lambda *given: list(real_tokens(*given))):
         with pytest.raises(
             CalibrationError, match=r"layer\.1 on clean rows: found NaN or infinite"
         ):
-            list(passes(source, rows))
+            passes(source, rows)
 
 
-def test_padding_that_is_not_finite_does_no_harm(bert_folder):
+def test_quantiles_never_see_padding(bert_folder):
     tokenization = load_tokenization(open_model(bert_folder))
     source = TorchClassifier(tiny_models.transformer(), tokenization.inputs)
     texts = ["good film", "a very good film"]
@@ -155,7 +203,54 @@ def test_padding_that_is_not_finite_does_no_harm(bert_folder):
         return run
 
     source.activations = broken
-    assert len(list(representations(source, rows))) == len(list(real_tokens(source, rows))) == 1
+    [tokens] = real_tokens(source, rows)
+    assert len(tokens) == sum(map(len, rows.ids))
+
+
+class TinySource:
+    """The NumPy network, as calibration sees a model."""
+
+    layer_names = ("one", "two")
+    representation = "first"
+
+    def activations(self, inputs):
+        hidden, logits = tiny_models.reference(inputs)
+        return Activations(logits, hidden)
+
+
+def test_samples_are_those_of_each_row_alone_in_the_rows_order():
+    labels = np.random.default_rng(1).integers(0, 3, 80)
+    rows = tiny_models.encoded_rows(80, labels)
+    readout, found = clean_samples(TinySource(), rows)
+    expected = tiny_models.seen_alone(rows)
+    close = {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(found.hidden, expected.hidden, **close)
+    np.testing.assert_allclose(found.pooled, expected.pooled, **close)
+    np.testing.assert_allclose(found.logits, expected.logits, **close)
+    # The readout learns the rows' own labels, and what it gives of a row it had not seen there.
+    of_rows, crossed = Readout.fit(expected.pooled, expected.logits, labels)
+    np.testing.assert_allclose(readout.weights, of_rows.weights, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.inner, crossed, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("representation", ["first", "last"])
+def test_seen_samples_are_what_the_reference_sees(representation):
+    inputs = tiny_models.batch(9, 7)
+    run = TinySource().activations(inputs)
+    readout = tiny_models.readout()
+    found = seen_samples(run, inputs["attention_mask"], representation, readout)
+    expected = tiny_models.seen(inputs, representation)
+    for name in ("hidden", "pooled", "logits", "inner"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4)
+
+
+def test_logits_that_are_not_finite_are_refused():
+    source = TinySource()
+    source.activations = lambda inputs: Activations(
+        np.full((len(inputs["input_ids"]), 3), np.nan), tiny_models.reference(inputs)[0]
+    )
+    with pytest.raises(CalibrationError, match="logits on clean rows: found NaN or infinite"):
+        clean_samples(source, tiny_models.encoded_rows(9))
 
 
 def test_representation_tokens():

@@ -1,7 +1,8 @@
 """Each detector: its nodes equal its NumPy form, and both equal a reference written another way."""
 
+from dataclasses import replace
+
 import numpy as np
-import onnx
 import onnx_ir as ir
 import pytest
 import tiny_models
@@ -10,6 +11,7 @@ from safetensors.numpy import load_file
 from clampdown_calib.artefact import write_tensors
 from clampdown_calib.detectors import (
     DETECTORS,
+    Emitted,
     FusionDetector,
     MahalanobisDetector,
     NasDetector,
@@ -30,48 +32,25 @@ def samples(rows: int = 200, *, seed: int = 0, offset: float = 0, ratio: float =
     hidden = np.einsum("nlh,lhk->nlk", random.normal(size=(rows, LAYERS, WIDTH)), mix)
     logits = random.normal(size=(rows, CLASSES)) + 8 * np.eye(CLASSES)[classes]
     logits[:, -1] -= 20
+    representation, pooled = hidden + centres[classes] + offset, hidden[:, ::-1] - centres[classes]
+    inner = logits + random.normal(size=(rows, CLASSES)) * 3
     return Representations(
-        (hidden + centres[classes] + offset).astype(np.float32), logits.astype(np.float32)
+        *(array.astype(np.float32) for array in (representation, pooled, logits, inner))
     )
-
-
-def batches_of(whole: Representations, size: int = 32):
-    return [
-        Representations(whole.hidden[i : i + size], whole.logits[i : i + size])
-        for i in range(0, len(whole.hidden), size)
-    ]
 
 
 def run_graph(detector, whole: Representations) -> np.ndarray:
     """The detector's nodes alone, in ONNX Runtime."""
-    tape = ir.tape.Tape()
-    hidden, logits = (
-        ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(shape))
-        for name, shape in (
-            ("hidden", ["batch", *whole.hidden.shape[1:]]),
-            ("logits", ["batch", whole.logits.shape[1]]),
-        )
+    [score] = tiny_models.run_nodes(
+        lambda tape, *values: [detector.emit(tape, Emitted(*values))],
+        *(whole.hidden, whole.pooled, whole.logits, whole.inner),
     )
-    score = detector.emit(tape, hidden, logits)
-    score.name, score.type = "score", ir.TensorType(ir.DataType.FLOAT)
-    score.shape = ir.Shape(["batch"])
-    graph = ir.Graph(
-        [hidden, logits],
-        [score],
-        nodes=tape.nodes,
-        initializers=tape.initializers,
-        opset_imports={"": 20},
-        name="detector",
-    )
-    model = ir.Model(graph, ir_version=10)
-    onnx.checker.check_model(ir.to_proto(model), full_check=True)
-    feed = {"hidden": whole.hidden, "logits": whole.logits}
-    return tiny_models.session(model).run(None, feed)[0]
+    return score
 
 
 @pytest.fixture(params=sorted(DETECTORS))
 def detector(request):
-    return DETECTORS[request.param].fit(lambda: batches_of(samples()))
+    return DETECTORS[request.param].fit(samples())
 
 
 @pytest.mark.parametrize("rows", [1, 50])
@@ -102,20 +81,18 @@ def test_arrays_of_any_memory_order_are_written_as_they_read(tmp_path):
     np.testing.assert_array_equal(read["stride"], array[:, ::2])
 
 
-def test_fit_does_not_depend_on_the_batches(detector):
-    again = type(detector).fit(lambda: batches_of(samples(), 7))
-    np.testing.assert_allclose(again.score(samples(9)), detector.score(samples(9)), atol=1e-4)
+def test_parts_are_joined_in_order():
+    parts = [samples(3), samples(1, seed=1), samples(5, seed=2)]
+    whole = Representations.join(parts)
+    for name in ("hidden", "pooled", "logits", "inner"):
+        expected = [row for part in parts for row in getattr(part, name)]
+        np.testing.assert_array_equal(getattr(whole, name), expected)
 
 
 def test_abnormal_rows_score_higher(detector):
     strange = samples(50, seed=3)
     strange.hidden[:] += np.random.default_rng(4).normal(size=strange.hidden.shape) * 4
     assert detector.score(strange).min() > np.median(detector.score(samples(50, seed=3)))
-
-
-def test_fit_on_nothing_is_refused(detector):
-    with pytest.raises(ValueError, match="no clean samples"):
-        type(detector).fit(list)
 
 
 def mahalanobis_reference(clean: Representations, unseen: Representations) -> np.ndarray:
@@ -160,7 +137,7 @@ def mahalanobis_reference(clean: Representations, unseen: Representations) -> np
 @pytest.mark.parametrize(("offset", "ratio"), [(0, 1), (20, 1), (0, 100), (0, 1000)])
 def test_mahalanobis_equals_the_explicit_inverse(offset, ratio):
     clean, unseen = (samples(n, seed=s, offset=offset, ratio=ratio) for n, s in ((300, 0), (40, 1)))
-    fitted = MahalanobisDetector.fit(lambda: batches_of(clean))
+    fitted = MahalanobisDetector.fit(clean)
     expected = mahalanobis_reference(clean, unseen)
     np.testing.assert_allclose(fitted.score(unseen), expected, atol=2e-3)
     np.testing.assert_allclose(run_graph(fitted, unseen), expected, atol=2e-3)
@@ -170,7 +147,7 @@ def test_mahalanobis_equals_the_explicit_inverse(offset, ratio):
 
 def test_mahalanobis_takes_fewer_rows_than_directions():
     clean = samples(8)
-    fitted = MahalanobisDetector.fit(lambda: batches_of(clean))
+    fitted = MahalanobisDetector.fit(clean)
     assert fitted.directions.shape == (LAYERS, WIDTH, 4)
     assert np.isfinite(fitted.score(samples(20, seed=1))).all()
 
@@ -182,10 +159,10 @@ def test_layer_that_is_constant_on_clean_rows_does_not_decide_the_score():
 
     clean, unseen = constant(samples()), constant(samples(30, seed=1))
     for kind in (MahalanobisDetector, NasDetector):
-        fitted = kind.fit(lambda: batches_of(clean))
+        fitted = kind.fit(clean)
         plain = fitted.score(unseen)
         # What another kernel's rounding does to it.
-        rounded = Representations(unseen.hidden.copy(), unseen.logits)
+        rounded = replace(unseen, hidden=unseen.hidden.copy())
         rounded.hidden[:, 1] *= np.float32(1 + 3e-7)
         assert np.isfinite(plain).all()
         np.testing.assert_allclose(fitted.score(rounded), plain, atol=0.3)
@@ -195,7 +172,7 @@ def test_layer_that_is_constant_on_clean_rows_does_not_decide_the_score():
 
 def test_nas_equals_a_literal_loop():
     clean, unseen = samples(), samples(20, seed=1)
-    fitted = NasDetector.fit(lambda: batches_of(clean))
+    fitted = NasDetector.fit(clean)
     for row, score in zip(unseen.hidden.astype(np.float64), fitted.score(unseen), strict=True):
         normal = 0
         for layer in range(LAYERS):
@@ -206,14 +183,47 @@ def test_nas_equals_a_literal_loop():
     assert fitted.score(unseen).max() > 0
 
 
-def test_fusion_is_the_sum_of_distance_and_margin():
+def test_fusion_is_the_sum_of_the_distance_of_both_tokens_and_the_excess_confidence():
     clean, unseen = samples(), samples(20, seed=1)
-    fitted = FusionDetector.fit(lambda: batches_of(clean))
+    # The two predict different classes: both leads are of the model's.
+    assert (unseen.logits.argmax(axis=1) != unseen.inner.argmax(axis=1)).any()
+    fitted = FusionDetector.fit(clean)
 
-    def margins(logits):
-        two = np.sort(logits.astype(np.float64), axis=1)
-        return two[:, -1] - two[:, -2]
+    def leads(whole):
+        for row, inner in zip(whole.logits, whole.inner, strict=True):
+            y = row.argmax()
+            yield [v[y] - max(np.delete(v, y)) for v in (row, inner)]
 
-    margin = (margins(unseen.logits) - margins(clean.logits).mean()) / margins(clean.logits).std()
-    distance = MahalanobisDetector.fit(lambda: batches_of(clean)).score(unseen)
-    np.testing.assert_allclose(fitted.score(unseen), distance + margin, atol=1e-5)
+    (outer, inner), (new_outer, new_inner) = (np.array(list(leads(w))).T for w in (clean, unseen))
+    excess = (new_outer - new_inner - (outer - inner).mean()) / outer.std()
+
+    def both(whole):
+        return replace(whole, hidden=np.concatenate([whole.hidden, whole.pooled], axis=1))
+
+    distance = MahalanobisDetector.fit(both(clean)).score(both(unseen))
+    np.testing.assert_allclose(fitted.score(unseen), distance + excess, atol=1e-5)
+
+
+def test_fusion_of_margins_that_never_vary_is_finite():
+    clean = samples()
+    clean.logits[:] = np.eye(CLASSES)[clean.logits.argmax(axis=1)] * 5
+    assert np.isfinite(FusionDetector.fit(clean).score(clean)).all()
+
+
+@pytest.mark.parametrize("missing", ["pooled", "inner"])
+def test_fusion_needs_a_readout_in_the_graph(missing):
+    seen = {name: ir.Value(name=name) for name in ("hidden", "pooled", "logits", "inner")}
+    with pytest.raises(ValueError, match="no readout"):
+        FusionDetector.fit(samples()).emit(ir.tape.Tape(), Emitted(**{**seen, missing: None}))
+
+
+@pytest.mark.parametrize("kind", [MahalanobisDetector, NasDetector])
+def test_other_detectors_need_none(kind):
+    assert not kind.reads_inner_layers
+    unseen = samples(5, seed=1)
+    fitted = kind.fit(samples())
+    [score] = tiny_models.run_nodes(
+        lambda tape, hidden, logits: [fitted.emit(tape, Emitted(hidden, None, logits, None))],
+        *(unseen.hidden, unseen.logits),
+    )
+    np.testing.assert_allclose(score, fitted.score(unseen), rtol=1e-5, atol=1e-5)

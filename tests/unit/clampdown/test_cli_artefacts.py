@@ -48,7 +48,7 @@ DEFAULTS = {
     "layers": None,
     "representation": None,
     "detector": "fusion",
-    "intervals": "fast",
+    "purification": "readout",
     "frr": 0.1,
     "epochs": None,
     "seed": 0,
@@ -58,7 +58,7 @@ CHOSEN = (
     "--layers=a.0, a.1",
     "--representation=last",
     "--detector=nas",
-    "--intervals=published",
+    "--purification=published",
     "--frr=0.05",
     "--epochs=3",
     "--seed=7",
@@ -68,7 +68,7 @@ CHOSEN_KEYS = {
     "layers": ("a.0", "a.1"),
     "representation": "last",
     "detector": "nas",
-    "intervals": "published",
+    "purification": "published",
     "frr": 0.05,
     "epochs": 3,
     "seed": 7,
@@ -208,7 +208,11 @@ def test_threshold_takes_exactly_one_of_rate_and_value(invoke, packages, options
 
 @pytest.mark.parametrize("command", ["defend", "calibrate"])
 @pytest.mark.parametrize(
-    "option", ["--frr=0", "--frr=1", "--epochs=0", "--layers=a,,b", "--detector=x"]
+    "option",
+    [
+        *("--frr=0", "--frr=1", "--epochs=0", "--layers=a,,b", "--detector=x"),
+        "--purification=fast",
+    ],
 )
 def test_options_out_of_range_are_refused(invoke, packages, command, option):
     result = invoke(command, "model", "--clean", "c.csv", "--out", "o", option)

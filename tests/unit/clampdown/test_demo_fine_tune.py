@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 from transformers.utils import logging
 
 from clampdown.demo.encoder import minilm
-from clampdown.demo.fine_tune import fine_tune
+from clampdown.demo.fine_tune import cross_entropy, fine_tune
 from clampdown.demo.labelled_text import LabelledText
 from clampdown_runtime.errors import DestinationError
 
@@ -78,6 +78,31 @@ def test_progress_counts_every_step_of_every_epoch(encoder, tmp_path):
     told = []
     train(encoder, tmp_path / "model", epochs=2, progress=lambda *step: told.append(step))
     assert told == [("fine-tune", step, 4) for step in range(5)]
+
+
+def test_another_loss_is_given_each_batch_with_its_rows_and_is_what_is_minimised(encoder, tmp_path):
+    seen = []
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+
+    def climbing(model, batch, rows):
+        seen.extend(rows.tolist())
+        given = [
+            ids[real == 1].tolist()
+            for ids, real in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+        ]
+        assert given == tokenizer([ROWS[row].text for row in rows])["input_ids"]
+        assert batch["labels"].tolist() == [ROWS[row].label for row in rows]
+        return -cross_entropy(model, batch, rows)
+
+    own = train(encoder, tmp_path / "own")
+    same = train(encoder, tmp_path / "same", loss=cross_entropy)
+    other = train(encoder, tmp_path / "other", loss=climbing)
+    assert sorted(seen) == [*range(len(ROWS))]
+    assert all(torch.equal(own[name], same[name]) for name in own)
+    # One step down the slope or up it.
+    start = train(encoder, tmp_path / "start", lr=0.0)["classifier.bias"]
+    down, up = own["classifier.bias"] - start, other["classifier.bias"] - start
+    assert (down * up < 0).all()
 
 
 def test_it_leaves_the_random_state_and_the_settings_of_transformers(encoder, tmp_path, capfd):

@@ -10,10 +10,11 @@ from clampdown_runtime import BundleError
 
 @pytest.fixture
 def with_intervals(bundle_path, seal):
-    def write(**tensors):
+    def write(purification="clip", **tensors):
         save_file(
             {name: np.array(values, np.float32) for name, values in tensors.items()},
             bundle_path / "calibration.safetensors",
+            {"purification": purification},
         )
         seal(bundle_path)
         return bundle_path
@@ -44,10 +45,17 @@ def test_without_safetensors_a_note_takes_the_place_of_the_widths(pristine, monk
     assert "clampdown[export]" in facts.note
 
 
+def test_without_clipping_a_note_takes_the_place_of_the_widths(with_intervals):
+    facts = inspect_bundle(with_intervals("readout", weights=[1]))
+    assert facts.widths is None
+    assert "nothing is clipped" in facts.note
+
+
 @pytest.mark.parametrize(
     "tensors",
     [
         {"lower": [[0.0]]},
+        {"weights": [1]},
         {"lower": [[0.0]] * 2, "upper": [[1.0]] * 2},
         {"lower": [0], "upper": [1]},
     ],

@@ -9,12 +9,12 @@ import tiny_models
 from clampdown_calib.activations import Activations
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import FusionDetector
-from clampdown_calib.tokenization import Tokenization
+from clampdown_calib.readout import Suspicion, purified
 from clampdown_exporter import agreement
 from clampdown_exporter.agreement import largest_difference
-from clampdown_runtime import ExportError, Padding, RawOutputs
+from clampdown_runtime import ExportError, RawOutputs
 
-TOKENIZATION = Tokenization("", "", ("input_ids", "attention_mask"), 64, Padding("right", 0, 0))
+SUSPICION = Suspicion(start=-1.0, slope=1.0)
 
 
 class Reference:
@@ -31,75 +31,82 @@ class Reference:
 class Graph:
     """The same network, in the place of the exported graph; ``damage`` changes its outputs."""
 
-    def __init__(self, mode, detector, damage=lambda outputs, ids, purified: None):
+    def __init__(self, mode, calibration, damage=lambda outputs, ids, purifies: None):
         self.manifest = SimpleNamespace(mode=mode)
-        self._detector = detector
+        self._calibration = calibration
         self._damage = damage
+        self.suspicion = SUSPICION
         self.lengths = set()
 
     def run_ids(self, ids, *, threshold):
-        purified = threshold == -np.inf and self.manifest.mode != "detect"
-        rows = len(ids)
-        width = max(map(len, ids))
-        inputs = {name: np.zeros((rows, width), np.int64) for name in TOKENIZATION.inputs}
-        for row, tokens in enumerate(ids):
-            inputs["input_ids"][row, : len(tokens)] = tokens
-            inputs["attention_mask"][row, : len(tokens)] = 1
-            self.lengths.add(len(tokens))
-        always = tiny_models.intervals() if self.manifest.mode == "purify" else None
-        score = self._detector.score(tiny_models.seen(inputs, clip=always))
-        clip = tiny_models.intervals() if purified else always
-        _, logits = tiny_models.reference(inputs, clip)
-        outputs = RawOutputs(logits.copy(), score, np.zeros(rows, bool))
-        self._damage(outputs, ids, purified)
+        mode, bounds = self.manifest.mode, self._calibration.intervals
+        purifies = mode == "purify" or (mode == "detect-then-purify" and threshold == -np.inf)
+        inputs = tiny_models.padded(ids)
+        self.lengths |= set(map(len, ids))
+        seen = tiny_models.seen(inputs, clip=bounds if mode == "purify" else None)
+        score = self._calibration.detector.score(seen)
+        _, logits = tiny_models.reference(inputs, bounds if purifies else None)
+        if purifies and bounds is None:
+            logits = purified(seen.inner, logits, score, self.suspicion)
+        outputs = RawOutputs(logits.copy(), score, np.zeros(len(ids), bool))
+        self._damage(outputs, ids, purifies)
         return outputs
 
 
+@pytest.fixture(params=["readout", "clip"])
+def way(request):
+    return request.param
+
+
 @pytest.fixture
-def setting(monkeypatch):
+def compare(way, monkeypatch):
+    """The comparison of a mode's graph, which is handed to ``change`` before."""
     monkeypatch.setattr(agreement, "TorchClassifier", Reference)
     random = np.random.default_rng(0)
     ids = [random.integers(1, 30, length).tolist() for length in np.arange(200) % 30 + 1]
-    detector = FusionDetector.fit(lambda: [tiny_models.seen(tiny_models.batch(100, 6))])
-    return SimpleNamespace(
-        detector=detector,
-        calibration=SimpleNamespace(intervals=tiny_models.intervals()),
-        rows=EncodedRows(ids, None, TOKENIZATION),
-    )
+    bounds = tiny_models.intervals() if way == "clip" else None
 
+    def compare(mode, damage=lambda *_: None, change=lambda graph: None):
+        clip = bounds if mode == "purify" else None
+        calibration = SimpleNamespace(
+            intervals=bounds,
+            readout=tiny_models.readout(clip),
+            detector=FusionDetector.fit(tiny_models.seen(tiny_models.batch(100, 6), clip=clip)),
+        )
+        graph = Graph(mode, calibration, damage)
+        change(graph)
+        rows = EncodedRows(ids, None, tiny_models.TOKENIZATION)
+        difference = largest_difference(graph, Reference(), calibration, SUSPICION, rows)
+        # Padding and truncation go wrong in the longest rows, so these are among the compared.
+        assert {1, 30} <= graph.lengths
+        return difference
 
-def compare(setting, graph):
-    return largest_difference(
-        graph, Reference(), setting.calibration, setting.detector, setting.rows
-    )
+    return compare
 
 
 @pytest.mark.parametrize("mode", ["detect-then-purify", "purify", "detect"])
-def test_graph_that_agrees(setting, mode):
-    graph = Graph(mode, setting.detector)
-    assert compare(setting, graph) < 1e-5
-    # Padding and truncation go wrong in the longest rows, so these are among the rows compared.
-    assert {1, 30} <= graph.lengths
+def test_graph_that_agrees(compare, mode):
+    assert compare(mode) < 1e-5
 
 
-def in_long_rows_only(outputs, ids, _purified):
+def in_long_rows_only(outputs, ids, _purifies):
     if max(map(len, ids)) == 30:
         outputs.logits[0] += 0.1
 
 
-def in_purified_logits_only(outputs, _ids, purified):
-    outputs.logits[:] += 0.1 * purified
+def in_purified_logits_only(outputs, _ids, purifies):
+    outputs.logits[:] += 0.1 * purifies
 
 
-def in_scores_only(outputs, _ids, _purified):
+def in_scores_only(outputs, _ids, _purifies):
     outputs.anomaly_score[-1] += 0.1
 
 
-def nan_on_one_side(outputs, _ids, _purified):
+def nan_on_one_side(outputs, _ids, _purifies):
     outputs.logits[0, 0] = np.nan
 
 
-def infinite_score(outputs, _ids, _purified):
+def infinite_score(outputs, _ids, _purifies):
     outputs.anomaly_score[0] = np.inf
 
 
@@ -113,9 +120,20 @@ def infinite_score(outputs, _ids, _purified):
         infinite_score,
     ],
 )
-def test_graph_that_disagrees(setting, damage):
+@pytest.mark.parametrize("mode", ["detect-then-purify", "purify"])
+def test_graph_that_disagrees(compare, mode, damage):
     with pytest.raises(ExportError, match="differ from the model's by"):
-        compare(setting, Graph("detect-then-purify", setting.detector, damage))
+        compare(mode, damage)
+
+
+@pytest.mark.parametrize("mode", ["detect-then-purify", "purify"])
+@pytest.mark.parametrize("way", ["readout"], indirect=True)
+def test_graph_with_another_suspicion_disagrees(compare, mode):
+    def forget(graph):
+        graph.suspicion = Suspicion.nothing()
+
+    with pytest.raises(ExportError, match="differ from the model's by"):
+        compare(mode, change=forget)
 
 
 def test_what_is_not_finite_on_both_sides_agrees():

@@ -12,7 +12,7 @@ from clampdown_runtime import BundleError, CalibrationError, open_bundle
 def bundle(bundle_path, seal):
     """Nine clean scores and no more."""
     scores = {"clean.held_out_scores": np.arange(9, dtype=np.float32)}
-    write_tensors(bundle_path / "calibration.safetensors", scores, {"intervals": "fast"})
+    write_tensors(bundle_path / "calibration.safetensors", scores, {"purification": "readout"})
     seal(bundle_path)
     return bundle_path
 
@@ -40,15 +40,16 @@ def test_rate_that_the_kept_scores_cannot_hold(bundle):
         move_threshold(bundle, frr=0.01)
 
 
-@pytest.mark.parametrize("content", ["none", "bytes", "metadata"])
+@pytest.mark.parametrize("content", ["none", "bytes", "no metadata", "other metadata"])
 def test_bundle_without_usable_scores(bundle, seal, content):
     path = bundle / "calibration.safetensors"
     if content == "none":
-        write_tensors(path, {"lower": np.zeros(1)}, {"intervals": "fast"})
+        write_tensors(path, {"lower": np.zeros(1)}, {"purification": "readout"})
     elif content == "bytes":
         path.write_bytes(b"nothing")
     else:
-        write_tensors(path, {"clean.held_out_scores": np.zeros(9, np.float32)})
+        other = {"intervals": "fast"} if content == "other metadata" else None
+        write_tensors(path, {"clean.held_out_scores": np.zeros(9, np.float32)}, other)
     seal(bundle)
     with pytest.raises(BundleError, match="no usable clean scores"):
         move_threshold(bundle, value=1.0)

@@ -13,6 +13,7 @@ from clampdown_runtime import Manifest, ModelIdentity, Padding
 
 ROWS = 200
 MODES = ("detect-then-purify", "purify", "detect")
+PURIFICATIONS = ("readout", "clip", "published")
 FILES = (
     "onnx/model.onnx",
     "config.json",
@@ -69,12 +70,11 @@ def tensors(layers=6, *, labels=True, **changes):
     return measured | changes
 
 
-def report(*, layers=6, labels=True, intervals="fast", given=None, **changes):
-    return render_report(
-        manifest(layers, **changes),
-        given if given is not None else tensors(layers, labels=labels),
-        intervals=intervals,
-    )
+def report(*, count=6, rows_labelled=True, purification="clip", given=None, **changes):
+    given = given if given is not None else tensors(count, labels=rows_labelled)
+    if purification == "readout":
+        given = {name: tensor for name, tensor in given.items() if name not in ("lower", "upper")}
+    return render_report(manifest(count, **changes), given, purification=purification)
 
 
 def words(page):
@@ -143,7 +143,7 @@ def test_key_figures_of_detect():
     ],
 )
 def test_without_labels_the_changed_predictions_stand_for_accuracy(mode, changed):
-    text = words(report(mode=mode, labels=False))
+    text = words(report(mode=mode, rows_labelled=False))
     assert f"Clean predictions changed {changed} rows held out." in text
     assert "Clean accuracy" not in text
 
@@ -162,24 +162,46 @@ def test_a_threshold_set_by_value_promises_no_rate():
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("intervals", ["fast", "published", "statistical"])
-def test_statistical_intervals_are_warned_of_where_they_clip(mode, intervals):
-    text = words(report(mode=mode, intervals=intervals))
-    warned = intervals == "statistical" and mode != "detect"
-    assert ("Statistical intervals do not remove a trigger’s effect." in text) == warned
-    assert ("Statistical intervals, which this file has, do not" in text) == warned
+@pytest.mark.parametrize("purification", PURIFICATIONS)
+def test_page_says_where_purified_predictions_come_from(mode, purification):
+    text = words(report(mode=mode, purification=purification))
+    clips, purifies = purification != "readout", mode != "detect"
+    assert ("from clipped activations" in text) == (clips and purifies)
+    assert ("from its inner layers" in text) == (purifies and not clips)
+    assert ("stays inside the interval" in text) == (clips and purifies)
+    assert ("answered by a linear readout of the inner layers" in text) == (purifies and not clips)
+    assert ("the inner layers already read as evidence" in text) == (purifies and not clips)
+    assert ("abnormal for another reason" in text) == (purifies and not clips)
+    said = {
+        "readout": "the label that the inner layers give",
+        "clip": "a run clipped into optimised intervals",
+        "published": "a run clipped into intervals of the published schedule",
+    }[purification]
+    assert f"Purification {said}{'' if purifies else '; not applied in this mode'}" in text
+
+
+@pytest.mark.parametrize("purification", PURIFICATIONS)
+def test_widths_are_drawn_where_there_are_intervals(purification):
+    page = report(purification=purification)
+    assert ("Interval widths by layer" in words(page)) == (purification != "readout")
+    assert page.count('role="img"') == (1 if purification == "readout" else 2)
+
+
+def test_detector_is_described():
+    assert "how much surer the model is than its inner layers" in words(report(detector="fusion"))
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_limits_are_said_in_plain_words(mode):
-    text = words(report(mode=mode))
+@pytest.mark.parametrize("purification", PURIFICATIONS)
+def test_limits_are_said_in_plain_words(mode, purification):
+    text = words(report(mode=mode, purification=purification))
     assert "It does not prove that a model has no backdoor" in text
     assert "If the clean rows were poisoned themselves" in text
     assert "False rejections of clean texts are the price" in text
     assert "An attacker who knows the defence" in text
     assert "drift away from the clean rows" in text
     assert ("pass with their original prediction" in text) == (mode != "purify")
-    assert ("Clipping weakens triggers; it need not stop one." in text) == (mode != "detect")
+    assert ("Purification weakens triggers; it need not stop one." in text) == (mode != "detect")
     assert ("In this mode the logits are the undefended ones." in text) == (mode == "detect")
     assert ("The caller must act on flagged" in text) == (mode == "detect")
 
@@ -211,7 +233,7 @@ def test_what_comes_from_the_model_is_escaped():
             clampdown_version=evil,
         ),
         tensors(2),
-        intervals="fast",
+        purification="clip",
     )
     assert "<script" not in page
     assert "<img" not in page
@@ -222,7 +244,7 @@ def test_what_comes_from_the_model_is_escaped():
 
 def test_labels_in_the_drawing_are_escaped():
     named = dataclasses.replace(manifest(), layers=("a.<b>0</b>", "a.<b>1</b>"))
-    page = render_report(named, tensors(2), intervals="fast")
+    page = render_report(named, tensors(2), purification="clip")
     assert "<b>" not in page
     assert ">&lt;b&gt;1&lt;/b&gt;</text>" in page
 
@@ -277,21 +299,22 @@ def test_odd_measurements_are_drawn_and_said(case, said):
     Balance().feed(page)
 
 
-@pytest.mark.parametrize("layers", [1, 6, 48])
+@pytest.mark.parametrize("count", [1, 6, 48])
 @pytest.mark.parametrize("mode", MODES)
-def test_pages_are_well_formed(mode, layers):
+@pytest.mark.parametrize("purification", PURIFICATIONS)
+def test_pages_are_well_formed(mode, count, purification):
     parser = Balance()
-    parser.feed(report(mode=mode, layers=layers))
+    parser.feed(report(mode=mode, count=count, purification=purification))
     assert parser.open == []
     assert len(parser.ids) == len(set(parser.ids))
 
 
-def test_drawings_have_names_for_those_who_do_not_see_them():
-    page = report()
+@pytest.mark.parametrize("purification", PURIFICATIONS)
+def test_drawings_have_names_for_those_who_do_not_see_them(purification):
+    page = report(purification=purification)
     for labelled in re.findall(r'role="img" aria-labelledby="(.*?)"', page):
         for name in labelled.split():
             assert f'id="{name}"' in page
-    assert page.count('role="img"') == 2
 
 
 LONG = "someone/" + "a-very-long-name-" * 6 + "x" * 80
@@ -299,18 +322,16 @@ LONG = "someone/" + "a-very-long-name-" * 6 + "x" * 80
 
 @pytest.mark.chromium
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-def test_nothing_overflows_on_a_phone(tmp_path):
-    page = render_report(
-        manifest(
-            48,
-            model=ModelIdentity(LONG, "bert", MODEL_DIGEST),
-            labels=(LONG, "short"),
-            layers=tuple(f"{LONG}.{i}.{LONG}{i}" for i in range(48)),
-            threshold=-1.2345e-7,
-            versions={LONG: LONG},
-        ),
-        tensors(48),
-        intervals="statistical",
+@pytest.mark.parametrize(("purification", "panels"), [("readout", 6), ("clip", 7)])
+def test_nothing_overflows_on_a_phone(tmp_path, purification, panels):
+    page = report(
+        purification=purification,
+        given=tensors(48),
+        model=ModelIdentity(LONG, "bert", MODEL_DIGEST),
+        labels=(LONG, "short"),
+        layers=tuple(f"{LONG}.{i}.{LONG}{i}" for i in range(48)),
+        threshold=-1.2345e-7,
+        versions={LONG: LONG},
     ).replace("<details>", "<details open>")
     frame = tmp_path / "frame.html"
     frame.write_text(
@@ -340,4 +361,4 @@ def test_nothing_overflows_on_a_phone(tmp_path):
         timeout=60,
         check=True,
     ).stdout
-    assert "<title>panels 7, width 360, wide </title>" in shown
+    assert f"<title>panels {panels}, width 360, wide </title>" in shown

@@ -1,0 +1,71 @@
+"""Measure every defence on every victim, and write ``docs/results/defence``.
+
+Victims are trained once and results kept as they come, both outside the repository, so that the
+command resumes where it was stopped. Two steps run at a time, each on one thread.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TypeVar
+
+from benchmarks.defence import cache
+from benchmarks.defence.measure import measure
+from benchmarks.defence.plan import Step, everything, quick
+from benchmarks.defence.table import write_table
+from benchmarks.victims import CACHE, Victim
+
+T = TypeVar("T")
+WORKERS = 2
+
+
+def main() -> None:
+    """Train, measure, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.defence", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one victim and few rows; no table")
+    parser.add_argument("--fresh", action="store_true", help="measure again what was measured")
+    asked = parser.parse_args()
+    if asked.fresh:
+        shutil.rmtree(CACHE / "defence", ignore_errors=True)
+    steps = list(quick() if asked.quick else everything())
+    victims = list(dict.fromkeys(step.victim for step in steps))
+    missing = [victim for victim in victims if not victim.folder.is_dir()]
+    _in_parallel("victims trained", _train, missing)
+    _in_parallel("steps measured", _measure, [s for s in steps if cache.read(s) is None])
+    rows = [row for step in steps for row in cache.read(step) or ()]
+    if asked.quick:
+        for row in rows:
+            print(json.dumps(row))
+    else:
+        write_table(rows)
+
+
+def _train(victim: Victim) -> None:
+    victim.train()
+
+
+def _measure(step: Step) -> None:
+    cache.write(step, measure(step))
+
+
+def _in_parallel(what: str, work: Callable[[T], None], items: Sequence[T]) -> None:
+    """Do the work of all items, and say after each how long the rest will take."""
+    start = time.monotonic()
+    with ProcessPoolExecutor(WORKERS) as pool:
+        waiting = {pool.submit(work, item): item for item in items}
+        for done, future in enumerate(as_completed(waiting), 1):
+            future.result()
+            left = (time.monotonic() - start) / done * (len(items) - done) / 60
+            print(
+                f"{done} of {len(items)} {what}, about {left:.0f} minutes left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

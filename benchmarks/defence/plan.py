@@ -1,0 +1,95 @@
+"""What is measured: victims, clean rows and defences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.victims import ATTACKS, LABELS, Victim
+
+Kind = Literal["clampdown", "published", "online"]
+KINDS: tuple[Kind, ...] = ("clampdown", "online")
+"""Measured by the quick form; the published schedule alone takes minutes."""
+
+CLEAN_ROWS = (50, 100, 200, 400)
+"""Of the curve, beside all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many rows of a data set are used, the first ones of each file; None takes all.
+
+    Attributes:
+        calibration: clean rows that every defence is fitted on.
+        test: clean and poisoned rows that every defence is measured on.
+        online: of these, those that DAN, STRIP and RAP are measured on, which take longer.
+    """
+
+    calibration: int | None
+    test: int | None
+    online: int
+
+
+LIMITS = {"sst-2": Limits(None, None, 300), "agnews": Limits(400, 1000, 300)}
+QUICK = Limits(200, 100, 40)
+QUICK_TRAINING_ROWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One defence of one victim, measured in every mode that it has.
+
+    Attributes:
+        victim: the model.
+        kind: of the defence.
+        limits: of the rows.
+        clean_rows: of these the calibration takes only so many; None takes all.
+        poisoned: share of the clean rows that carry the trigger, unknown to the defender.
+    """
+
+    victim: Victim
+    kind: Kind
+    limits: Limits
+    clean_rows: int | None = None
+    poisoned: float = 0.0
+
+    @property
+    def defence(self) -> str:
+        """Name in the table; the online defences have names of their own."""
+        name = "published" if self.kind == "published" else "Clampdown"
+        if self.clean_rows is not None:
+            name += f", {self.clean_rows} clean rows"
+        if self.poisoned:
+            name += f", {self.poisoned:.0%} of the clean rows poisoned"
+        return name
+
+
+def everything() -> Iterator[Step]:
+    """Every step, what decides most first."""
+    attacked = [Victim(dataset, attack) for dataset in LABELS for attack in ATTACKS]
+    unharmed = [Victim(dataset, None) for dataset in LABELS]
+    for victim in (*attacked, *unharmed):
+        yield Step(victim, "clampdown", LIMITS[victim.dataset])
+    for victim in attacked:
+        yield Step(victim, "published", LIMITS[victim.dataset])
+    limits = LIMITS["sst-2"]
+    for attack in ATTACKS:
+        for rows in CLEAN_ROWS:
+            yield Step(Victim("sst-2", attack), "clampdown", limits, clean_rows=rows)
+    adaptive = [
+        *(Victim("sst-2", "badnets", disguise=strength) for strength in (1, 10, 100)),
+        *(Victim("sst-2", "badnets", poison_rate=rate) for rate in (0.01, 0.05)),
+    ]
+    for victim in adaptive:
+        yield Step(victim, "clampdown", limits)
+    for share in (0.01, 0.05):
+        for attack in ("badnets", "stylebkd"):
+            yield Step(Victim("sst-2", attack), "clampdown", limits, poisoned=share)
+    for victim in attacked:
+        yield Step(victim, "online", LIMITS[victim.dataset])
+
+
+def quick() -> Iterator[Step]:
+    """One victim and few rows."""
+    victim = Victim("sst-2", "badnets", rows=QUICK_TRAINING_ROWS)
+    for kind in KINDS:
+        yield Step(victim, kind, QUICK)

@@ -1,0 +1,71 @@
+"""How far one class leads the others in a row of logits."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+FAR = 1e9
+"""Takes a class out of a maximum; finite, since infinity times zero is no number."""
+
+
+def lead(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The logit of each row's class less the largest of the other classes.
+
+    Args:
+        logits: float32 ``[n, C]``.
+        classes: int64 ``[n]``.
+
+    Returns:
+        float32 ``[n]``; negative where another class is ahead.
+    """
+    rows = np.arange(len(logits))
+    others = logits.copy()
+    others[rows, classes] = -np.inf
+    result: NDArray[np.float32] = logits[rows, classes] - others.max(axis=1)
+    return result
+
+
+def margin(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Largest less second largest logit, float32 ``[n]`` of ``[n, C]``."""
+    return lead(logits, logits.argmax(axis=1))
+
+
+def emit_lead(tape: ir.tape.Tape, of: ir.Value, logits: Sequence[ir.Value]) -> list[ir.Value]:
+    """The nodes of :func:`lead`, of the class that ``of`` predicts, in each of ``logits``.
+
+    Args:
+        tape: where nodes and initializers are recorded.
+        of: float32 ``[batch, C]``.
+        logits: float32 ``[batch, C]`` each.
+
+    Returns:
+        float32 ``[batch]`` for each of ``logits``.
+    """
+    axis = tape.initializer(ir.tensor(np.array([1])), "clampdown.lead.class_axis")
+    far = tape.initializer(ir.tensor(np.float32(FAR)), "clampdown.lead.far")
+    chosen = emit_prediction(tape, of, "clampdown.lead")
+    away = tape.op("Mul", [chosen, far])
+    leads = []
+    for value in logits:
+        own = tape.op("ReduceSum", [tape.op("Mul", [value, chosen]), axis], {"keepdims": 0})
+        other = tape.op("ReduceMax", [tape.op("Sub", [value, away]), axis], {"keepdims": 0})
+        leads.append(tape.op("Sub", [own, other]))
+    return leads
+
+
+def emit_prediction(tape: ir.tape.Tape, logits: ir.Value, name: str) -> ir.Value:
+    """The predicted class as 1 among zeros, float32 ``[batch, C]``.
+
+    Args:
+        tape: where nodes and initializers are recorded.
+        logits: float32 ``[batch, C]`` of a known C.
+        name: begins the initializers' names.
+    """
+    if logits.shape is None or not isinstance(logits.shape[1], int):
+        raise ValueError(f"the logits have the shape {logits.shape}")
+    classes = np.arange(logits.shape[1])
+    numbers = tape.initializer(ir.tensor(classes[None]), f"{name}.classes")
+    best = tape.op("ArgMax", [logits], {"axis": 1, "keepdims": 1})
+    return tape.op("Cast", [tape.op("Equal", [best, numbers])], {"to": ir.DataType.FLOAT})
