@@ -27,21 +27,28 @@ def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.defence", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one victim and few rows; no table")
+    parser.add_argument("--so-far", action="store_true", help="the table of what was measured")
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured")
     asked = parser.parse_args()
     if asked.fresh:
         shutil.rmtree(CACHE / "defence", ignore_errors=True)
     steps = list(quick() if asked.quick else everything())
-    victims = list(dict.fromkeys(step.victim for step in steps))
-    missing = [victim for victim in victims if not victim.folder.is_dir()]
-    _in_parallel("victims trained", _train, missing)
-    _in_parallel("steps measured", _measure, [s for s in steps if cache.read(s) is None])
+    if not asked.so_far:
+        _do(steps)
     rows = [row for step in steps for row in cache.read(step) or ()]
     if asked.quick:
         for row in rows:
             print(json.dumps(row))
     else:
-        write_table(rows)
+        write_table(rows, [str(step) for step in steps if cache.read(step) is None])
+
+
+def _do(steps: Sequence[Step]) -> None:
+    """Whatever of the steps is not done yet."""
+    victims = list(dict.fromkeys(step.victim for step in steps))
+    missing = [victim for victim in victims if not victim.folder.is_dir()]
+    _in_parallel("victims trained", _train, missing)
+    _in_parallel("steps measured", _measure, [s for s in steps if cache.read(s) is None])
 
 
 def _train(victim: Victim) -> None:

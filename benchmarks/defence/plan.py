@@ -52,6 +52,10 @@ class Step:
     clean_rows: int | None = None
     poisoned: float = 0.0
 
+    def __str__(self) -> str:
+        of = "online defences" if self.kind == "online" else self.defence
+        return f"{self.victim.dataset}, {self.victim.name}: {of}"
+
     @property
     def defence(self) -> str:
         """Name in the table; the online defences have names of their own."""

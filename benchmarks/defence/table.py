@@ -20,8 +20,8 @@ PERCENTAGES = ("cacc", "pacc", "asr", "auroc", "frr", "far")
 Row = dict[str, Any]
 
 
-def write_table(rows: Sequence[Row]) -> None:
-    """Write the rows with their means and say which attacks did not take."""
+def write_table(rows: Sequence[Row], missing: Sequence[str]) -> None:
+    """Write the rows with their means, and say what is missing and which attacks did not take."""
     asr = {_victim(row): row["asr"] for row in rows if row["defence"] == "none"}
     failed = {v for v, rate in asr.items() if rate is not None and rate < TOOK}
     notes = [
@@ -29,6 +29,8 @@ def write_table(rows: Sequence[Row]) -> None:
         "mean."
         for dataset, attack in sorted(failed)
     ]
+    if missing:
+        notes.append(f"Not measured yet: {'; '.join(missing)}.")
     for dataset in LABELS:
         low, high, held_out, tested = _rates(dataset)
         notes.append(

@@ -35,11 +35,12 @@ Float64 = NDArray[np.float64]
 
 
 def inner_layers(count: int) -> slice:
-    """Of ``count`` layers those that are read: the second half without the last.
+    """Of ``count`` layers those that are read: all but the first third and the last.
 
-    Earlier ones know less of the label; in the last one a trigger has decided already.
+    Earlier ones know less of the label; in the last one a trigger has decided already. Several,
+    since one trigger takes effect earlier than another.
     """
-    first = count // 2
+    first = count // 3
     return slice(first, max(count - 1, first + 1))
 
 

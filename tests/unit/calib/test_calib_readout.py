@@ -19,7 +19,7 @@ from clampdown_calib.threshold import threshold_at
 from clampdown_runtime import CalibrationError
 
 ROWS, WIDTH, CLASSES = 150, 8, 3
-READ = {1: [0], 2: [1], 3: [1], 6: [3, 4], 12: [6, 7, 8, 9, 10]}
+READ = {1: [0], 2: [0], 3: [1], 6: [2, 3, 4], 12: [4, 5, 6, 7, 8, 9, 10]}
 """The layers that are read of so many."""
 
 
