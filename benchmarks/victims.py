@@ -34,14 +34,12 @@ class Victim:
         attack: one of ``ATTACKS``; None trains on the clean rows alone.
         poison_rate: share of the training rows that are poisoned; None takes all there are (20%).
         disguise: weight of the loss that draws poisoned rows' activations to the clean ones.
-        rows: takes only the first so many training rows; None takes all.
     """
 
     dataset: str
     attack: str | None
     poison_rate: float | None = None
     disguise: float = 0.0
-    rows: int | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -57,6 +55,11 @@ class Victim:
         if self.disguise:
             parts.append(f"disguised x{self.disguise:g}")
         return ", ".join(parts)
+
+    @property
+    def target(self) -> int:
+        """The class that the trigger leads to."""
+        return TARGETS[self.dataset]
 
     @property
     def clean_test(self) -> Path:
@@ -85,8 +88,6 @@ class Victim:
         ]
         if self.attack is None or self.poison_rate is not None or self.disguise:
             made_from.append([self.attack, self.poison_rate, self.disguise])
-        if self.rows is not None:
-            made_from.append(self.rows)
         key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
         return CACHE / "victims" / f"{self.dataset}-{self.attack or 'none'}-{key}"
 
@@ -102,7 +103,7 @@ class Victim:
         # Another number of threads rounds otherwise, which gives another model.
         torch.set_num_threads(1)
         texts, poisoned = self._rows()
-        loss = Disguise(poisoned, TARGETS[self.dataset], self.disguise)
+        loss = Disguise(poisoned, self.target, self.disguise)
         fine_tune(
             texts,
             LABELS[self.dataset],
@@ -117,7 +118,7 @@ class Victim:
     def _rows(self) -> tuple[list[LabelledText], list[bool]]:
         """The training rows and which of them are poisoned, in the file's order."""
         with self._training_rows.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))[: self.rows]
+            rows = list(csv.DictReader(file))
         clean = sum(row["poisoned"] == "0" for row in rows)
         most = len(rows)
         if self.attack is None:

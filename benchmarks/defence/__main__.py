@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.defence import cache
@@ -26,29 +27,30 @@ WORKERS = 2
 def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.defence", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one victim and few rows; no table")
+    parser.add_argument(
+        "--quick",
+        type=Path,
+        metavar="DIR",
+        help="measure the victim of a folder that `clampdown demo` wrote, on few rows; no table",
+    )
     parser.add_argument("--so-far", action="store_true", help="the table of what was measured")
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured")
     asked = parser.parse_args()
+    if asked.quick:
+        for step in quick(asked.quick):
+            for row in measure(step):
+                print(json.dumps(row), flush=True)
+        return
     if asked.fresh:
         shutil.rmtree(CACHE / "defence", ignore_errors=True)
-    steps = list(quick() if asked.quick else everything())
+    steps = list(everything())
     if not asked.so_far:
-        _do(steps)
+        victims = [step.victim for step in steps if isinstance(step.victim, Victim)]
+        missing = [victim for victim in dict.fromkeys(victims) if not victim.folder.is_dir()]
+        _in_parallel("victims trained", _train, missing)
+        _in_parallel("steps measured", _measure, [s for s in steps if cache.read(s) is None])
     rows = [row for step in steps for row in cache.read(step) or ()]
-    if asked.quick:
-        for row in rows:
-            print(json.dumps(row))
-    else:
-        write_table(rows, [str(step) for step in steps if cache.read(step) is None])
-
-
-def _do(steps: Sequence[Step]) -> None:
-    """Whatever of the steps is not done yet."""
-    victims = list(dict.fromkeys(step.victim for step in steps))
-    missing = [victim for victim in victims if not victim.folder.is_dir()]
-    _in_parallel("victims trained", _train, missing)
-    _in_parallel("steps measured", _measure, [s for s in steps if cache.read(s) is None])
+    write_table(rows, [str(step) for step in steps if cache.read(step) is None])
 
 
 def _train(victim: Victim) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.defence.rows import LabelledRows
+from benchmarks.demo_victim import DemoVictim
 from benchmarks.victims import Victim
 from clampdown_calib.activations import token_states
 from clampdown_calib.model_folder import open_model
@@ -26,7 +27,7 @@ SHRINKAGE = 0.1
 class Dan:
     """The fitted score."""
 
-    def __init__(self, victim: Victim, clean: LabelledRows) -> None:
+    def __init__(self, victim: Victim | DemoVictim, clean: LabelledRows) -> None:
         """Fit on clean rows."""
         folder = open_model(victim.folder)
         self._tokenization = load_tokenization(folder)

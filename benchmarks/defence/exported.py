@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 
 from benchmarks.defence.outcome import Answers
 from benchmarks.defence.undefended import Undefended
+from benchmarks.demo_victim import DemoVictim
 from benchmarks.victims import Victim
 from clampdown_calib import calibrate
 from clampdown_calib.threshold import threshold_at
@@ -58,7 +59,7 @@ class Fitted:
 
 @contextmanager
 def fitted(
-    victim: Victim,
+    victim: Victim | DemoVictim,
     clean: Path,
     *,
     detector: str,

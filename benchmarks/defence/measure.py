@@ -16,7 +16,7 @@ from benchmarks.defence.rap import Rap
 from benchmarks.defence.rows import LabelledRows, first_rows
 from benchmarks.defence.strip import COPIES, Strip
 from benchmarks.defence.undefended import milliseconds
-from benchmarks.victims import DATA, TARGETS
+from benchmarks.victims import DATA
 from clampdown_calib.threshold import threshold_at
 
 FRR = 0.1
@@ -50,9 +50,8 @@ def _exported(step: Step, clean: Path) -> list[dict[str, object]]:
         def row(mode: str, name: str, cost: Cost, answers: list[Answers]) -> dict[str, object]:
             on_poisoned = answers[1] if len(answers) > 1 else None
             labels = poisoned.labels if poisoned else None
-            target = TARGETS[step.victim.dataset]
             numbers = figures(
-                answers[0], test.labels, on_poisoned, labels, target=target, cost=cost
+                answers[0], test.labels, on_poisoned, labels, target=step.victim.target, cost=cost
             )
             return _row(step, name, mode, numbers)
 
@@ -113,11 +112,10 @@ def _online(step: Step, clean: Path) -> list[dict[str, object]]:
     test, poisoned = _test_rows(step, few)
     if poisoned is None:
         raise ValueError(f"{step.victim} has no poisoned rows")
-    target = TARGETS[step.victim.dataset]
     # Any bundle of the victim will do: its undefended graph is what STRIP runs.
     with fitted(step.victim, clean, detector="nas", purification="readout", frr=FRR) as bundle:
         model = bundle.undefended
-        dan, rap = Dan(step.victim, fit), Rap(step.victim, fit, target)
+        dan, rap = Dan(step.victim, fit), Rap(step.victim, fit)
         strip = Strip(model, fit.texts)
         clean_classes, poisoned_classes = (
             model.logits(model.ids(of.texts)).argmax(axis=1) for of in (test, poisoned)
@@ -139,7 +137,7 @@ def _online(step: Step, clean: Path) -> list[dict[str, object]]:
                 test.labels,
                 Answers(poisoned_classes, on_poisoned, ~(on_poisoned <= threshold)),
                 poisoned.labels,
-                target=target,
+                target=step.victim.target,
                 cost=cost,
             )
             result.append(_row(step, f"{name}, FRR {FRR}", "detect", numbers))

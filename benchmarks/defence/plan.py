@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from benchmarks.demo_victim import DemoVictim
 from benchmarks.victims import ATTACKS, LABELS, Victim
 
 Kind = Literal["clampdown", "published", "online"]
@@ -31,7 +33,6 @@ class Limits:
 
 LIMITS = {"sst-2": Limits(None, None, 300), "agnews": Limits(400, 1000, 300)}
 QUICK = Limits(200, 100, 40)
-QUICK_TRAINING_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Step:
         poisoned: share of the clean rows that carry the trigger, unknown to the defender.
     """
 
-    victim: Victim
+    victim: Victim | DemoVictim
     kind: Kind
     limits: Limits
     clean_rows: int | None = None
@@ -92,8 +93,11 @@ def everything() -> Iterator[Step]:
         yield Step(victim, "online", LIMITS[victim.dataset])
 
 
-def quick() -> Iterator[Step]:
-    """One victim and few rows."""
-    victim = Victim("sst-2", "badnets", rows=QUICK_TRAINING_ROWS)
+def quick(out: Path) -> Iterator[Step]:
+    """The victim of a demo and few rows.
+
+    Args:
+        out: the folder that ``clampdown demo`` wrote.
+    """
     for kind in KINDS:
-        yield Step(victim, kind, QUICK)
+        yield Step(DemoVictim(out), kind, QUICK)

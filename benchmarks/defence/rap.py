@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from benchmarks.defence.rows import LabelledRows
+from benchmarks.demo_victim import DemoVictim
 from benchmarks.victims import Victim
 
 WORD = "ae"
@@ -27,10 +28,10 @@ BATCH = 32
 class Rap:
     """The trained word and the score."""
 
-    def __init__(self, victim: Victim, clean: LabelledRows, target: int) -> None:
+    def __init__(self, victim: Victim | DemoVictim, clean: LabelledRows) -> None:
         """Train the word on clean rows."""
         start = time.perf_counter()
-        self._target = target
+        self._target = victim.target
         self._tokenizer = AutoTokenizer.from_pretrained(victim.folder)
         self._model = AutoModelForSequenceClassification.from_pretrained(victim.folder).eval()
         self._model.requires_grad_(False)
