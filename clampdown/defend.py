@@ -13,7 +13,7 @@ from clampdown_runtime.progress import Progress, silent
 if TYPE_CHECKING:
     from clampdown_exporter import ExportResult
 
-PurificationMethod = Literal["readout", "clip", "published"]
+PurificationMethod = Literal["votes", "clip", "published"]
 Exporter = Literal["torch", "optimum"]
 
 
@@ -25,7 +25,7 @@ def defend(
     *,
     mode: Mode = "detect-then-purify",
     detector: DetectorName = "fusion",
-    purification: PurificationMethod = "readout",
+    purification: PurificationMethod = "votes",
     layers: Sequence[str] | None = None,
     representation: Representation | None = None,
     frr: float = 0.1,
@@ -43,7 +43,7 @@ def defend(
         out: the bundle to write: a new or empty folder.
         mode: ``detect-then-purify``, ``purify`` or ``detect``.
         detector: ``fusion``, ``mahalanobis`` or ``nas``.
-        purification: how a purified prediction is come by: ``readout``, ``clip`` or ``published``.
+        purification: how a purified prediction is come by: ``votes``, ``clip`` or ``published``.
         layers: the modules whose outputs are defended; every encoder block when None.
         representation: the token that the detector reads; the architecture's own when None.
         frr: the share of clean rows that may be flagged, between 0 and 1.

@@ -14,6 +14,7 @@ from clampdown_calib.activations import token_positions
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Representations
 from clampdown_calib.intervals import Intervals
+from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.readout import Readout
 from clampdown_calib.tokenization import Tokenization
 from clampdown_exporter.sites import mark_layers, marked_layers
@@ -128,6 +129,13 @@ def readout(clip: Intervals | None = None) -> Readout:
     hidden, logits = reference(inputs, clip)
     fitted, _ = Readout.fit(token_means(hidden, inputs["attention_mask"]), logits, None)
     return fitted
+
+
+def votes() -> LayerVotes:
+    """Fitted on clean rows of :func:`reference`."""
+    inputs = batch(200, 6, seed=3)
+    hidden, logits = reference(inputs)
+    return LayerVotes.fit(token_means(hidden, inputs["attention_mask"]), logits, None)
 
 
 def seen(

@@ -63,7 +63,7 @@ def fitted(
     clean: Path,
     *,
     detector: str,
-    purification: Literal["readout", "clip", "published"],
+    purification: Literal["votes", "clip", "published"],
     frr: float,
 ) -> Iterator[Fitted]:
     """Calibrate a victim on the clean rows of a file and export it."""

@@ -42,7 +42,7 @@ def _exported(step: Step, clean: Path) -> list[dict[str, object]]:
         step.victim,
         clean,
         detector="nas" if published else "fusion",
-        purification="published" if published else "readout",
+        purification="published" if published else "votes",
         frr=PUBLISHED_PURIFY if published else FRR,
     ) as defence:
         test, poisoned = _test_rows(step, step.limits.test)
@@ -113,7 +113,7 @@ def _online(step: Step, clean: Path) -> list[dict[str, object]]:
     if poisoned is None:
         raise ValueError(f"{step.victim} has no poisoned rows")
     # Any bundle of the victim will do: its undefended graph is what STRIP runs.
-    with fitted(step.victim, clean, detector="nas", purification="readout", frr=FRR) as bundle:
+    with fitted(step.victim, clean, detector="nas", purification="votes", frr=FRR) as bundle:
         model = bundle.undefended
         dan, rap = Dan(step.victim, fit), Rap(step.victim, fit)
         strip = Strip(model, fit.texts)

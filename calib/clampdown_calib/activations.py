@@ -44,12 +44,35 @@ class ActivationSource(Protocol):
         """Run the undefended model on int64 ``[n, T]`` inputs."""
 
 
-def clean_samples(source: ActivationSource, rows: EncodedRows) -> tuple[Readout, Representations]:
-    """Run all rows and fit the readout on them.
+@dataclass(frozen=True, slots=True)
+class CleanRun:
+    """All clean rows' run, in their order.
 
-    Returns:
-        The readout, and what a detector sees of the rows, in their order: ``inner`` is what
-        readouts fitted without a row give of it, as they will for rows to come.
+    Attributes:
+        hidden: float32 ``[n, L, H]``, the representation token.
+        pooled: float32 ``[n, L, H]``, the token means.
+        logits: float32 ``[n, C]``.
+        labels: int64 ``[n]``; None where no row has one.
+    """
+
+    hidden: NDArray[np.float32]
+    pooled: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64] | None
+
+    def fit_readout(self) -> tuple[Readout, Representations]:
+        """Fit the readout on the rows.
+
+        Returns:
+            The readout, and what a detector sees of the rows: ``inner`` is what readouts fitted
+            without a row give of it, as they will for rows to come.
+        """
+        readout, inner = Readout.fit(self.pooled, self.logits, self.labels)
+        return readout, Representations(self.hidden, self.pooled, self.logits, inner)
+
+
+def run_clean_rows(source: ActivationSource, rows: EncodedRows) -> CleanRun:
+    """Run all rows.
 
     Raises:
         CalibrationError: an activation or logit is not finite.
@@ -66,9 +89,12 @@ def clean_samples(source: ActivationSource, rows: EncodedRows) -> tuple[Readout,
         require_finite(pooled[-1], source.layer_names)
         require_finite(run.logits[:, None], ("logits",))
     place = np.argsort(order)
-    means, answers = np.concatenate(pooled)[place], np.concatenate(logits)[place]
-    readout, inner = Readout.fit(means, answers, rows.labels)
-    return readout, Representations(np.concatenate(hidden)[place], means, answers, inner)
+    return CleanRun(
+        np.concatenate(hidden)[place],
+        np.concatenate(pooled)[place],
+        np.concatenate(logits)[place],
+        rows.labels,
+    )
 
 
 def seen_samples(

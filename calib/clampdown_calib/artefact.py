@@ -17,6 +17,7 @@ from clampdown_calib.architectures import Representation
 from clampdown_calib.clean_rows import CleanRow, rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.detectors import DETECTORS, Detector
 from clampdown_calib.intervals import Intervals
+from clampdown_calib.layer_votes import LayerVotes, voting_layers
 from clampdown_calib.readout import Readout, inner_layers
 from clampdown_calib.staging import staged_folder
 from clampdown_runtime.digests import file_digest
@@ -27,7 +28,7 @@ FACTS_FILE = "calibration.json"
 TENSORS_FILE = "calibration.safetensors"
 ROWS_FILE = "rows.jsonl"
 
-PurificationMethod = Literal["readout", "clip", "published"]
+PurificationMethod = Literal["votes", "clip", "published"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +76,22 @@ class Calibration:
     Attributes:
         facts: what was fitted, and how.
         readout: of the inner layers.
-        intervals: the clean interval of every neuron; None when purification reads the inner
-            layers instead of clipping.
+        purifier: what answers a purified row: the votes of the earlier layers, or the clean
+            interval of every neuron, into which another run is clipped.
         detector: of abnormal activations.
         rows: the clean rows.
     """
 
     facts: CalibrationFacts
     readout: Readout
-    intervals: Intervals | None
+    purifier: LayerVotes | Intervals
     detector: Detector
     rows: tuple[CleanRow, ...]
+
+    @property
+    def intervals(self) -> Intervals | None:
+        """The intervals, of a purification that clips."""
+        return self.purifier if isinstance(self.purifier, Intervals) else None
 
     def summary(self) -> dict[str, object]:
         """The facts, for a report."""
@@ -99,9 +105,9 @@ class Calibration:
         """Every fitted tensor by its name in the file."""
         fitted = {f"readout.{k}": v for k, v in self.readout.tensors().items()}
         fitted |= {f"detector.{k}": v for k, v in self.detector.tensors().items()}
-        if self.intervals is not None:
-            fitted |= {"lower": self.intervals.lower, "upper": self.intervals.upper}
-        return fitted
+        if isinstance(self.purifier, LayerVotes):
+            return fitted | {f"votes.{k}": v for k, v in self.purifier.tensors().items()}
+        return fitted | {"lower": self.purifier.lower, "upper": self.purifier.upper}
 
 
 def save_calibration(calibration: Calibration, destination: Path) -> None:
@@ -158,7 +164,7 @@ def load_calibration(folder: Path) -> Calibration:
     return Calibration(
         facts,
         _readout(folder, facts, tensors),
-        _intervals(folder, facts, tensors),
+        (_votes if facts.purification == "votes" else _intervals)(folder, facts, tensors),
         _detector(folder, facts, tensors),
         rows,
     )
@@ -244,11 +250,21 @@ def _readout(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[A
     raise _unusable(folder / TENSORS_FILE, found, expected)
 
 
+def _votes(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]) -> LayerVotes:
+    weights, bias, scale = (tensors.get(f"votes.{name}") for name in ("weights", "bias", "scale"))
+    count, classes = voting_layers(len(facts.layers)).stop, len(facts.labels)
+    if weights is not None and bias is not None and scale is not None:
+        shape = (count, *weights.shape[1:2], classes)
+        if weights.shape == shape and bias.shape == (count, classes) and scale.shape == (1,):
+            return LayerVotes(weights, bias, scale)
+    found = f"the votes' tensors {sorted(n for n in tensors if n.startswith('votes.'))}"
+    expected = f"weights, bias and scale of {count} layers and {classes} classes"
+    raise _unusable(folder / TENSORS_FILE, found, expected)
+
+
 def _intervals(
     folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]
-) -> Intervals | None:
-    if facts.purification == "readout":
-        return None
+) -> Intervals:
     shapes = {tensors[name].shape for name in ("lower", "upper") if name in tensors}
     found = f"lower and upper of the shapes {shapes}"
     if {"lower", "upper"} <= set(tensors) and len(shapes) == 1:

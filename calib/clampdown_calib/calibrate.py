@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import torch
 
-from clampdown_calib.activations import ActivationSource, clean_samples, real_tokens
+from clampdown_calib.activations import ActivationSource, CleanRun, real_tokens, run_clean_rows
 from clampdown_calib.architectures import Representation
 from clampdown_calib.artefact import (
     Calibration,
@@ -21,6 +21,7 @@ from clampdown_calib.clean_rows import EncodedRows, encode_rows, read_clean_rows
 from clampdown_calib.detectors import DETECTORS, Representations
 from clampdown_calib.detectors.mahalanobis import NOISE
 from clampdown_calib.intervals import Intervals
+from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.model_folder import open_model
 from clampdown_calib.onnx_classifier import OnnxClassifier
 from clampdown_calib.onnx_graph import read_onnx_graph
@@ -47,7 +48,7 @@ def calibrate(
     layers: Sequence[str] | None = None,
     representation: Representation | None = None,
     detector: str = "fusion",
-    purification: PurificationMethod = "readout",
+    purification: PurificationMethod = "votes",
     frr: float = 0.1,
     epochs: int | None = None,
     seed: int = 0,
@@ -57,7 +58,8 @@ def calibrate(
     """Fit on clean rows and write the calibration folder.
 
     Half of the rows fit readout, detector and intervals; the other half is kept for the threshold,
-    which :func:`clampdown_exporter.export` sets on the graph that it writes. The same rows, options
+    which :func:`clampdown_exporter.export` sets on the graph that it writes. The layers' votes,
+    which no score depends on, are fitted on both. The same rows, options
     and seed give the same calibration.
 
     Args:
@@ -67,7 +69,7 @@ def calibrate(
         layers: the layers to defend, see :class:`TorchClassifier`; None for every block.
         representation: the token that the detector reads; None for the architecture's own.
         detector: ``fusion``, ``mahalanobis`` or ``nas``.
-        purification: ``readout`` takes a purified prediction from the inner layers; ``clip``
+        purification: ``votes`` takes a purified prediction from the inner layers; ``clip``
             and ``published`` take it from a run whose activations are clipped into intervals,
             which are optimised and need gradients.
         frr: false rejection rate, 0 to 1.
@@ -86,7 +88,7 @@ def calibrate(
     _require_options(detector, purification, frr, epochs)
     require_free(out)
     folder = open_model(model, allow_pickle=allow_pickle)
-    if folder.kind == "onnx" and purification != "readout":
+    if folder.kind == "onnx" and purification != "votes":
         raise CalibrationError(
             f"The intervals of {model}",
             found="an ONNX graph, which has no gradients to optimise intervals with",
@@ -108,15 +110,22 @@ def calibrate(
         source, inputs = OnnxClassifier(graph), graph.inputs
     progress("Loading the model", 1, 1)
 
-    fit = encode_rows(rows, "fit", dataclasses.replace(tokenization, inputs=inputs))
+    tokenization = dataclasses.replace(tokenization, inputs=inputs)
+    fit = encode_rows(rows, "fit", tokenization)
     progress("Fitting the detector", 0, 1)
-    readout, samples = clean_samples(source, fit)
+    run = run_clean_rows(source, fit)
+    readout, samples = run.fit_readout()
     _require_varying(source, samples)
     fitted_detector = DETECTORS[detector].fit(samples)
     progress("Fitting the detector", 1, 1)
-    fitted, kept, done = None, None, 0
-    if torch_classifier is not None and purification != "readout":
-        fitted, kept, done = _optimise(
+    purifier: LayerVotes | Intervals
+    kept, done = None, 0
+    if torch_classifier is None or purification == "votes":
+        # No score depends on the votes, so the rows that set the threshold can teach them, too.
+        held_out = encode_rows(rows, "held-out", tokenization)
+        purifier = _fit_votes(run, run_clean_rows(source, held_out))
+    else:
+        purifier, kept, done = _optimise(
             torch_classifier,
             fit,
             purification,
@@ -143,7 +152,7 @@ def calibrate(
             kept=kept,
         ),
         readout,
-        fitted,
+        purifier,
         fitted_detector,
         rows,
     )
@@ -164,8 +173,8 @@ def _require_options(
         wrong = ("The false rejection rate", f"{frr:g}", "a share between 0 and 1, such as 0.1")
     elif epochs is not None and epochs < 1:
         wrong = ("The epochs", str(epochs), "at least 1")
-    elif epochs is not None and purification == "readout":
-        wrong = ("The epochs", str(epochs), "none: `readout` is fitted in closed form")
+    elif epochs is not None and purification == "votes":
+        wrong = ("The epochs", str(epochs), "none: `votes` is fitted in closed form")
     if wrong is not None:
         thing, found, expected = wrong
         raise CalibrationError(thing, found=found, expected=expected, do="Correct the option.")
@@ -182,6 +191,15 @@ def _require_varying(source: ActivationSource, samples: Representations) -> None
             do="Pass --representation last for a model that reads from left to right, and rows "
             "that differ.",
         )
+
+
+def _fit_votes(*runs: CleanRun) -> LayerVotes:
+    labels = [run.labels for run in runs if run.labels is not None]
+    return LayerVotes.fit(
+        np.concatenate([run.pooled for run in runs]),
+        np.concatenate([run.logits for run in runs]),
+        np.concatenate(labels) if labels else None,
+    )
 
 
 def _quantile_intervals(

@@ -6,6 +6,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+LEAST_SPREAD = 1e-3
+"""Leads that vary less on clean rows vary by rounding only."""
+
 FAR = 1e9
 """Takes a class out of a maximum; finite, since infinity times zero is no number."""
 
@@ -30,6 +33,17 @@ def lead(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.
 def margin(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Largest less second largest logit, float32 ``[n]`` of ``[n, C]``."""
     return lead(logits, logits.argmax(axis=1))
+
+
+def lead_spread(logits: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
+    """Standard deviation of the rows' leads, at least ``LEAST_SPREAD``.
+
+    Args:
+        logits: float ``[n, C]``.
+        classes: int64 ``[n]``.
+    """
+    leads = lead(logits.astype(np.float32), classes)
+    return max(float(leads.std(dtype=np.float64)), LEAST_SPREAD)
 
 
 def emit_lead(tape: ir.tape.Tape, of: ir.Value, logits: Sequence[ir.Value]) -> list[ir.Value]:

@@ -47,7 +47,7 @@ def calibrate(
     allow_pickle: bool,
     as_json: bool,
 ) -> None:
-    """Fit the readout, the detector and, where it clips, the intervals of MODEL on clean rows.
+    """Fit the detector and the votes or, where it clips, the intervals of MODEL on clean rows.
 
     MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier. The
     result belongs to this model alone: `clampdown export` refuses it for another one.

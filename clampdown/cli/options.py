@@ -59,10 +59,11 @@ fit_options = together(
     ),
     click.option(
         "--purification",
-        type=click.Choice(["readout", "clip", "published"]),
-        default="readout",
-        help="Where a purified prediction comes from: the inner layers; a run with clipped "
-        "activations; the same with the schedule of the paper. The last two need a checkpoint.",
+        type=click.Choice(["votes", "clip", "published"]),
+        default="votes",
+        help="Where a purified prediction comes from: votes of the earlier layers; a run with "
+        "clipped activations; the same with the schedule of the paper. The last two need a "
+        "checkpoint.",
     ),
     click.option(
         "--layers",

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from clampdown_calib.activations import ActivationSource, Inputs, seen_samples
 from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import EncodedRows
-from clampdown_calib.readout import Suspicion, purified
+from clampdown_calib.layer_votes import LayerVotes
+from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
@@ -65,8 +66,9 @@ def largest_difference(
             run, inputs["attention_mask"], reference.representation, calibration.readout
         )
         scores = calibration.detector.score(samples)
-        if intervals is None and mode != "detect":
-            answer = purified(samples.inner, run.logits, scores, suspicion)
+        if isinstance(calibration.purifier, LayerVotes) and mode != "detect":
+            votes = calibration.purifier.logits(samples.pooled)
+            answer = purified(votes, run.logits, scores, suspicion)
         if mode != "purify":
             largest = max(largest, _difference(plain.logits, run.logits))
         if answer is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from clampdown_calib.artefact import Calibration, load_calibration
 from clampdown_calib.clean_rows import encode_rows
 from clampdown_calib.model_folder import ModelFolder, open_model
-from clampdown_calib.readout import Suspicion
+from clampdown_calib.purified_logits import Suspicion
 from clampdown_calib.staging import staged_folder
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_calib.tokenization import load_tokenization
@@ -24,7 +24,7 @@ from clampdown_exporter.bundle_draft import (
 )
 from clampdown_exporter.clean_measurements import measure
 from clampdown_exporter.defended_model import trace_model
-from clampdown_exporter.passes.insert_readout import set_suspicion
+from clampdown_exporter.passes.insert_votes import set_suspicion
 from clampdown_exporter.passes.pipeline import Mode, passes_of, rewrite
 from clampdown_exporter.purified_detector import fit_on_clipped_run
 from clampdown_runtime.errors import CalibrationError, ExportError
@@ -113,7 +113,7 @@ def export(
             passes_of(
                 mode,
                 fitted.readout,
-                fitted.intervals,
+                fitted.purifier,
                 fitted.detector,
                 fitted.facts.representation,
                 threshold=0.0,

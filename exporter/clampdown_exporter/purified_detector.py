@@ -1,6 +1,6 @@
 """The detector of a `purify` mode that clips, whose only run is a clipped one."""
 
-from clampdown_calib.activations import clean_samples
+from clampdown_calib.activations import run_clean_rows
 from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Detector
@@ -33,5 +33,5 @@ def fit_on_clipped_run(
             facts.representation,
         )
     )
-    readout, samples = clean_samples(clipped, fit)
+    readout, samples = run_clean_rows(clipped, fit).fit_readout()
     return readout, type(calibration.detector).fit(samples)

@@ -16,9 +16,11 @@ from clampdown_calib.activations import seen_samples, token_means, token_states
 from clampdown_calib.architectures import ARCHITECTURES
 from clampdown_calib.detectors import FusionDetector, Representations
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.readout import Readout, Suspicion, purified
+from clampdown_calib.layer_votes import LayerVotes
+from clampdown_calib.purified_logits import Suspicion, purified
+from clampdown_calib.readout import Readout
 from clampdown_calib.torch_classifier import TorchClassifier
-from clampdown_exporter.passes.insert_readout import set_suspicion
+from clampdown_exporter.passes.insert_votes import set_suspicion
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_exporter.trace import trace
 
@@ -57,7 +59,7 @@ CONFIGURATIONS = {
 }
 WITH_TOKEN_TYPES = {"albert", "bert", "deberta-v2", "electra"}
 SHAPES = [(1, 3), (2, 17), (5, 33), (3, 2)]
-WAYS = ["readout", "clip"]
+WAYS = ["votes", "clip"]
 
 
 def test_every_supported_architecture_is_tested() -> None:
@@ -95,12 +97,14 @@ def test_defended_graph_equals_defended_torch_model(
     readout, clean = _clean(classifier)
     bounds = np.quantile(clean.hidden, [0.2, 0.8], axis=0).astype(np.float32)
     intervals = Intervals(*bounds) if way == "clip" else None
+    votes = LayerVotes.fit(clean.pooled, clean.logits, None)
+    purifier = intervals or votes
     detector = FusionDetector.fit(clean)
     suspicion = Suspicion(float(np.median(detector.score(clean))), 1.0)
     model = traced.clone()
     token = classifier.representation
     rewrite(
-        model, passes_of("detect-then-purify", readout, intervals, detector, token, threshold=0.0)
+        model, passes_of("detect-then-purify", readout, purifier, detector, token, threshold=0.0)
     )
     set_suspicion(model.graph, suspicion)
     proto = ir.to_proto(model)
@@ -114,7 +118,7 @@ def test_defended_graph_equals_defended_torch_model(
         )
         score = detector.score(seen)
         if intervals is None:
-            answer = purified(seen.inner, seen.logits, score, suspicion)
+            answer = purified(votes.logits(seen.pooled), seen.logits, score, suspicion)
         else:
             answer = classifier.activations(inputs, clip=intervals).logits
         # Between two scores, so that some rows of a batch are flagged and others are not.
@@ -137,13 +141,14 @@ def test_row_does_not_depend_on_its_batch_or_padding(
     classifier: TorchClassifier, traced: ir.Model, way: str
 ) -> None:
     bound = np.full((len(classifier.layers), WIDTH), 0.5, np.float32)
-    intervals = Intervals(-bound, bound) if way == "clip" else None
     readout, clean = _clean(classifier)
+    votes = LayerVotes.fit(clean.pooled, clean.logits, None)
+    purifier = Intervals(-bound, bound) if way == "clip" else votes
     detector = FusionDetector.fit(clean)
     model = traced.clone()
     token = classifier.representation
     rewrite(
-        model, passes_of("detect-then-purify", readout, intervals, detector, token, threshold=0.0)
+        model, passes_of("detect-then-purify", readout, purifier, detector, token, threshold=0.0)
     )
     set_suspicion(model.graph, Suspicion(0.0, 1.0))
     session = _session(ir.to_proto(model).SerializeToString())

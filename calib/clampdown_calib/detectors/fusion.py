@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 
 from clampdown_calib.detectors.interface import Detector, Emitted, Representations
 from clampdown_calib.detectors.mahalanobis import MahalanobisDetector
-from clampdown_calib.margins import emit_lead, lead, margin
+from clampdown_calib.margins import emit_lead, lead, lead_spread
 from clampdown_runtime.manifest import DetectorName
-
-LEAST_SPREAD = 1e-3
-"""Margins that vary less on clean rows vary by rounding only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class FusionDetector(Detector):
     @classmethod
     def fit(cls, clean: Representations) -> Self:
         """Fit the distance, and the moments of the excess."""
-        spread = max(margin(clean.logits).std(dtype=np.float64), LEAST_SPREAD)
+        spread = lead_spread(clean.logits, clean.logits.argmax(axis=1))
         return cls(
             MahalanobisDetector.fit(_both_tokens(clean)),
             np.array([_excess(clean).mean(dtype=np.float64)], np.float32),

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from clampdown_calib.detectors.interface import Detector, Emitted, Representations
+from clampdown_calib.folds import folds
 from clampdown_runtime.manifest import DetectorName
 
 RANK = 16
@@ -32,7 +33,7 @@ class MahalanobisDetector(Detector):
     (Tipping and Bishop, 1999); then ``d = s ||(x - mu) - P P^T (x - mu)||`` with
     ``s^2 = 1 / mean(other eigenvalues)`` and ``P = V diag(1 - 1 / (s eigenvalue^(1/2)))^(1/2)``.
     The residual is taken before the square: a difference of squares cancels in float32. The score
-    is the mean over layers of ``(d - mean(d)) / std(d)``, the moments taken on clean rows.
+    is the mean over layers of ``(d - mean(d)) / std(d)``, the moments those of unseen clean rows.
 
     The class of a row is the one that the model predicts.
 
@@ -53,9 +54,17 @@ class MahalanobisDetector(Detector):
 
     @classmethod
     def fit(cls, clean: Representations) -> Self:
-        """Fit means and covariances, then the moments of the distances."""
-        raw = cls(**_model(clean.hidden, clean.logits.argmax(axis=1)))
-        distances = raw.distances(clean.hidden).astype(np.float64)
+        """Fit means and covariances, then the moments of the distances.
+
+        A row that took part in a fit is too near to it, the more so the fewer rows there are: the
+        moments are those of rows under a fit without them.
+        """
+        classes = clean.logits.argmax(axis=1)
+        raw = cls(**_model(clean.hidden, classes))
+        distances = np.empty(clean.hidden.shape[:2])
+        for out in folds(len(classes)):
+            without = cls(**_model(clean.hidden[~out], classes[~out]))
+            distances[out] = without.distances(clean.hidden[out])
         return cls(
             raw.means,
             raw.directions,

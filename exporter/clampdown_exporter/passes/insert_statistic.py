@@ -7,18 +7,16 @@ from clampdown_calib.architectures import Representation
 from clampdown_calib.detectors import Detector, Emitted
 from clampdown_calib.readout import Readout
 from clampdown_exporter.passes.base import append
-from clampdown_exporter.sites import ROLE, marked_layers
-from clampdown_runtime.errors import ExportError
+from clampdown_exporter.passes.token_means import attention_mask, token_means
+from clampdown_exporter.sites import marked_layers
 
 SCORE = "anomaly_score"
 FLAGGED = "flagged"
 THRESHOLD = "threshold"
-READOUT = "readout"
-"""Role of the node whose output is the readout's logits."""
 
 
 class InsertStatistic(ir.passes.InPlacePass):
-    """Reads the representation token and the token mean of every raw layer output and scores them.
+    """Scores the representation token, and the token mean, of every raw layer output.
 
     Requires: at least one marked layer; ``logits`` float32 ``[batch, classes]`` as only output.
     Ensures: the outputs are ``logits``, ``anomaly_score`` float32 ``[batch]`` and ``flagged`` bool
@@ -31,6 +29,8 @@ class InsertStatistic(ir.passes.InPlacePass):
           └─ token mean ─ Concat ─┬─ (readout) ────┤
                                   └────────────────┘
 
+    The readout is there for a detector that reads the inner layers only.
+
     A NaN or infinite activation makes ``x - x`` NaN, which is added to the score; no comparison
     with NaN holds, so the row is flagged whatever the detector made of it.
     """
@@ -38,7 +38,7 @@ class InsertStatistic(ir.passes.InPlacePass):
     def __init__(
         self,
         detector: Detector,
-        readout: Readout | None,
+        readout: Readout,
         representation: Representation,
         threshold: float,
     ) -> None:
@@ -64,19 +64,16 @@ class InsertStatistic(ir.passes.InPlacePass):
         rows = logits.shape[:1] if logits.shape is not None else ()
         tape = ir.tape.Tape()
         hidden = self._representations(tape, graph)
-        pooled = inner = None
-        read = [hidden]
-        if self.readout is not None:
-            pooled = _token_means(tape, graph)
+        pooled = token_means(tape, graph)
+        inner = None
+        if self.detector.reads_inner_layers:
             inner = self.readout.emit(tape, pooled, len(marked_layers(graph)))
             inner.type, inner.shape = logits.type, logits.shape
-            tape.nodes[-1].metadata_props[ROLE] = READOUT
-            read.append(pooled)
         raw = self.detector.emit(tape, Emitted(hidden, pooled, logits, inner))
         neurons = tape.initializer(ir.tensor(np.array([1, 2])), "clampdown.neuron_axes")
         classes = tape.initializer(ir.tensor(np.array([1])), "clampdown.class_axis")
         total = tape.op("ReduceSum", [logits, classes], {"keepdims": 0})
-        for tokens in read:
+        for tokens in (hidden, pooled):
             summed = tape.op("ReduceSum", [tokens, neurons], {"keepdims": 0})
             total = tape.op("Add", [total, summed])
         score = tape.op("Add", [raw, tape.op("Sub", [total, total])])
@@ -103,33 +100,9 @@ class InsertStatistic(ir.passes.InPlacePass):
             tokens = [tape.op("Gather", [h, first], {"axis": 1}) for h in layers]
         else:
             # Of equal values the last one wins: right for padding on either side.
-            real = tape.op("Cast", [_mask(graph)], {"to": ir.DataType.FLOAT})
+            real = tape.op("Cast", [attention_mask(graph)], {"to": ir.DataType.FLOAT})
             last = tape.op("ArgMax", [real], {"axis": 1, "keepdims": 1, "select_last_index": 1})
             depth = tape.initializer(ir.tensor(np.array([2])), "clampdown.depth_axis")
             place = tape.op("Unsqueeze", [last, depth])
             tokens = [tape.op("GatherND", [h, place], {"batch_dims": 1}) for h in layers]
         return tape.op("Concat", tokens, {"axis": 1})
-
-
-def _token_means(tape: ir.tape.Tape, graph: ir.Graph) -> ir.Value:
-    """Float32 ``[batch, L, H]``: ``mask @ h / sum(mask)`` of every layer."""
-    axis = tape.initializer(ir.tensor(np.array([1])), "clampdown.pooled_axis")
-    depth = tape.initializer(ir.tensor(np.array([2])), "clampdown.token_axis")
-    real = tape.op("Cast", [_mask(graph)], {"to": ir.DataType.FLOAT})
-    row = tape.op("Unsqueeze", [real, axis])
-    sums = tape.op(
-        "Concat", [tape.op("MatMul", [row, h]) for h in marked_layers(graph)], {"axis": 1}
-    )
-    return tape.op("Div", [sums, tape.op("ReduceSum", [row, depth])])
-
-
-def _mask(graph: ir.Graph) -> ir.Value:
-    mask = next((v for v in graph.inputs if v.name == "attention_mask"), None)
-    if mask is None:
-        raise ExportError(
-            "The model's graph",
-            found="no input attention_mask",
-            expected="one, to tell tokens from padding",
-            do="Export the model with its attention mask.",
-        )
-    return mask

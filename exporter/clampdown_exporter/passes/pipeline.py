@@ -7,11 +7,12 @@ import onnx_ir as ir
 from clampdown_calib.architectures import Representation
 from clampdown_calib.detectors import Detector
 from clampdown_calib.intervals import Intervals
+from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.readout import Readout
 from clampdown_exporter.passes.hidden_shapes import HideShapes
 from clampdown_exporter.passes.insert_clips import InsertClips
-from clampdown_exporter.passes.insert_readout import InsertReadout
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
+from clampdown_exporter.passes.insert_votes import InsertVotes
 from clampdown_exporter.passes.second_pass import SecondPass
 from clampdown_runtime.errors import ExportError
 
@@ -21,7 +22,7 @@ Mode = Literal["detect-then-purify", "purify", "detect"]
 def passes_of(
     mode: Mode,
     readout: Readout,
-    intervals: Intervals | None,
+    purifier: LayerVotes | Intervals,
     detector: Detector,
     representation: Representation,
     *,
@@ -33,21 +34,24 @@ def passes_of(
         mode: ``detect`` leaves the logits alone, ``purify`` purifies every row,
             ``detect-then-purify`` the flagged ones.
         readout: of the inner layers.
-        intervals: float32 ``[L, H]`` bounds of the marked layers, into which purified rows are
-            clipped; None answers them from the readout.
+        purifier: the votes that answer purified rows, or the bounds float32 ``[L, H]`` of the
+            marked layers into which they are clipped.
         detector: fitted on the run that its score is taken from.
         representation: the token that the detector reads.
         threshold: scores over it are flagged.
     """
-    inner = readout if intervals is None or detector.reads_inner_layers else None
-    statistic = InsertStatistic(detector, inner, representation, threshold)
-    if intervals is None:
+    statistic = InsertStatistic(detector, readout, representation, threshold)
+    if isinstance(purifier, LayerVotes):
         return {
-            "detect-then-purify": (statistic, InsertReadout(every_row=False), HideShapes()),
-            "purify": (statistic, InsertReadout(every_row=True), HideShapes()),
+            "detect-then-purify": (
+                statistic,
+                InsertVotes(purifier, every_row=False),
+                HideShapes(),
+            ),
+            "purify": (statistic, InsertVotes(purifier, every_row=True), HideShapes()),
             "detect": (statistic, HideShapes()),
         }[mode]
-    clips = InsertClips(intervals)
+    clips = InsertClips(purifier)
     return {
         "detect-then-purify": (clips, statistic, SecondPass(), HideShapes()),
         "purify": (clips, statistic, HideShapes()),

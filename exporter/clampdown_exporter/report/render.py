@@ -24,7 +24,7 @@ def render_report(
     Args:
         manifest: of the bundle; a digest of the report itself is left out, the others are shown.
         tensors: those of the bundle's ``calibration.safetensors``, see docs/calibration.md.
-        purification: how a purified prediction is come by: ``readout``, ``clip`` or
+        purification: how a purified prediction is come by: ``votes``, ``clip`` or
             ``published``.
 
     Returns:

@@ -17,7 +17,7 @@ from clampdown_runtime.digests import file_digest
 
 
 def calibration(detector="fusion", purification="clip"):
-    clips = purification != "readout"
+    clips = purification != "votes"
     return Calibration(
         CalibrationFacts(
             model_digest="sha256:" + "0" * 64,
@@ -36,7 +36,7 @@ def calibration(detector="fusion", purification="clip"):
             kept=0.98 if clips else None,
         ),
         tiny_models.readout(),
-        tiny_models.intervals() if clips else None,
+        tiny_models.intervals() if clips else tiny_models.votes(),
         DETECTORS[detector].fit(tiny_models.seen(tiny_models.batch(40, 6))),
         (CleanRow("one\u2028line", 1, "fit"), CleanRow("Käfer", None, "held-out")),
     )
@@ -60,9 +60,9 @@ def test_what_is_written_is_read_back(tmp_path, detector, purification):
     assert set(read.tensors()) == set(written.tensors())
     for name, tensor in written.tensors().items():
         np.testing.assert_array_equal(read.tensors()[name], tensor)
-    assert (read.intervals is None) == (purification == "readout")
+    assert (read.intervals is None) == (purification == "votes")
     assert read.summary() == written.summary()
-    assert ("mean_widths" in read.summary()) == (purification != "readout")
+    assert ("mean_widths" in read.summary()) == (purification != "votes")
 
 
 def test_same_calibration_gives_the_same_bytes(tmp_path, folder):
@@ -98,6 +98,26 @@ def test_missing_folder(tmp_path):
 def test_missing_file(folder, name):
     (folder / name).unlink()
     refused(folder, f"{name}: found no such file")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({f"votes.{name}": None} for name in ("weights", "bias", "scale")),
+        {"votes.weights": np.zeros((2, 6, 3), np.float32)},
+        {"votes.weights": np.zeros((1, 6, 2), np.float32)},
+        {"votes.bias": np.zeros(3, np.float32)},
+        {"votes.scale": np.zeros(2, np.float32)},
+    ],
+)
+def test_votes_that_are_none(tmp_path, changes):
+    folder = tmp_path / "calibration"
+    written = calibration(purification="votes")
+    save_calibration(written, folder)
+    tensors = {k: v for k, v in {**written.tensors(), **changes}.items() if v is not None}
+    write_tensors(folder / "calibration.safetensors", tensors)
+    reseal(folder)
+    refused(folder, "the votes' tensors.*expected weights, bias and scale of 1 layers")
 
 
 @pytest.mark.parametrize("name", ["calibration.safetensors", "rows.jsonl"])

@@ -11,12 +11,13 @@ import tiny_models
 from clampdown_calib import calibrate, load_calibration
 from clampdown_calib.activations import (
     Activations,
-    clean_samples,
     real_tokens,
+    run_clean_rows,
     seen_samples,
     token_positions,
 )
 from clampdown_calib.clean_rows import CleanRow, encode_rows
+from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.model_folder import open_model
 from clampdown_calib.readout import Readout
 from clampdown_calib.tokenization import load_tokenization
@@ -38,16 +39,17 @@ def test_calibration_is_written_and_read_back(bert_folder, clean, tmp_path):
     assert read.facts == fitted.facts
     assert read.facts.model_digest == open_model(bert_folder).digest()
     assert (read.facts.fit_rows, read.facts.held_out_rows) == (30, 30)
-    assert (read.facts.purification, read.facts.epochs, read.facts.kept) == ("readout", 0, None)
+    assert (read.facts.purification, read.facts.epochs, read.facts.kept) == ("votes", 0, None)
     assert read.intervals is None
     assert read.readout.weights.shape == (1, 16, 2)
+    assert read.purifier.weights.shape == (1, 16, 2)
     assert read.detector.distance.means.shape[0] == 4
     again = calibrate(bert_folder, clean, tmp_path / "again")
     for name, tensor in fitted.tensors().items():
         np.testing.assert_array_equal(tensor, again.tensors()[name])
 
 
-def test_clipping_adds_intervals_and_changes_nothing_else(bert_folder, clean, tmp_path):
+def test_clipping_puts_intervals_in_the_place_of_votes(bert_folder, clean, tmp_path):
     steps = []
     clip = {"purification": "clip", "epochs": 1}
     fitted = calibrate(
@@ -63,8 +65,9 @@ def test_clipping_adds_intervals_and_changes_nothing_else(bert_folder, clean, tm
         np.testing.assert_array_equal(tensor, again[name])
     plain = calibrate(bert_folder, clean, tmp_path / "plain").tensors()
     assert set(again) - set(plain) == {"lower", "upper"}
-    for name, tensor in plain.items():
-        np.testing.assert_array_equal(tensor, again[name])
+    assert set(plain) - set(again) == {f"votes.{name}" for name in ("weights", "bias", "scale")}
+    for name in set(plain) & set(again):
+        np.testing.assert_array_equal(plain[name], again[name])
 
 
 @pytest.mark.parametrize(("method", "at"), [("clip", "FAST"), ("published", "PUBLISHED")])
@@ -108,8 +111,8 @@ def test_onnx_folder_has_no_gradients_to_clip_with(clean, tmp_path, method):
     ("options", "pattern"),
     [
         ({"detector": "onion"}, "'onion'; expected one of fusion, mahalanobis, nas"),
-        ({"purification": "fast"}, "'fast'; expected one of readout, clip, published"),
-        ({"epochs": 3}, "3; expected none: `readout` is fitted in closed form"),
+        ({"purification": "fast"}, "'fast'; expected one of votes, clip, published"),
+        ({"epochs": 3}, "3; expected none: `votes` is fitted in closed form"),
         ({"frr": 0}, "0; expected a share between 0 and 1"),
         ({"frr": 1.0}, "1; expected a share between 0 and 1"),
         ({"frr": float("nan")}, "nan; expected a share between 0 and 1"),
@@ -183,7 +186,7 @@ def test_activations_that_are_not_finite_are_refused_by_layer(bert_folder, value
         return run
 
     source.activations = broken
-    for passes in (clean_samples, lambda *given: list(real_tokens(*given))):
+    for passes in (run_clean_rows, lambda *given: list(real_tokens(*given))):
         with pytest.raises(
             CalibrationError, match=r"layer\.1 on clean rows: found NaN or infinite"
         ):
@@ -221,7 +224,7 @@ class TinySource:
 def test_samples_are_those_of_each_row_alone_in_the_rows_order():
     labels = np.random.default_rng(1).integers(0, 3, 80)
     rows = tiny_models.encoded_rows(80, labels)
-    readout, found = clean_samples(TinySource(), rows)
+    readout, found = run_clean_rows(TinySource(), rows).fit_readout()
     expected = tiny_models.seen_alone(rows)
     close = {"rtol": 1e-4, "atol": 1e-5}
     np.testing.assert_allclose(found.hidden, expected.hidden, **close)
@@ -231,6 +234,24 @@ def test_samples_are_those_of_each_row_alone_in_the_rows_order():
     of_rows, crossed = Readout.fit(expected.pooled, expected.logits, labels)
     np.testing.assert_allclose(readout.weights, of_rows.weights, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.inner, crossed, rtol=1e-3, atol=1e-3)
+
+
+def test_votes_are_fitted_on_the_rows_that_set_the_threshold_too(bert_folder, clean, tmp_path):
+    fitted = calibrate(bert_folder, clean, tmp_path / "c")
+    folder = open_model(bert_folder)
+    tokenization = load_tokenization(folder)
+    source = TorchClassifier.load(folder, tokenization.inputs)
+    tokenization = dataclasses.replace(tokenization, inputs=source.inputs)
+    runs = [
+        run_clean_rows(source, encode_rows(fitted.rows, part, tokenization))
+        for part in ("fit", "held-out")
+    ]
+    pooled, logits = (
+        np.concatenate([getattr(run, name) for run in runs]) for name in ("pooled", "logits")
+    )
+    expected = LayerVotes.fit(pooled, logits, None).tensors()
+    for name, tensor in fitted.purifier.tensors().items():
+        np.testing.assert_allclose(tensor, expected[name], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("representation", ["first", "last"])
@@ -250,7 +271,7 @@ def test_logits_that_are_not_finite_are_refused():
         np.full((len(inputs["input_ids"]), 3), np.nan), tiny_models.reference(inputs)[0]
     )
     with pytest.raises(CalibrationError, match="logits on clean rows: found NaN or infinite"):
-        clean_samples(source, tiny_models.encoded_rows(9))
+        run_clean_rows(source, tiny_models.encoded_rows(9))
 
 
 def test_representation_tokens():

@@ -95,41 +95,30 @@ def test_abnormal_rows_score_higher(detector):
     assert detector.score(strange).min() > np.median(detector.score(samples(50, seed=3)))
 
 
-def mahalanobis_reference(clean: Representations, unseen: Representations) -> np.ndarray:
+def reference_distances(fit, predicted, hidden):
     """The textbook form: the inverse of the whole probabilistic-PCA covariance, float64."""
-
-    def distances(hidden):
-        return np.stack(
-            [
-                np.sqrt(
-                    np.min(
-                        [
-                            np.einsum("nh,hk,nk->n", h - m, np.linalg.inv(sigma), h - m)
-                            for m in means
-                        ],
-                        axis=0,
-                    )
-                )
-                for h, means, sigma in zip(
-                    hidden.astype(np.float64).transpose(1, 0, 2), *models, strict=True
-                )
-            ],
-            axis=1,
-        )
-
-    predicted = clean.logits.argmax(axis=1)
     classes = np.unique(predicted)
-    models = ([], [])
-    for layer in clean.hidden.astype(np.float64).transpose(1, 0, 2):
+    found = []
+    for layer, given in zip(fit.transpose(1, 0, 2), hidden.transpose(1, 0, 2), strict=True):
         means = np.stack([layer[predicted == c].mean(axis=0) for c in classes])
         centred = layer - means[np.searchsorted(classes, predicted)]
         values, vectors = np.linalg.eigh(centred.T @ centred / len(layer))
         values[:-RANK] = values[:-RANK].mean()
-        models[0].append(means)
-        models[1].append(vectors @ np.diag(values) @ vectors.T)
-    on_clean = distances(clean.hidden)
-    standard = (distances(unseen.hidden) - on_clean.mean(axis=0)) / on_clean.std(axis=0)
-    return standard.mean(axis=1)
+        inverse = np.linalg.inv(vectors @ np.diag(values) @ vectors.T)
+        offsets = given[:, None] - means
+        found.append(np.einsum("nch,hk,nck->nc", offsets, inverse, offsets).min(axis=1) ** 0.5)
+    return np.stack(found, axis=1)
+
+
+def mahalanobis_reference(clean: Representations, unseen: Representations) -> np.ndarray:
+    """Standardised by the distances of clean rows under fits without them."""
+    fit, predicted = clean.hidden.astype(np.float64), clean.logits.argmax(axis=1)
+    left_out = np.empty(fit.shape[:2])
+    for fold in range(5):
+        out = np.arange(len(fit)) % 5 == fold
+        left_out[out] = reference_distances(fit[~out], predicted[~out], fit[out])
+    found = reference_distances(fit, predicted, unseen.hidden.astype(np.float64))
+    return ((found - left_out.mean(axis=0)) / left_out.std(axis=0)).mean(axis=1)
 
 
 # A residual stream has directions whose variance is ten thousand times that of the others, and a

@@ -48,7 +48,7 @@ DEFAULTS = {
     "layers": None,
     "representation": None,
     "detector": "fusion",
-    "purification": "readout",
+    "purification": "votes",
     "frr": 0.1,
     "epochs": None,
     "seed": 0,

@@ -46,7 +46,7 @@ def test_without_safetensors_a_note_takes_the_place_of_the_widths(pristine, monk
 
 
 def test_without_clipping_a_note_takes_the_place_of_the_widths(with_intervals):
-    facts = inspect_bundle(with_intervals("readout", weights=[1]))
+    facts = inspect_bundle(with_intervals("votes", weights=[1]))
     assert facts.widths is None
     assert "nothing is clipped" in facts.note
 

@@ -9,7 +9,7 @@ import tiny_models
 from clampdown_calib.activations import Activations
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import FusionDetector
-from clampdown_calib.readout import Suspicion, purified
+from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_exporter import agreement
 from clampdown_exporter.agreement import largest_difference
 from clampdown_runtime import ExportError, RawOutputs
@@ -47,13 +47,14 @@ class Graph:
         score = self._calibration.detector.score(seen)
         _, logits = tiny_models.reference(inputs, bounds if purifies else None)
         if purifies and bounds is None:
-            logits = purified(seen.inner, logits, score, self.suspicion)
+            votes = self._calibration.purifier.logits(seen.pooled)
+            logits = purified(votes, logits, score, self.suspicion)
         outputs = RawOutputs(logits.copy(), score, np.zeros(len(ids), bool))
         self._damage(outputs, ids, purifies)
         return outputs
 
 
-@pytest.fixture(params=["readout", "clip"])
+@pytest.fixture(params=["votes", "clip"])
 def way(request):
     return request.param
 
@@ -69,6 +70,7 @@ def compare(way, monkeypatch):
     def compare(mode, damage=lambda *_: None, change=lambda graph: None):
         clip = bounds if mode == "purify" else None
         calibration = SimpleNamespace(
+            purifier=tiny_models.votes() if bounds is None else bounds,
             intervals=bounds,
             readout=tiny_models.readout(clip),
             detector=FusionDetector.fit(tiny_models.seen(tiny_models.batch(100, 6), clip=clip)),
@@ -127,7 +129,7 @@ def test_graph_that_disagrees(compare, mode, damage):
 
 
 @pytest.mark.parametrize("mode", ["detect-then-purify", "purify"])
-@pytest.mark.parametrize("way", ["readout"], indirect=True)
+@pytest.mark.parametrize("way", ["votes"], indirect=True)
 def test_graph_with_another_suspicion_disagrees(compare, mode):
     def forget(graph):
         graph.suspicion = Suspicion.nothing()

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file
 from clampdown import inspect_bundle
 from clampdown_calib import calibrate, load_calibration
 from clampdown_calib.detectors import DETECTORS
-from clampdown_calib.readout import Readout, Suspicion, purified
+from clampdown_calib.purified_logits import Suspicion, purified
+from clampdown_calib.readout import Readout
 from clampdown_calib.threshold import threshold_at
 from clampdown_exporter import export, move_threshold, verify
 from clampdown_exporter.defended_model import TracedModel
@@ -68,13 +69,14 @@ def test_answers_equal_numpy(defended, mode):
         found, seen = answered(results[mode].bundle, threshold)
         inner = fitted.readout.logits(seen.pooled)
         score = fitted.detector.score(replace(seen, inner=inner))
-        answer = purified(inner, seen.logits, score, suspicion)
+        votes = fitted.purifier.logits(seen.pooled)
+        answer = purified(votes, seen.logits, score, suspicion)
         takes = mode == "purify" or (mode == "detect-then-purify" and threshold < 0)
         np.testing.assert_allclose(found.logits, answer if takes else seen.logits, **CLOSE)
         np.testing.assert_allclose(found.anomaly_score, score, **CLOSE)
         assert (found.flagged == (threshold < 0)).all()
     # Something is taken off, else a graph without suspicion would pass.
-    assert np.abs(answer - inner).max() > 0.1
+    assert np.abs(answer - purified(votes, seen.logits, score, Suspicion.nothing())).max() > 0.1
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -82,7 +84,7 @@ def test_bundle_says_how_it_purifies_and_holds_no_intervals(defended, mode):
     fitted, results = defended
     bundle = results[mode].bundle
     with safe_open(bundle / "calibration.safetensors", framework="numpy") as file:
-        assert file.metadata() == {"purification": "readout"}
+        assert file.metadata() == {"purification": "votes"}
         names = set(file.keys())
     assert not {"lower", "upper"} & names
     assert set(fitted.tensors()) | {"suspicion.start", "suspicion.slope"} <= names

@@ -12,7 +12,7 @@ from clampdown_runtime import BundleError, CalibrationError, open_bundle
 def bundle(bundle_path, seal):
     """Nine clean scores and no more."""
     scores = {"clean.held_out_scores": np.arange(9, dtype=np.float32)}
-    write_tensors(bundle_path / "calibration.safetensors", scores, {"purification": "readout"})
+    write_tensors(bundle_path / "calibration.safetensors", scores, {"purification": "votes"})
     seal(bundle_path)
     return bundle_path
 
@@ -44,7 +44,7 @@ def test_rate_that_the_kept_scores_cannot_hold(bundle):
 def test_bundle_without_usable_scores(bundle, seal, content):
     path = bundle / "calibration.safetensors"
     if content == "none":
-        write_tensors(path, {"lower": np.zeros(1)}, {"purification": "readout"})
+        write_tensors(path, {"lower": np.zeros(1)}, {"purification": "votes"})
     elif content == "bytes":
         path.write_bytes(b"nothing")
     else:

@@ -8,18 +8,19 @@ import tiny_models
 
 from clampdown_calib.detectors import DETECTORS
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.readout import Suspicion, purified
+from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_exporter.passes.insert_clips import InsertClips
-from clampdown_exporter.passes.insert_readout import InsertReadout, set_suspicion
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
+from clampdown_exporter.passes.insert_votes import InsertVotes, set_suspicion
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_exporter.passes.second_pass import SecondPass
+from clampdown_exporter.passes.token_means import MEANS_ROLE
 from clampdown_exporter.passes.undefend import Undefend
 from clampdown_exporter.sites import LAYER, ROLE, marked_layers
 from clampdown_runtime import ExportError
 
 MODES = ("detect-then-purify", "purify", "detect")
-WAYS = ("readout", "clip")
+WAYS = ("votes", "clip")
 """Where a purified prediction comes from."""
 
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
@@ -29,7 +30,7 @@ HEAD = ["Gather", "MatMul"]
 PLAIN = [*FIRST_LAYER, *SECOND_LAYER, *HEAD]
 TOKENS = ["Gather", "Gather", "Concat"]
 MEANS = ["Cast", "Unsqueeze", "MatMul", "MatMul", "Concat", "ReduceSum", "Div"]
-READOUT = ["Slice", "Reshape", "Gemm"]
+VOTES = ["Slice", "Unsqueeze", "MatMul", "Add", "LogSoftmax", "ReduceLogSumExp", "Mul"]
 NAS = ["Sub", "Abs", "LessOrEqual", "Cast", "ReduceMean", "Sub"]
 FINITE = ["ReduceSum", "ReduceSum", "Add", "ReduceSum", "Add", "Sub", "Add"]
 VERDICT = ["LessOrEqual", "Not"]
@@ -65,10 +66,10 @@ def fitted(detector="fusion", representation="first", clip=None):
 def defended(mode, way, *, detector="fusion", representation="first", threshold=0.0):
     clip = clip_of_run(mode, way)
     of_run = fitted(detector, representation, clip)
-    bounds = tiny_models.intervals() if way == "clip" else None
+    purifier = tiny_models.intervals() if way == "clip" else tiny_models.votes()
     model = tiny_models.marked_graph()
     readout = tiny_models.readout(clip)
-    rewrite(model, passes_of(mode, readout, bounds, of_run, representation, threshold=threshold))
+    rewrite(model, passes_of(mode, readout, purifier, of_run, representation, threshold=threshold))
     set_suspicion(model.graph, SUSPICION)
     return model, of_run
 
@@ -98,7 +99,7 @@ def expected(mode, way, detector, inputs, threshold=None, representation="first"
         if way == "clip":
             _, answer = tiny_models.reference(inputs, tiny_models.intervals())
         else:
-            answer = purified(seen.inner, free, score, SUSPICION)
+            answer = purified(tiny_models.votes().logits(seen.pooled), free, score, SUSPICION)
     threshold = np.float32(middle_threshold(score) if threshold is None else threshold)
     flagged = ~(score <= threshold)
     logits = {
@@ -135,8 +136,9 @@ def test_insert_statistic_appends_and_leaves_the_network_alone():
     assert operators(model) == [
         *PLAIN,
         *TOKENS,
+        *MEANS,
         *NAS,
-        *["ReduceSum", "ReduceSum", "Add", "Sub", "Add"],
+        *FINITE,
         *VERDICT,
     ]
     assert [value.name for value in model.graph.inputs] == [
@@ -149,20 +151,21 @@ def test_insert_statistic_appends_and_leaves_the_network_alone():
 @pytest.mark.parametrize(
     ("mode", "more"),
     [
-        ("detect-then-purify", [*TAKEN_OFF, "Unsqueeze", "Where"]),
-        ("purify", TAKEN_OFF),
+        ("detect-then-purify", [*VOTES, *TAKEN_OFF, "Unsqueeze", "Where"]),
+        ("purify", [*VOTES, *TAKEN_OFF]),
         ("detect", []),
     ],
 )
-def test_insert_readout_appends_and_leaves_the_network_alone(mode, more):
-    model, _ = defended(mode, "readout", detector="nas")
-    assert operators(model) == [*PLAIN, *TOKENS, *MEANS, *READOUT, *NAS, *FINITE, *VERDICT, *more]
+def test_insert_votes_appends_and_leaves_the_network_alone(mode, more):
+    model, _ = defended(mode, "votes", detector="nas")
+    assert operators(model) == [*PLAIN, *TOKENS, *MEANS, *NAS, *FINITE, *VERDICT, *more]
 
 
 @pytest.mark.parametrize("detector", sorted(DETECTORS))
-def test_clipped_graph_has_a_readout_only_where_its_detector_reads_one(detector):
+@pytest.mark.parametrize("way", WAYS)
+def test_graph_has_a_readout_only_where_its_detector_reads_one(detector, way):
     for mode in MODES:
-        model, _ = defended(mode, "clip", detector=detector)
+        model, _ = defended(mode, way, detector=detector)
         nodes = ir.traversal.RecursiveGraphIterator(model.graph)
         found = [node for node in nodes if node.op_type == "Gemm"]
         assert len(found) == (detector == "fusion")
@@ -185,6 +188,13 @@ def test_second_pass_moves_the_network_behind_its_first_layer_into_one_loop():
     rows = ["And", "Cast", "ReduceMax", "Cast", *["Compress"] * 3]
     network = operators(clipped)[len(FIRST_LAYER) :]
     assert body == [*gates, *copied, *network, *scores, *rows, "ScatterND"]
+
+
+@pytest.mark.parametrize("detector", ["fusion", "nas"])
+def test_votes_and_readout_share_the_token_means(detector):
+    model, _ = defended("detect-then-purify", "votes", detector=detector)
+    means = [node for node in model.graph if node.metadata_props.get(ROLE) == MEANS_ROLE]
+    assert len(means) == 1
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -268,12 +278,12 @@ def test_purification_changes_the_logits_it_is_compared_by(way):
 
 @pytest.mark.parametrize("representation", ["first", "last"])
 def test_readout_leaves_the_logits_of_rows_that_are_not_flagged_bit_for_bit(representation):
-    model, of_run = defended("detect-then-purify", "readout", representation=representation)
+    model, of_run = defended("detect-then-purify", "votes", representation=representation)
     inputs = tiny_models.batch(33, 7)
     session = tiny_models.session(model)
     own = tiny_models.session(tiny_models.marked_graph()).run(None, inputs)[0]
     *_, threshold = expected(
-        "detect-then-purify", "readout", of_run, inputs, representation=representation
+        "detect-then-purify", "votes", of_run, inputs, representation=representation
     )
     logits, _, flagged = session.run(None, {**inputs, "threshold": threshold})
     assert set(flagged.tolist()) == {True, False}
@@ -285,25 +295,26 @@ def test_readout_leaves_the_logits_of_rows_that_are_not_flagged_bit_for_bit(repr
 @pytest.mark.parametrize("mode", ["detect-then-purify", "purify"])
 def test_nothing_is_taken_off_until_the_suspicion_is_set(mode):
     inputs = tiny_models.batch(12, 5)
-    model, of_run = defended(mode, "readout")
+    model, of_run = defended(mode, "votes")
     feed = {**inputs, "threshold": np.float32([-np.inf])}
     seen = tiny_models.seen(inputs)
     score = of_run.score(seen)
+    votes = tiny_models.votes().logits(seen.pooled)
     for suspicion in (Suspicion.nothing(), SUSPICION):
         set_suspicion(model.graph, suspicion)
         # As it is once it was saved.
         data = ir.to_proto(model).SerializeToString()
         again = ir.from_proto(onnx.ModelProto.FromString(data))
         found = tiny_models.session(again).run(None, feed)[0]
-        answer = purified(seen.inner, seen.logits, score, suspicion)
+        answer = purified(votes, seen.logits, score, suspicion)
         np.testing.assert_allclose(found, answer, rtol=1e-4, atol=1e-4)
-    taken = purified(seen.inner, seen.logits, score, Suspicion.nothing()) - answer
+    taken = purified(votes, seen.logits, score, Suspicion.nothing()) - answer
     assert taken.max() > 0.5
     assert taken.max(axis=1).min() == 0
 
 
 def test_graph_that_answers_otherwise_has_no_suspicion_to_set():
-    for mode, way in (("detect", "readout"), ("detect-then-purify", "clip")):
+    for mode, way in (("detect", "votes"), ("detect-then-purify", "clip")):
         model, _ = defended(mode, way)
         assert not [name for name in model.graph.initializers if "suspicion" in name]
 
@@ -338,12 +349,8 @@ def test_activation_that_is_not_finite_is_flagged_at_any_threshold(
     inputs["input_ids"][2, position] = word
     feed = {**inputs, "threshold": np.array([np.inf], np.float32)}
     logits, score, flagged = tiny_models.session(model).run(None, feed)
-    # Infinity behind the first token is clipped before the first token can see it; the mean of
-    # the first layer's tokens has it still.
-    clips_first = clip_of_run(mode, way) is not None and detector != "fusion"
-    clipped_away = clips_first and word == tiny_models.INFINITE and position > 0
-    assert flagged.tolist() == [False, False, not clipped_away, False]
-    assert np.isfinite(score).tolist() == [True, True, clipped_away, True]
+    assert flagged.tolist() == [False, False, True, False]
+    assert np.isfinite(score).tolist() == [True, True, False, True]
     assert np.isfinite(logits[[0, 1, 3]]).all()
 
 
@@ -378,7 +385,7 @@ def test_row_does_not_depend_on_its_batch_or_padding(mode, way, representation):
 
 
 def test_last_token_is_found_behind_padding_on_either_side():
-    model, of_run = defended("detect", "readout", representation="last")
+    model, of_run = defended("detect", "votes", representation="last")
     session = tiny_models.session(model)
     ids = np.array([[5, 9, 3]])
     bare = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
@@ -409,7 +416,7 @@ def test_threshold_can_be_overridden(mode, way):
 
 
 def test_score_equal_to_the_threshold_is_not_flagged():
-    model, _ = defended("detect", "readout", detector="nas")
+    model, _ = defended("detect", "votes", detector="nas")
     session = tiny_models.session(model)
     inputs = tiny_models.batch(5, 4)
     score = session.run(["anomaly_score"], inputs)[0]
@@ -425,10 +432,8 @@ def refused(passes, pattern, model=None):
         rewrite(model or tiny_models.marked_graph(), passes)
 
 
-def statistic(readout=True, detector="fusion"):
-    return InsertStatistic(
-        fitted(detector), tiny_models.readout() if readout else None, "first", 0.0
-    )
+def statistic(detector="fusion"):
+    return InsertStatistic(fitted(detector), tiny_models.readout(), "first", 0.0)
 
 
 def bounds(layers, width):
@@ -442,10 +447,8 @@ def test_passes_that_do_not_fit_name_themselves_and_what_they_found():
     refused((statistic(), statistic()), r"The pass InsertStatistic: .*'anomaly_score'")
     refused((clips, SecondPass()), r"The pass SecondPass: .*outputs are \['logits'\]")
     refused((statistic(), SecondPass()), "The pass SecondPass: .*no clips")
-    answers = InsertReadout(every_row=False)
-    refused((answers,), r"The pass InsertReadout: .*outputs are \['logits'\]")
-    without = statistic(readout=False, detector="nas")
-    refused((without, answers), "The pass InsertReadout: .*no readout")
+    answers = InsertVotes(tiny_models.votes(), every_row=False)
+    refused((answers,), r"The pass InsertVotes: .*outputs are \['logits'\]")
     refused((Undefend(),), "The pass Undefend: .*no threshold")
 
 

@@ -13,7 +13,7 @@ from clampdown_runtime import Manifest, ModelIdentity, Padding
 
 ROWS = 200
 MODES = ("detect-then-purify", "purify", "detect")
-PURIFICATIONS = ("readout", "clip", "published")
+PURIFICATIONS = ("votes", "clip", "published")
 FILES = (
     "onnx/model.onnx",
     "config.json",
@@ -72,7 +72,7 @@ def tensors(layers=6, *, labels=True, **changes):
 
 def report(*, count=6, rows_labelled=True, purification="clip", given=None, **changes):
     given = given if given is not None else tensors(count, labels=rows_labelled)
-    if purification == "readout":
+    if purification == "votes":
         given = {name: tensor for name, tensor in given.items() if name not in ("lower", "upper")}
     return render_report(manifest(count, **changes), given, purification=purification)
 
@@ -165,15 +165,17 @@ def test_a_threshold_set_by_value_promises_no_rate():
 @pytest.mark.parametrize("purification", PURIFICATIONS)
 def test_page_says_where_purified_predictions_come_from(mode, purification):
     text = words(report(mode=mode, purification=purification))
-    clips, purifies = purification != "readout", mode != "detect"
+    clips, purifies = purification != "votes", mode != "detect"
     assert ("from clipped activations" in text) == (clips and purifies)
     assert ("from its inner layers" in text) == (purifies and not clips)
     assert ("stays inside the interval" in text) == (clips and purifies)
-    assert ("answered by a linear readout of the inner layers" in text) == (purifies and not clips)
+    assert ("answered by the votes of the earlier layers" in text) == (purifies and not clips)
+    assert ("answers of purified rows were" in text) == (purifies and not clips)
+    assert ("The defence was not fitted on these rows" in text) == (clips or not purifies)
     assert ("the inner layers already read as evidence" in text) == (purifies and not clips)
     assert ("abnormal for another reason" in text) == (purifies and not clips)
     said = {
-        "readout": "the label that the inner layers give",
+        "votes": "the label that the earlier layers vote for",
         "clip": "a run clipped into optimised intervals",
         "published": "a run clipped into intervals of the published schedule",
     }[purification]
@@ -183,8 +185,8 @@ def test_page_says_where_purified_predictions_come_from(mode, purification):
 @pytest.mark.parametrize("purification", PURIFICATIONS)
 def test_widths_are_drawn_where_there_are_intervals(purification):
     page = report(purification=purification)
-    assert ("Interval widths by layer" in words(page)) == (purification != "readout")
-    assert page.count('role="img"') == (1 if purification == "readout" else 2)
+    assert ("Interval widths by layer" in words(page)) == (purification != "votes")
+    assert page.count('role="img"') == (1 if purification == "votes" else 2)
 
 
 def test_detector_is_described():
@@ -322,7 +324,7 @@ LONG = "someone/" + "a-very-long-name-" * 6 + "x" * 80
 
 @pytest.mark.chromium
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-@pytest.mark.parametrize(("purification", "panels"), [("readout", 6), ("clip", 7)])
+@pytest.mark.parametrize(("purification", "panels"), [("votes", 6), ("clip", 7)])
 def test_nothing_overflows_on_a_phone(tmp_path, purification, panels):
     page = report(
         purification=purification,

@@ -1,56 +1,55 @@
-"""Answers rows from the inner layers instead of the last one."""
+"""Answers rows by the votes of the earlier layers instead of the last one."""
 
 import numpy as np
 import onnx_ir as ir
 
-from clampdown_calib.readout import SLOPE, START, Suspicion, emit_purified
+from clampdown_calib.layer_votes import LayerVotes
+from clampdown_calib.purified_logits import SLOPE, START, Suspicion, emit_purified
 from clampdown_exporter.passes.base import append, constant
-from clampdown_exporter.passes.insert_statistic import FLAGGED, READOUT, SCORE
-from clampdown_exporter.sites import ROLE
+from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE
+from clampdown_exporter.passes.token_means import token_means
+from clampdown_exporter.sites import ROLE, marked_layers
 
 RAW_LOGITS = "reads-undefended-logits"
 
 
-class InsertReadout(ir.passes.InPlacePass):
+class InsertVotes(ir.passes.InPlacePass):
     """Replaces the logits of flagged rows, or of every row, by the purified ones.
 
-    Requires: the outputs ``logits``, ``anomaly_score``, ``flagged``; the readout's logits.
+    Requires: the outputs ``logits``, ``anomaly_score``, ``flagged``; marked layers.
     Ensures: the same outputs; what is taken off the undefended prediction depends on the
     initializers that :func:`set_suspicion` sets, nothing until then.
 
     ::
 
-        readout ─ less slope * max(0, score - start) at argmax(undefended) ─▶ purified
+        token means ─ votes ─ less slope * max(0, score - start) at argmax(undefended) ─▶ purified
         Where(flagged, purified, undefended) ─▶ logits
     """
 
-    def __init__(self, *, every_row: bool) -> None:
+    def __init__(self, votes: LayerVotes, *, every_row: bool) -> None:
+        self.votes = votes
         self.every_row = every_row
 
     def requires(self, model: ir.Model) -> None:
-        """Check that the statistic and the readout are there."""
+        """Check that the statistic is there."""
         names = [value.name for value in model.graph.outputs]
         if names[1:] != [SCORE, FLAGGED]:
-            raise ir.passes.PreconditionError(f"InsertReadout: the outputs are {names}")
-        if _inner(model.graph) is None:
-            raise ir.passes.PreconditionError("InsertReadout: the graph has no readout")
+            raise ir.passes.PreconditionError(f"InsertVotes: the outputs are {names}")
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Insert the choice."""
         graph = model.graph
         raw, score, flagged = graph.outputs
-        inner = _inner(graph)
-        if inner is None:
-            raise ValueError("the graph has no readout")
         tape = ir.tape.Tape()
-        logits = emit_purified(tape, inner, raw, score, Suspicion.nothing())
+        votes = self.votes.emit(tape, token_means(tape, graph), len(marked_layers(graph)))
+        logits = emit_purified(tape, votes, raw, score, Suspicion.nothing())
         for node in tape.nodes:
             if node.inputs[0] is raw:
                 node.metadata_props[ROLE] = RAW_LOGITS
         if not self.every_row:
-            axis = constant(tape, "readout.class_axis", np.array([1]))
+            axis = constant(tape, "votes.class_axis", np.array([1]))
             logits = tape.op("Where", [tape.op("Unsqueeze", [flagged, axis]), logits, raw])
-        append(graph, tape, "readout")
+        append(graph, tape, "votes")
         logits.name, raw.name = raw.name, f"clampdown/undefended/{raw.name}"
         logits.type, logits.shape = raw.type, raw.shape
         graph.outputs[0] = logits
@@ -62,8 +61,3 @@ def set_suspicion(graph: ir.Graph, suspicion: Suspicion) -> None:
     for name, number in ((START, suspicion.start), (SLOPE, suspicion.slope)):
         if name in graph.initializers:
             graph.initializers[name].const_value = ir.tensor(np.float32(number), name=name)
-
-
-def _inner(graph: ir.Graph) -> ir.Value | None:
-    found = (n.outputs[0] for n in graph if n.metadata_props.get(ROLE) == READOUT)
-    return next(found, None)

@@ -1,0 +1,46 @@
+"""Clean rows of a model of several layers, and scikit-learn's discriminants of them."""
+
+import numpy as np
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from clampdown_calib.discriminants import SHRINKAGE
+from clampdown_calib.folds import FOLDS
+
+ROWS, WIDTH, CLASSES = 150, 8, 3
+
+
+def samples(layers: int = 6):
+    """Token means, logits of a model that is right on most rows, and labels.
+
+    Every fold has as many rows of each class: scikit-learn weighs the classes' covariances by
+    their priors, which are alike, and the readout by their rows.
+    """
+    random = np.random.default_rng(layers)
+    labels = np.arange(ROWS) // FOLDS % CLASSES
+    mix = random.normal(size=(layers, WIDTH, WIDTH))
+    centres = random.normal(size=(CLASSES, layers, WIDTH)) * 2
+    pooled = np.einsum("nlh,lhk->nlk", random.normal(size=(ROWS, layers, WIDTH)), mix)
+    logits = random.normal(size=(ROWS, CLASSES)) * 2 + 4 * np.eye(CLASSES)[labels]
+    return (pooled + centres[labels] + 5).astype(np.float32), logits.astype(np.float32), labels
+
+
+def discriminants(clean, labels, unseen, layers):
+    """Scikit-learn's discriminants at the layers, float64 ``[n, layers, classes]``."""
+    found = []
+    for layer in layers:
+        model = LinearDiscriminantAnalysis(
+            solver="lsqr", shrinkage=SHRINKAGE, priors=np.full(CLASSES, 1 / CLASSES)
+        )
+        model.fit(clean[:, layer].astype(np.float64), labels)
+        found.append(model.decision_function(unseen[:, layer].astype(np.float64)))
+    return np.stack(found, axis=1)
+
+
+def cross_fitted(pooled, labels, layers):
+    """Those of the rows, each fitted without a fifth of them."""
+    fold = np.arange(len(pooled)) % FOLDS
+    crossed = np.empty((len(pooled), len(layers), CLASSES))
+    for index in range(FOLDS):
+        rest = fold != index
+        crossed[~rest] = discriminants(pooled[rest], labels[rest], pooled[~rest], layers)
+    return crossed
