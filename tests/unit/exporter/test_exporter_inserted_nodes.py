@@ -1,0 +1,158 @@
+"""Which nodes the passes insert into a graph made by hand, and where."""
+
+import onnx
+import onnx_ir as ir
+import pytest
+import tiny_models
+from defended_graphs import (
+    FINITE,
+    FIRST_LAYER,
+    HEAD,
+    MEANS,
+    MODES,
+    NAS,
+    PLAIN,
+    SECOND_LAYER,
+    TAKEN_OFF,
+    TOKENS,
+    VERDICT,
+    VOTES,
+    WAYS,
+    defended,
+    operators,
+)
+
+from clampdown_calib.detectors import DETECTORS
+from clampdown_exporter.passes.insert_clips import InsertClips
+from clampdown_exporter.passes.pipeline import rewrite
+from clampdown_exporter.passes.token_means import MEANS_ROLE
+from clampdown_exporter.sites import ROLE, marked_layers
+
+
+def test_insert_clips_puts_max_and_min_behind_every_marked_layer():
+    model = tiny_models.marked_graph()
+    raw = [value.name for value in marked_layers(model.graph)]
+    rewrite(model, (InsertClips(tiny_models.intervals()),))
+    clip = ["Max", "Min"]
+    assert operators(model) == [*FIRST_LAYER, *clip, *SECOND_LAYER, *clip, *HEAD]
+    # The mark stays on the raw value, whose only reader is its clip.
+    layers = marked_layers(model.graph)
+    assert [value.name for value in layers] == raw
+    for value in layers:
+        [(reader, _)] = value.uses()
+        assert reader.op_type == "Max"
+        [(upper, _)] = reader.outputs[0].uses()
+        assert upper.op_type == "Min"
+        assert len(list(upper.outputs[0].uses())) >= 1
+        assert upper.outputs[0].shape == value.shape
+
+
+def test_insert_statistic_appends_and_leaves_the_network_alone():
+    model, _ = defended("detect", "clip", detector="nas")
+    assert operators(model) == [
+        *PLAIN,
+        *TOKENS,
+        *MEANS,
+        *NAS,
+        *FINITE,
+        *VERDICT,
+    ]
+    assert [value.name for value in model.graph.inputs] == [
+        "input_ids",
+        "attention_mask",
+        "threshold",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "more"),
+    [
+        ("detect-then-purify", [*VOTES, *TAKEN_OFF, "Unsqueeze", "Where"]),
+        ("purify", [*VOTES, *TAKEN_OFF]),
+        ("detect", []),
+    ],
+)
+def test_insert_votes_appends_and_leaves_the_network_alone(mode, more):
+    model, _ = defended(mode, "votes", detector="nas")
+    assert operators(model) == [*PLAIN, *TOKENS, *MEANS, *NAS, *FINITE, *VERDICT, *more]
+
+
+@pytest.mark.parametrize("detector", sorted(DETECTORS))
+@pytest.mark.parametrize("way", WAYS)
+def test_graph_has_a_readout_only_where_its_detector_reads_one(detector, way):
+    for mode in MODES:
+        model, _ = defended(mode, way, detector=detector)
+        nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+        found = [node for node in nodes if node.op_type == "Gemm"]
+        assert len(found) == (detector == "fusion")
+
+
+def test_second_pass_moves_the_network_behind_its_first_layer_into_one_loop():
+    clipped, _ = defended("purify", "clip")
+    model, _ = defended("detect-then-purify", "clip")
+    outer = operators(model)
+    body = outer.pop(outer.index("Loop") + 1)
+    assert outer == [
+        *FIRST_LAYER,
+        *["Shape", "Squeeze", "Range", "Concat", "ConstantOfShape", "ConstantOfShape", "Loop"],
+        *["LessOrEqual", "Not"],
+    ]
+    gates = ["Equal", *["Where"] * 4]
+    # What the mask gives is needed on both sides: once for all rows, once for those of the trip.
+    copied = ["Cast", "Unsqueeze"]
+    scores = ["Unsqueeze", "Gather", "Where", "ScatterND"]
+    rows = ["And", "Cast", "ReduceMax", "Cast", *["Compress"] * 3]
+    network = operators(clipped)[len(FIRST_LAYER) :]
+    assert body == [*gates, *copied, *network, *scores, *rows, "ScatterND"]
+
+
+@pytest.mark.parametrize("detector", ["fusion", "nas"])
+def test_votes_and_readout_share_the_token_means(detector):
+    model, _ = defended("detect-then-purify", "votes", detector=detector)
+    means = [node for node in model.graph if node.metadata_props.get(ROLE) == MEANS_ROLE]
+    assert len(means) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", WAYS)
+def test_shapes_of_the_network_are_hidden_in_every_mode(mode, way):
+    model, _ = defended(mode, way)
+    shaped = {
+        value
+        for node in model.graph.all_nodes()
+        for value in node.outputs
+        if value.shape is not None and ROLE not in node.metadata_props
+    }
+    assert shaped <= set(model.graph.outputs)
+    assert all(value.shape is not None for value in model.graph.outputs)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_weights_are_in_the_outer_graph_once(way):
+    model, _ = defended("detect-then-purify", way)
+    loops = [node for node in model.graph if node.op_type == "Loop"]
+    assert len(loops) == (way == "clip")
+    assert not any(loop.attributes["body"].as_graph().initializers for loop in loops)
+    plain = sum(
+        v.const_value.nbytes for v in tiny_models.marked_graph().graph.initializers.values()
+    )
+    own = [v for k, v in model.graph.initializers.items() if not k.startswith("clampdown.")]
+    assert sum(v.const_value.nbytes for v in own if v.name != "threshold") == plain
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("detector", sorted(DETECTORS))
+@pytest.mark.parametrize("representation", ["first", "last"])
+def test_graph_passes_the_full_check_and_keeps_the_contract(mode, way, detector, representation):
+    model, _ = defended(mode, way, detector=detector, representation=representation, threshold=1.5)
+    proto = ir.to_proto(model)
+    onnx.checker.check_model(proto, full_check=True)
+    outputs = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in proto.graph.output
+    }
+    assert outputs == {"logits": ["batch", 3], "anomaly_score": ["batch"], "flagged": ["batch"]}
+    assert model.graph.initializers["threshold"].const_value.numpy() == [1.5]
+    names = [n.name for n in ir.traversal.RecursiveGraphIterator(model.graph)]
+    assert len(set(names)) == len(names)
