@@ -49,7 +49,7 @@ def defend(
         frr: the share of clean rows that may be flagged, between 0 and 1.
         epochs: passes over the clean rows to fit what is clipped into; the method's own number
             when None.
-        seed: of the split of the rows and of the order of batches.
+        seed: of the split in halves and of the order of batches, where intervals are optimised.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         exporter: what traces the model to ONNX.
         progress: told about every step.

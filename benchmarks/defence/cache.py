@@ -18,7 +18,7 @@ def result_file(step: Step) -> Path:
         step.victim.folder.name,
         file_digest(step.victim.calibration),
         dataclasses.asdict(step.limits),
-        [step.kind, step.clean_rows, step.poisoned],
+        [step.kind, step.clean_rows and [step.clean_rows, step.draws], step.poisoned],
         importlib.metadata.version("clampdown"),
     ]
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 import csv
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,28 @@ PUBLISHED_DETECT, PUBLISHED_PURIFY = 0.05, 0.2
 
 
 def measure(step: Step) -> list[dict[str, object]]:
-    """Fit and measure; one mapping for every mode."""
+    """Fit and measure; one mapping for every mode, the mean over the draws of the clean rows."""
     torch.set_num_threads(1)
+    tables = [_drawn(step, seed) for seed in range(step.draws)]
+    return [_mean(rows) for rows in zip(*tables, strict=True)]
+
+
+def _mean(rows: Sequence[dict[str, object]]) -> dict[str, object]:
+    """The rows' mean; what is no figure is the same in all of them."""
+    if len(rows) == 1:
+        return rows[0]
+    return {
+        key: round(float(np.mean([row[key] for row in rows])), 1)
+        if isinstance(value, float)
+        else value
+        for key, value in rows[0].items()
+    }
+
+
+def _drawn(step: Step, seed: int) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         clean = Path(folder) / "clean.csv"
-        _write_clean_rows(step, clean)
+        _write_clean_rows(step, clean, seed)
         if step.kind in ("clampdown", "published"):
             return _exported(step, clean)
         return _online(step, clean)
@@ -159,10 +177,10 @@ def _of(rows: LabelledRows, index: NDArray[np.int64]) -> LabelledRows:
     return LabelledRows([rows.texts[i] for i in index], rows.labels[index])
 
 
-def _write_clean_rows(step: Step, path: Path) -> None:
+def _write_clean_rows(step: Step, path: Path, seed: int) -> None:
     """The defender's rows; some carry the trigger where the step says so."""
     rows = first_rows(step.victim.calibration, step.limits.calibration)
-    order = np.random.default_rng(0).permutation(len(rows.texts))[: step.clean_rows]
+    order = np.random.default_rng(seed).permutation(len(rows.texts))[: step.clean_rows]
     chosen = [(rows.texts[i], int(rows.labels[i])) for i in order]
     count = round(step.poisoned * len(chosen))
     if count:

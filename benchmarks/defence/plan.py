@@ -15,6 +15,9 @@ KINDS: tuple[Kind, ...] = ("clampdown", "online")
 CLEAN_ROWS = (50, 100, 200, 400)
 """Of the curve, beside all of them."""
 
+DRAWS = 3
+"""Of so few clean rows: one draw says more of itself than of the defence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -56,6 +59,11 @@ class Step:
     def __str__(self) -> str:
         of = "online defences" if self.kind == "online" else self.defence
         return f"{self.victim.dataset}, {self.victim.name}: {of}"
+
+    @property
+    def draws(self) -> int:
+        """How often the clean rows are drawn; the figures are the mean."""
+        return 1 if self.clean_rows is None else DRAWS
 
     @property
     def defence(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,20 @@ class CleanRun:
         """
         readout, inner = Readout.fit(self.pooled, self.logits, self.labels)
         return readout, Representations(self.hidden, self.pooled, self.logits, inner)
+
+    def samples(self, readout: Readout) -> Representations:
+        """What a detector sees of rows that the readout was not fitted on."""
+        inner = readout.logits(self.pooled)
+        return Representations(self.hidden, self.pooled, self.logits, inner)
+
+    def rows(self, chosen: NDArray[np.bool_]) -> Self:
+        """The run of some of the rows, bool ``[n]``."""
+        return type(self)(
+            self.hidden[chosen],
+            self.pooled[chosen],
+            self.logits[chosen],
+            None if self.labels is None else self.labels[chosen],
+        )
 
 
 def run_clean_rows(source: ActivationSource, rows: EncodedRows) -> CleanRun:

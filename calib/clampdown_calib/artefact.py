@@ -47,8 +47,9 @@ class CalibrationFacts:
         epochs: passes of the intervals' optimisation, 0 without intervals.
         frr: the false rejection rate asked for.
         seed: of the split and the optimisation.
-        fit_rows: rows that readout, intervals and detector were fitted on.
-        held_out_rows: rows that set the threshold.
+        fit_rows: rows that everything was fitted on.
+        held_out_rows: rows that set the threshold; where both are all rows, each is held out of one
+            of several fits.
         kept: share of the fit rows' predictions that survive the clipping, 0 to 1; None without
             intervals.
     """

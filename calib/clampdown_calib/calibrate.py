@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import torch
 
-from clampdown_calib.activations import ActivationSource, CleanRun, real_tokens, run_clean_rows
+from clampdown_calib.activations import ActivationSource, real_tokens, run_clean_rows
 from clampdown_calib.architectures import Representation
 from clampdown_calib.artefact import (
     Calibration,
@@ -57,10 +57,10 @@ def calibrate(
 ) -> Calibration:
     """Fit on clean rows and write the calibration folder.
 
-    Half of the rows fit readout, detector and intervals; the other half is kept for the threshold,
-    which :func:`clampdown_exporter.export` sets on the graph that it writes. The layers' votes,
-    which no score depends on, are fitted on both. The same rows, options
-    and seed give the same calibration.
+    All rows fit readout, detector and votes; :func:`clampdown_exporter.export` sets the threshold
+    on the graph that it writes, each row held out of one of several fits. Intervals take too long
+    to be optimised so often: where they purify, half of the rows fit everything and the other half
+    is kept for the threshold. The same rows, options and seed give the same calibration.
 
     Args:
         model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
@@ -74,7 +74,7 @@ def calibrate(
             which are optimised and need gradients.
         frr: false rejection rate, 0 to 1.
         epochs: passes of the intervals' optimisation; None for the method's own.
-        seed: of the split and of the order of batches.
+        seed: of the split in halves and of the order of batches, where intervals are optimised.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         progress: called as the work goes on.
 
@@ -96,7 +96,8 @@ def calibrate(
             do="Pass the checkpoint, or leave --purification out.",
         )
     tokenization = load_tokenization(folder)
-    rows = read_clean_rows(clean, folder.labels, frr=frr, seed=seed)
+    halves = purification != "votes"
+    rows = read_clean_rows(clean, folder.labels, frr=frr, halves=halves, seed=seed)
     progress("Loading the model", 0, 1)
     torch_classifier: TorchClassifier | None = None
     source: ActivationSource
@@ -121,9 +122,7 @@ def calibrate(
     purifier: LayerVotes | Intervals
     kept, done = None, 0
     if torch_classifier is None or purification == "votes":
-        # No score depends on the votes, so the rows that set the threshold can teach them, too.
-        held_out = encode_rows(rows, "held-out", tokenization)
-        purifier = _fit_votes(run, run_clean_rows(source, held_out))
+        purifier = LayerVotes.fit(run.pooled, run.logits, run.labels)
     else:
         purifier, kept, done = _optimise(
             torch_classifier,
@@ -148,7 +147,7 @@ def calibrate(
             frr=frr,
             seed=seed,
             fit_rows=len(fit.ids),
-            held_out_rows=len(rows) - len(fit.ids),
+            held_out_rows=sum(row.part != "fit" for row in rows),
             kept=kept,
         ),
         readout,
@@ -191,15 +190,6 @@ def _require_varying(source: ActivationSource, samples: Representations) -> None
             do="Pass --representation last for a model that reads from left to right, and rows "
             "that differ.",
         )
-
-
-def _fit_votes(*runs: CleanRun) -> LayerVotes:
-    labels = [run.labels for run in runs if run.labels is not None]
-    return LayerVotes.fit(
-        np.concatenate([run.pooled for run in runs]),
-        np.concatenate([run.logits for run in runs]),
-        np.concatenate(labels) if labels else None,
-    )
 
 
 def _quantile_intervals(

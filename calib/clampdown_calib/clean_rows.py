@@ -1,4 +1,4 @@
-"""The clean rows of a calibration: read, checked, tokenised and split into two halves."""
+"""The clean rows of a calibration: read, checked, tokenised and, where asked, split in two."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,11 @@ from clampdown_runtime.tokenizer import pad_batch
 
 Part = Literal["fit", "held-out"]
 
+Role = Literal["fit", "held-out", "both"]
+
 BATCH_SIZE = 32
 
-FEWEST_PER_HALF = 20
+FEWEST_TO_FIT = 20
 """Fewer rows than this fit no statistic worth the name, whatever the false rejection rate."""
 
 
@@ -31,23 +33,25 @@ class CleanRow:
     Attributes:
         text: the text.
         label: its class, or None where the file has none.
-        part: ``fit`` rows fit intervals and detector, ``held-out`` rows set the threshold.
+        part: ``fit`` rows fit the defence, ``held-out`` rows set the threshold; ``both`` do either,
+            each held out of one of several fits.
     """
 
     text: str
     label: int | None
-    part: Part
+    part: Role
 
 
 def read_clean_rows(
-    path: Path, labels: Sequence[str], *, frr: float, seed: int
+    path: Path, labels: Sequence[str], *, frr: float, halves: bool, seed: int
 ) -> tuple[CleanRow, ...]:
-    """Read clean rows and split them at random into two halves.
+    """Read clean rows.
 
     Args:
         path: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
         labels: the model's.
-        frr: false rejection rate that the held-out half has to hold, 0 to 1.
+        frr: false rejection rate that the threshold has to hold, 0 to 1.
+        halves: split them at random: one half to fit, one for the threshold. Otherwise all do both.
         seed: of the split.
 
     Raises:
@@ -64,7 +68,7 @@ def read_clean_rows(
             expected="a label in every row or in none",
             do="Add the label or leave the column out.",
         )
-    needed = rows_needed(frr)
+    needed = rows_needed(frr, halves=halves)
     if len(rows) < needed:
         raise CalibrationError(
             f"The clean rows in {path}",
@@ -72,26 +76,32 @@ def read_clean_rows(
             expected=f"at least {needed} to hold a false rejection rate of {frr:g}",
             do="Add clean rows or ask for a higher rate.",
         )
-    held_out = set(np.random.default_rng(seed).permutation(len(rows))[: len(rows) // 2].tolist())
+    roles: list[Role] = ["both"] * len(rows)
+    if halves:
+        order = np.random.default_rng(seed).permutation(len(rows))
+        for place, index in enumerate(order):
+            roles[index] = "held-out" if place < len(rows) // 2 else "fit"
     return tuple(
         CleanRow(
             row.text,
             None
             if row.label is None
             else resolve_label(row.label, labels, where=f"{path}, line {row.line}"),
-            "held-out" if index in held_out else "fit",
+            role,
         )
-        for index, row in enumerate(rows)
+        for row, role in zip(rows, roles, strict=True)
     )
 
 
-def rows_needed(frr: float) -> int:
-    """Clean rows that a false rejection rate needs, both halves together.
+def rows_needed(frr: float, *, halves: bool) -> int:
+    """Clean rows that a false rejection rate needs, both halves together where there are two.
 
     The threshold is a held-out score that at most a share ``frr`` of new clean scores exceeds (see
     :func:`clampdown_calib.threshold.threshold_at`).
     """
-    return 2 * max(fewest_scores(frr), FEWEST_PER_HALF)
+    if halves:
+        return 2 * max(fewest_scores(frr), FEWEST_TO_FIT)
+    return max(fewest_scores(frr), 2 * FEWEST_TO_FIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +132,12 @@ class EncodedRows:
 
 
 def encode_rows(rows: Sequence[CleanRow], part: Part, tokenization: Tokenization) -> EncodedRows:
-    """Tokenise one part of the rows.
+    """Tokenise the rows that fit the defence, or those that set the threshold.
 
     Raises:
         RowsError: the tokenizer leaves nothing of a row.
     """
-    chosen = [row for row in rows if row.part == part]
+    chosen = [row for row in rows if row.part in (part, "both")]
     ids = tokenization.encode([row.text for row in chosen])
     for row, tokens in zip(chosen, ids, strict=True):
         if not tokens:

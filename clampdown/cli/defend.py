@@ -54,9 +54,9 @@ def defend(
 ) -> None:
     """Turn MODEL into a bundle whose ONNX file defends itself.
 
-    MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier. Half of
-    the clean rows fit the defence, the other half sets its threshold. The bundle is compared with
-    the model before it is written; when they disagree, none is.
+    MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier. The
+    clean rows fit the defence and, held out of it in turn, set its threshold. The bundle is
+    compared with the model before it is written; when they disagree, none is.
     """
     with terminal_progress() as progress:
         result = defend_model(

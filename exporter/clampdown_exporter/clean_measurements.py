@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clampdown_calib.clean_rows import EncodedRows
 from clampdown_exporter.latency import median_ratio, random_rows
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.undefended import write_undefended
@@ -20,10 +19,13 @@ LATENCY_PAIRS = 30
 
 @dataclass(frozen=True, slots=True)
 class CleanMeasurements:
-    """Outputs on the held-out rows and scores on both halves.
+    """What fit rows and held-out rows give.
+
+    Where all rows are either, a row's held-out score and purified logits are those of the fit
+    without it, see :class:`clampdown_calib.cross_fitting.CrossFitted`.
 
     Attributes:
-        fit_scores: float32 ``[fit rows]``.
+        fit_scores: float32 ``[fit rows]``, of the graph.
         held_out_scores: float32 ``[held-out rows]``.
         undefended_logits: float32 ``[held-out rows, C]``, of the graph without the defence.
         purified_logits: float32 ``[held-out rows, C]``, with every row treated as flagged.
@@ -55,32 +57,14 @@ class CleanMeasurements:
         return tensors
 
 
-def measure(
-    classifier: DefendedClassifier, fit: EncodedRows, held_out: EncodedRows
-) -> CleanMeasurements:
-    """Run the defended and the undefended graph on the clean rows."""
+def measure_latency(classifier: DefendedClassifier, highest_id: int) -> dict[str, float]:
+    """Median ratios to the undefended graph, one row on one thread: ``unflagged``, ``flagged``."""
+    manifest = classifier.manifest
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "undefended.onnx"
         write_undefended(classifier.bundle, path)
-        undefended = create_session(path, provider="cpu", threads=None)
-        logits = np.empty((len(held_out.ids), len(classifier.manifest.labels)), np.float32)
-        for rows, inputs in held_out.batches():
-            (logits[rows],) = undefended.run(["logits"], inputs)
-        latency = _latency(classifier, path, max(max(ids) for ids in held_out.ids))
-    everything = classifier.run_ids(held_out.ids, threshold=-np.inf)
-    return CleanMeasurements(
-        fit_scores=classifier.run_ids(fit.ids, threshold=np.inf).anomaly_score,
-        held_out_scores=everything.anomaly_score,
-        undefended_logits=logits,
-        purified_logits=everything.logits,
-        latency=latency,
-    )
-
-
-def _latency(classifier: DefendedClassifier, undefended: Path, highest_id: int) -> dict[str, float]:
-    manifest = classifier.manifest
+        plain = create_session(path, provider="cpu", threads=1)
     defended = create_session(classifier.bundle.model_path, provider="cpu", threads=1)
-    plain = create_session(undefended, provider="cpu", threads=1)
     length = min(LATENCY_TOKENS, manifest.max_length)
     feed = random_rows(manifest.inputs, batch=1, length=length, highest_id=highest_id, seed=0)
 

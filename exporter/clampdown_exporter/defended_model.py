@@ -12,7 +12,7 @@ from clampdown_calib.onnx_graph import OnnxGraph, read_onnx_graph
 from clampdown_calib.tokenization import Tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_exporter.optimum_trace import trace_with_optimum
-from clampdown_exporter.sites import mark_layers
+from clampdown_exporter.sites import mark_layers, marked_layers
 from clampdown_exporter.trace import trace
 from clampdown_runtime.errors import CalibrationError, ExportError
 from clampdown_runtime.manifest import InputName
@@ -31,6 +31,13 @@ class TracedModel:
     graph: ir.Model
     inputs: tuple[InputName, ...]
     reference: ActivationSource
+
+    def source(self, facts: CalibrationFacts) -> ActivationSource:
+        """The graph itself in ONNX Runtime, with its marked layers to read; it stays as it is."""
+        layers = tuple(marked_layers(self.graph.graph))
+        return OnnxClassifier(
+            OnnxGraph(self.graph, self.inputs, layers, facts.layers, facts.representation)
+        )
 
 
 def trace_model(

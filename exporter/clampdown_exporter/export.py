@@ -7,10 +7,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from clampdown_calib.activations import run_clean_rows
 from clampdown_calib.artefact import Calibration, load_calibration
 from clampdown_calib.clean_rows import encode_rows
+from clampdown_calib.cross_fitting import CrossFitted
+from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.model_folder import ModelFolder, open_model
-from clampdown_calib.purified_logits import Suspicion
+from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_calib.staging import staged_folder
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_calib.tokenization import load_tokenization
@@ -22,7 +25,7 @@ from clampdown_exporter.bundle_draft import (
     write_graph,
     write_measured,
 )
-from clampdown_exporter.clean_measurements import measure
+from clampdown_exporter.clean_measurements import CleanMeasurements, measure_latency
 from clampdown_exporter.defended_model import trace_model
 from clampdown_exporter.passes.insert_votes import set_suspicion
 from clampdown_exporter.passes.pipeline import Mode, passes_of, rewrite
@@ -73,8 +76,8 @@ def export(
 ) -> ExportResult:
     """Write a bundle, whole or not at all.
 
-    The threshold is set by running the exported graph itself on the held-out clean rows, and the
-    graph is compared with the model on them.
+    The threshold is set by running the exported graph itself on clean rows, each scored by what was
+    fitted without it, and the graph is compared with the model on them.
 
     Args:
         model: the model that the calibration was fitted on.
@@ -107,6 +110,7 @@ def export(
             progress("Fitting the detector on the clipped run", 1, STAGES)
             readout, detector = fit_on_clipped_run(traced, fitted, fitted.intervals, fit)
             fitted = dataclasses.replace(fitted, readout=readout, detector=detector)
+        run = run_clean_rows(traced.source(fitted.facts), held_out)
         progress("Rewriting the graph", 1, STAGES)
         rewrite(
             traced.graph,
@@ -124,13 +128,26 @@ def export(
         write_graph(place, traced.graph, draft)
         classifier = open_draft(place, draft)
         progress("Setting the threshold", 2, STAGES)
-        scores = classifier.run_ids(held_out.ids, threshold=np.inf).anomaly_score
+        if isinstance(fitted.purifier, LayerVotes):
+            unseen = CrossFitted.fit(run, type(fitted.detector))
+            scores = unseen.scores
+            suspicion = Suspicion.fit(fitted.readout, scores)
+            answers = purified(unseen.votes, run.logits, scores, suspicion)
+            set_suspicion(traced.graph.graph, suspicion)
+            write_graph(place, traced.graph, draft)
+            classifier = open_draft(place, draft)
+        else:
+            flagged = classifier.run_ids(held_out.ids, threshold=-np.inf)
+            scores, answers = flagged.anomaly_score, flagged.logits
+            suspicion = Suspicion.nothing()
         threshold = threshold_at(scores, fitted.facts.frr)
-        suspicion = Suspicion.fit(fitted.readout, scores)
-        set_suspicion(traced.graph.graph, suspicion)
-        write_graph(place, traced.graph, draft)
-        classifier = open_draft(place, draft)
-        measured = measure(classifier, fit, held_out)
+        measured = CleanMeasurements(
+            fit_scores=classifier.run_ids(fit.ids, threshold=np.inf).anomaly_score,
+            held_out_scores=scores,
+            undefended_logits=run.logits,
+            purified_logits=answers,
+            latency=measure_latency(classifier, max(max(ids) for ids in held_out.ids)),
+        )
         progress("Comparing with the model", 3, STAGES)
         difference = largest_difference(classifier, traced.reference, fitted, suspicion, held_out)
         progress("Writing the bundle", 4, STAGES)

@@ -1,16 +1,15 @@
 """The detector of a `purify` mode that clips, whose only run is a clipped one."""
 
+import dataclasses
+
 from clampdown_calib.activations import run_clean_rows
 from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Detector
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.onnx_classifier import OnnxClassifier
-from clampdown_calib.onnx_graph import OnnxGraph
 from clampdown_calib.readout import Readout
 from clampdown_exporter.defended_model import TracedModel
 from clampdown_exporter.passes.insert_clips import InsertClips
-from clampdown_exporter.sites import marked_layers
 
 
 def fit_on_clipped_run(
@@ -21,17 +20,7 @@ def fit_on_clipped_run(
     A layer's output before its own clip depends on the clips before it, so the statistics of the
     unclipped run do not describe it.
     """
-    graph = traced.graph.clone()
-    InsertClips(intervals)(graph)
-    facts = calibration.facts
-    clipped = OnnxClassifier(
-        OnnxGraph(
-            graph,
-            traced.inputs,
-            tuple(marked_layers(graph.graph)),
-            facts.layers,
-            facts.representation,
-        )
-    )
-    readout, samples = run_clean_rows(clipped, fit).fit_readout()
+    clipped = dataclasses.replace(traced, graph=traced.graph.clone())
+    InsertClips(intervals)(clipped.graph)
+    readout, samples = run_clean_rows(clipped.source(calibration.facts), fit).fit_readout()
     return readout, type(calibration.detector).fit(samples)

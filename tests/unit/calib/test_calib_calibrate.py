@@ -17,7 +17,6 @@ from clampdown_calib.activations import (
     token_positions,
 )
 from clampdown_calib.clean_rows import CleanRow, encode_rows
-from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.model_folder import open_model
 from clampdown_calib.readout import Readout
 from clampdown_calib.tokenization import load_tokenization
@@ -38,7 +37,7 @@ def test_calibration_is_written_and_read_back(bert_folder, clean, tmp_path):
     read = load_calibration(tmp_path / "c")
     assert read.facts == fitted.facts
     assert read.facts.model_digest == open_model(bert_folder).digest()
-    assert (read.facts.fit_rows, read.facts.held_out_rows) == (30, 30)
+    assert (read.facts.fit_rows, read.facts.held_out_rows) == (60, 60)
     assert (read.facts.purification, read.facts.epochs, read.facts.kept) == ("votes", 0, None)
     assert read.intervals is None
     assert read.readout.weights.shape == (1, 16, 2)
@@ -66,8 +65,9 @@ def test_clipping_puts_intervals_in_the_place_of_votes(bert_folder, clean, tmp_p
     plain = calibrate(bert_folder, clean, tmp_path / "plain").tensors()
     assert set(again) - set(plain) == {"lower", "upper"}
     assert set(plain) - set(again) == {f"votes.{name}" for name in ("weights", "bias", "scale")}
-    for name in set(plain) & set(again):
-        np.testing.assert_array_equal(plain[name], again[name])
+    # Intervals are fitted once, on one half of the rows; everything beside them, too.
+    assert (fitted.facts.fit_rows, fitted.facts.held_out_rows) == (30, 30)
+    assert not np.allclose(plain["readout.bias"], again["readout.bias"])
 
 
 @pytest.mark.parametrize(("method", "at"), [("clip", "FAST"), ("published", "PUBLISHED")])
@@ -234,24 +234,6 @@ def test_samples_are_those_of_each_row_alone_in_the_rows_order():
     of_rows, crossed = Readout.fit(expected.pooled, expected.logits, labels)
     np.testing.assert_allclose(readout.weights, of_rows.weights, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.inner, crossed, rtol=1e-3, atol=1e-3)
-
-
-def test_votes_are_fitted_on_the_rows_that_set_the_threshold_too(bert_folder, clean, tmp_path):
-    fitted = calibrate(bert_folder, clean, tmp_path / "c")
-    folder = open_model(bert_folder)
-    tokenization = load_tokenization(folder)
-    source = TorchClassifier.load(folder, tokenization.inputs)
-    tokenization = dataclasses.replace(tokenization, inputs=source.inputs)
-    runs = [
-        run_clean_rows(source, encode_rows(fitted.rows, part, tokenization))
-        for part in ("fit", "held-out")
-    ]
-    pooled, logits = (
-        np.concatenate([getattr(run, name) for run in runs]) for name in ("pooled", "logits")
-    )
-    expected = LayerVotes.fit(pooled, logits, None).tensors()
-    for name, tensor in fitted.purifier.tensors().items():
-        np.testing.assert_allclose(tensor, expected[name], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("representation", ["first", "last"])

@@ -34,20 +34,22 @@ def clean(tmp_path):
 
 def test_halves_are_disjoint_and_follow_the_seed(clean):
     write(clean, 51)
-    rows = read_clean_rows(clean, LABELS, frr=0.1, seed=0)
+    rows = read_clean_rows(clean, LABELS, frr=0.1, halves=True, seed=0)
     assert [row.text for row in rows] == [f"text {i}" for i in range(51)]
     parts = [row.part for row in rows]
     assert parts.count("held-out") == 25
     assert parts.count("fit") == 26
-    assert rows == read_clean_rows(clean, LABELS, frr=0.1, seed=0)
-    assert parts != [row.part for row in read_clean_rows(clean, LABELS, frr=0.1, seed=1)]
+    assert rows == read_clean_rows(clean, LABELS, frr=0.1, halves=True, seed=0)
+    assert parts != [
+        row.part for row in read_clean_rows(clean, LABELS, frr=0.1, halves=True, seed=1)
+    ]
     # A split at random, not the first half against the second: files are often sorted by label.
     assert {"fit", "held-out"} == set(parts[:12])
 
 
 @pytest.mark.parametrize(("label", "expected"), [("positive", 1), (0, 0), ("1", 1), (None, None)])
 def test_labels_are_names_or_numbers(clean, label, expected):
-    rows = read_clean_rows(write(clean, label=label), LABELS, frr=0.1, seed=0)
+    rows = read_clean_rows(write(clean, label=label), LABELS, frr=0.1, halves=True, seed=0)
     assert {row.label for row in rows} == {expected}
 
 
@@ -56,7 +58,7 @@ def test_label_that_the_model_does_not_have_names_the_line(clean):
     lines[6] = json.dumps({"text": "x", "label": "neutral"})
     clean.write_text("\n".join(lines))
     with pytest.raises(RowsError, match=r"line 7: found the label 'neutral'.*negative, positive"):
-        read_clean_rows(clean, LABELS, frr=0.1, seed=0)
+        read_clean_rows(clean, LABELS, frr=0.1, halves=True, seed=0)
 
 
 def test_partly_labelled_file_is_refused(clean):
@@ -64,15 +66,22 @@ def test_partly_labelled_file_is_refused(clean):
     lines[4] = json.dumps({"text": "x"})
     clean.write_text("\n".join(lines))
     with pytest.raises(RowsError, match="line 5: found no label, though other rows have one"):
-        read_clean_rows(clean, LABELS, frr=0.1, seed=0)
+        read_clean_rows(clean, LABELS, frr=0.1, halves=True, seed=0)
 
 
+def test_all_rows_do_both_where_there_are_no_halves(clean):
+    rows = read_clean_rows(write(clean, 51), LABELS, frr=0.1, halves=False, seed=0)
+    assert [row.text for row in rows] == [f"text {i}" for i in range(51)]
+    assert {row.part for row in rows} == {"both"}
+
+
+@pytest.mark.parametrize("halves", [True, False])
 @pytest.mark.parametrize("frr", [0.1, 0.01])
-def test_too_few_rows_say_how_many_are_needed(clean, frr):
-    needed = rows_needed(frr)
-    read_clean_rows(write(clean, needed), LABELS, frr=frr, seed=0)
+def test_too_few_rows_say_how_many_are_needed(clean, frr, halves):
+    needed = rows_needed(frr, halves=halves)
+    read_clean_rows(write(clean, needed), LABELS, frr=frr, halves=halves, seed=0)
     with pytest.raises(CalibrationError, match=f"{needed - 1} rows; expected at least {needed} "):
-        read_clean_rows(write(clean, needed - 1), LABELS, frr=frr, seed=0)
+        read_clean_rows(write(clean, needed - 1), LABELS, frr=frr, halves=halves, seed=0)
 
 
 def test_jsonl_keeps_every_text():
@@ -106,6 +115,13 @@ def test_parts_are_encoded_and_batched_with_their_labels(tokenization):
             assert len(encoded.ids[number]) <= 8
         seen += numbers
     assert sorted(seen) == list(range(60))
+
+
+def test_rows_that_do_both_are_in_either_part(tokenization):
+    rows = [CleanRow(text, None, "both") for text in tiny_models.texts(9)]
+    fit, held_out = (encode_rows(rows, part, tokenization) for part in ("fit", "held-out"))
+    assert len(fit.ids) == 9
+    assert fit.ids == held_out.ids
 
 
 def test_rows_without_labels_have_none(tokenization):

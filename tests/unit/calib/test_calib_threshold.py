@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clampdown_calib.clean_rows import FEWEST_PER_HALF, rows_needed
+from clampdown_calib.clean_rows import FEWEST_TO_FIT, rows_needed
 from clampdown_calib.threshold import fewest_scores, rejected_share, threshold_at
 from clampdown_runtime import CalibrationError
 
@@ -65,9 +65,12 @@ def test_rejected_share_counts_nan_and_not_the_threshold_itself():
 
 @pytest.mark.parametrize("frr", [0.5, 0.1, 0.05, 0.03, 0.01, 0.007])
 def test_rows_needed_are_enough_and_not_one_too_many(frr):
-    half = rows_needed(frr) // 2
-    threshold_at(np.zeros(half, np.float32), frr)
-    if half > FEWEST_PER_HALF:
-        assert half == fewest_scores(frr)
-        with pytest.raises(CalibrationError):
-            threshold_at(np.zeros(half - 1, np.float32), frr)
+    half = rows_needed(frr, halves=True) // 2
+    rows = rows_needed(frr, halves=False)
+    for count, fewest in ((half, FEWEST_TO_FIT), (rows, 2 * FEWEST_TO_FIT)):
+        threshold_at(np.zeros(count, np.float32), frr)
+        assert count >= fewest
+        if count > fewest:
+            assert count == fewest_scores(frr)
+            with pytest.raises(CalibrationError):
+                threshold_at(np.zeros(count - 1, np.float32), frr)

@@ -14,10 +14,15 @@ from safetensors.numpy import load_file
 
 from clampdown import inspect_bundle
 from clampdown_calib import calibrate, load_calibration
+from clampdown_calib.activations import CleanRun
+from clampdown_calib.clean_rows import encode_rows
+from clampdown_calib.cross_fitting import CrossFitted
 from clampdown_calib.detectors import DETECTORS
+from clampdown_calib.model_folder import open_model
 from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_calib.readout import Readout
 from clampdown_calib.threshold import threshold_at
+from clampdown_calib.tokenization import load_tokenization
 from clampdown_exporter import export, move_threshold, verify
 from clampdown_exporter.defended_model import TracedModel
 from clampdown_exporter.purified_detector import fit_on_clipped_run
@@ -91,6 +96,23 @@ def test_bundle_says_how_it_purifies_and_holds_no_intervals(defended, mode):
     assert "nothing is clipped" in inspect_bundle(bundle).note
     scores = load_file(bundle / "calibration.safetensors")["clean.held_out_scores"]
     assert results[mode].manifest.threshold == threshold_at(scores, 0.1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_rows_are_held_out_of_what_scores_them(defended, mode):
+    fitted, results = defended
+    bundle = results[mode].bundle
+    tensors = load_file(bundle / "calibration.safetensors")
+    classifier = DefendedClassifier.load(bundle)
+    folder = open_model(bundle.parent / "model")
+    rows = encode_rows(fitted.rows, "fit", load_tokenization(folder))
+    samples = tiny_models.seen_alone(rows)
+    run = CleanRun(samples.hidden, samples.pooled, samples.logits, None)
+    unseen = CrossFitted.fit(run, type(fitted.detector))
+    np.testing.assert_allclose(tensors["clean.held_out_scores"], unseen.scores, **CLOSE)
+    seen = classifier.run_ids(rows.ids, threshold=np.inf).anomaly_score
+    np.testing.assert_allclose(tensors["clean.fit_scores"], seen, **CLOSE)
+    assert np.abs(unseen.scores - seen).max() > 0.1
 
 
 def test_moved_threshold_leaves_the_suspicion_as_it_was(defended, tmp_path):

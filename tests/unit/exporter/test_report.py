@@ -170,8 +170,10 @@ def test_page_says_where_purified_predictions_come_from(mode, purification):
     assert ("from its inner layers" in text) == (purifies and not clips)
     assert ("stays inside the interval" in text) == (clips and purifies)
     assert ("answered by the votes of the earlier layers" in text) == (purifies and not clips)
-    assert ("answers of purified rows were" in text) == (purifies and not clips)
-    assert ("The defence was not fitted on these rows" in text) == (clips or not purifies)
+    assert ("judged by a defence that was fitted without it" in text) == (not clips)
+    assert ("The defence was not fitted on these rows" in text) == clips
+    assert ("Clean rows 200 to fit, 200 held out" in text) == clips
+    assert ("Clean rows 200, each held out of one of five fits" in text) == (not clips)
     assert ("the inner layers already read as evidence" in text) == (purifies and not clips)
     assert ("abnormal for another reason" in text) == (purifies and not clips)
     said = {
