@@ -35,8 +35,9 @@ def write_table(rows: Sequence[Row], missing: Sequence[str]) -> None:
         low, high, held_out, tested = _rates(dataset)
         notes.append(
             f"{dataset}: a false rejection rate of {FRR:g} asked for, with {held_out} held-out "
-            f"rows to set Clampdown's threshold, is measured between {low:.1f} and {high:.1f}% on {tested} "
-            "test rows in 95% of calibrations (the threshold's and the test rows' chance together)."
+            f"rows to set Clampdown's threshold, is measured between {low:.1f} and {high:.1f}% on "
+            f"{tested} test rows in 95% of calibrations (the threshold's and the test rows' chance "
+            "together)."
         )
     notes.append("ONION is missing: it needs a causal language model, and none is packaged.")
     write_results("defence", [*rows, *_means(rows, failed)], notes)
