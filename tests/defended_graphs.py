@@ -7,7 +7,6 @@ import tiny_models
 from clampdown_calib.detectors import DETECTORS
 from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
-from clampdown_exporter.passes.insert_votes import set_suspicion
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_runtime import ExportError
 
@@ -31,9 +30,8 @@ TAKEN_OFF = [
     "Relu",
     "Mul",
     "Unsqueeze",
-    "Mul",
-    "Mul",
     "Add",
+    "Mul",
     "ArgMax",
     "Equal",
     "Cast",
@@ -61,8 +59,16 @@ def defended(mode, way, *, detector="fusion", representation="first", threshold=
     purifier = tiny_models.intervals() if way == "clip" else tiny_models.votes()
     model = tiny_models.marked_graph()
     readout = tiny_models.readout(clip)
-    rewrite(model, passes_of(mode, readout, purifier, of_run, representation, threshold=threshold))
-    set_suspicion(model.graph, SUSPICION)
+    passes = passes_of(
+        mode,
+        readout,
+        purifier,
+        of_run,
+        representation,
+        suspicion=SUSPICION,
+        threshold=threshold,
+    )
+    rewrite(model, passes)
     return model, of_run
 
 

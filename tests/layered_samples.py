@@ -24,6 +24,21 @@ def samples(layers: int = 6):
     return (pooled + centres[labels] + 5).astype(np.float32), logits.astype(np.float32), labels
 
 
+ODD = ("one row of a class", "one class", "still neurons")
+
+
+def odd_samples(case: str):
+    """Those of :func:`samples`, degenerate in one way."""
+    pooled, logits, labels = samples()
+    if case == "one row of a class":
+        labels = np.where(np.arange(ROWS) == 3, 1, 0)
+    elif case == "one class":
+        labels = np.zeros_like(labels)
+    else:
+        pooled[:] = 2
+    return pooled, logits, labels
+
+
 def discriminants(clean, labels, unseen, layers):
     """Scikit-learn's discriminants at the layers, float64 ``[n, layers, classes]``."""
     found = []

@@ -127,7 +127,9 @@ def readout(clip: Intervals | None = None) -> Readout:
     """Fitted on clean rows of :func:`reference`."""
     inputs = batch(200, 6, seed=3)
     hidden, logits = reference(inputs, clip)
-    fitted, _ = Readout.fit(token_means(hidden, inputs["attention_mask"]), logits, None)
+    fitted, _ = Readout.fit(
+        token_means(hidden, inputs["attention_mask"]), logits, logits.argmax(axis=1)
+    )
     return fitted
 
 
@@ -135,7 +137,9 @@ def votes() -> LayerVotes:
     """Fitted on clean rows of :func:`reference`."""
     inputs = batch(200, 6, seed=3)
     hidden, logits = reference(inputs)
-    return LayerVotes.fit(token_means(hidden, inputs["attention_mask"]), logits, None)
+    return LayerVotes.fit(
+        token_means(hidden, inputs["attention_mask"]), logits, logits.argmax(axis=1)
+    )
 
 
 def seen(

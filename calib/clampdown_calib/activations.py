@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clampdown_calib.architectures import Representation
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Representations
+from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.readout import Readout
 from clampdown_runtime.errors import CalibrationError
 
@@ -46,7 +47,7 @@ class ActivationSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CleanRun:
-    """All clean rows' run, in their order.
+    """Clean rows' run, in their order.
 
     Attributes:
         hidden: float32 ``[n, L, H]``, the representation token.
@@ -60,6 +61,24 @@ class CleanRun:
     logits: NDArray[np.float32]
     labels: NDArray[np.int64] | None
 
+    @classmethod
+    def of_batch(
+        cls, run: Activations, mask: NDArray[np.int64], representation: Representation
+    ) -> Self:
+        """One batch's, of int64 ``[n, T]`` masks, without labels."""
+        return cls(
+            token_states(run, mask, representation), token_means(run, mask), run.logits, None
+        )
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """The labels; without them the model's predictions, int64 ``[n]``."""
+        return self.logits.argmax(axis=1) if self.labels is None else self.labels
+
+    def fit_votes(self) -> LayerVotes:
+        """Fit the votes on the rows."""
+        return LayerVotes.fit(self.pooled, self.logits, self.classes)
+
     def fit_readout(self) -> tuple[Readout, Representations]:
         """Fit the readout on the rows.
 
@@ -67,7 +86,7 @@ class CleanRun:
             The readout, and what a detector sees of the rows: ``inner`` is what readouts fitted
             without a row give of it, as they will for rows to come.
         """
-        readout, inner = Readout.fit(self.pooled, self.logits, self.labels)
+        readout, inner = Readout.fit(self.pooled, self.logits, self.classes)
         return readout, Representations(self.hidden, self.pooled, self.logits, inner)
 
     def samples(self, readout: Readout) -> Representations:
@@ -92,32 +111,21 @@ def run_clean_rows(source: ActivationSource, rows: EncodedRows) -> CleanRun:
         CalibrationError: an activation or logit is not finite.
     """
     order: list[int] = []
-    hidden, pooled, logits = [], [], []
+    runs: list[CleanRun] = []
     for numbers, inputs in rows.batches():
-        run = source.activations(inputs)
-        order += numbers
-        hidden.append(token_states(run, inputs["attention_mask"], source.representation))
-        pooled.append(token_means(run, inputs["attention_mask"]))
-        logits.append(run.logits)
-        require_finite(hidden[-1], source.layer_names)
-        require_finite(pooled[-1], source.layer_names)
+        activations = source.activations(inputs)
+        run = CleanRun.of_batch(activations, inputs["attention_mask"], source.representation)
+        require_finite(run.hidden, source.layer_names)
+        require_finite(run.pooled, source.layer_names)
         require_finite(run.logits[:, None], ("logits",))
+        order += numbers
+        runs.append(run)
     place = np.argsort(order)
     return CleanRun(
-        np.concatenate(hidden)[place],
-        np.concatenate(pooled)[place],
-        np.concatenate(logits)[place],
+        np.concatenate([run.hidden for run in runs])[place],
+        np.concatenate([run.pooled for run in runs])[place],
+        np.concatenate([run.logits for run in runs])[place],
         rows.labels,
-    )
-
-
-def seen_samples(
-    run: Activations, mask: NDArray[np.int64], representation: Representation, readout: Readout
-) -> Representations:
-    """What a detector sees of one run of int64 ``[n, T]`` masks."""
-    pooled = token_means(run, mask)
-    return Representations(
-        token_states(run, mask, representation), pooled, run.logits, readout.logits(pooled)
     )
 
 

@@ -122,7 +122,7 @@ def calibrate(
     purifier: LayerVotes | Intervals
     kept, done = None, 0
     if torch_classifier is None or purification == "votes":
-        purifier = LayerVotes.fit(run.pooled, run.logits, run.labels)
+        purifier = run.fit_votes()
     else:
         purifier, kept, done = _optimise(
             torch_classifier,

@@ -16,9 +16,11 @@ from clampdown_runtime.errors import CalibrationError, RowsError
 from clampdown_runtime.rows import read_rows, resolve_label
 from clampdown_runtime.tokenizer import pad_batch
 
-Part = Literal["fit", "held-out"]
+Use = Literal["fit", "held-out"]
+"""What rows are read for."""
 
-Role = Literal["fit", "held-out", "both"]
+Part = Literal["fit", "held-out", "both"]
+"""What a row is there for."""
 
 BATCH_SIZE = 32
 
@@ -39,7 +41,7 @@ class CleanRow:
 
     text: str
     label: int | None
-    part: Role
+    part: Part
 
 
 def read_clean_rows(
@@ -76,20 +78,20 @@ def read_clean_rows(
             expected=f"at least {needed} to hold a false rejection rate of {frr:g}",
             do="Add clean rows or ask for a higher rate.",
         )
-    roles: list[Role] = ["both"] * len(rows)
+    parts: list[Part] = ["both"] * len(rows)
     if halves:
         order = np.random.default_rng(seed).permutation(len(rows))
         for place, index in enumerate(order):
-            roles[index] = "held-out" if place < len(rows) // 2 else "fit"
+            parts[index] = "held-out" if place < len(rows) // 2 else "fit"
     return tuple(
         CleanRow(
             row.text,
             None
             if row.label is None
             else resolve_label(row.label, labels, where=f"{path}, line {row.line}"),
-            role,
+            part,
         )
-        for row, role in zip(rows, roles, strict=True)
+        for row, part in zip(rows, parts, strict=True)
     )
 
 
@@ -131,13 +133,13 @@ class EncodedRows:
             )
 
 
-def encode_rows(rows: Sequence[CleanRow], part: Part, tokenization: Tokenization) -> EncodedRows:
+def encode_rows(rows: Sequence[CleanRow], use: Use, tokenization: Tokenization) -> EncodedRows:
     """Tokenise the rows that fit the defence, or those that set the threshold.
 
     Raises:
         RowsError: the tokenizer leaves nothing of a row.
     """
-    chosen = [row for row in rows if row.part in (part, "both")]
+    chosen = [row for row in rows if row.part in (use, "both")]
     ids = tokenization.encode([row.text for row in chosen])
     for row, tokens in zip(chosen, ids, strict=True):
         if not tokens:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from clampdown_calib.activations import CleanRun
 from clampdown_calib.detectors import Detector
 from clampdown_calib.folds import folds
-from clampdown_calib.layer_votes import LayerVotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +41,5 @@ class CrossFitted:
             seen, unseen = run.rows(~out), run.rows(out)
             readout, samples = seen.fit_readout()
             scores[out] = detector.fit(samples).score(unseen.samples(readout))
-            votes[out] = LayerVotes.fit(seen.pooled, seen.logits, seen.labels).logits(unseen.pooled)
+            votes[out] = seen.fit_votes().logits(unseen.pooled)
         return cls(scores, votes)

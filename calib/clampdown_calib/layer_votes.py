@@ -45,18 +45,17 @@ class LayerVotes:
         cls,
         pooled: NDArray[np.float32],
         logits: NDArray[np.float32],
-        labels: NDArray[np.int64] | None,
+        classes: NDArray[np.int64],
     ) -> Self:
         """Fit on clean rows.
 
         Args:
             pooled: float32 ``[n, L, H]``, the token means of every layer.
             logits: float32 ``[n, C]``, the model's.
-            labels: int64 ``[n]``; None takes the model's predictions for them.
+            classes: int64 ``[n]``, of the rows.
         """
         values = pooled[:, voting_layers(pooled.shape[1])].astype(np.float64)
         predicted, count = logits.argmax(axis=1), logits.shape[1]
-        classes = predicted if labels is None else labels
         wanted = lead_spread(logits, predicted)
         unseen = cross_fitted(values, classes, count)
         sharp = SHARPNESS * wanted / lead_spread(unseen.mean(axis=1), predicted)

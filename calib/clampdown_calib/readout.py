@@ -43,23 +43,21 @@ class Readout:
         cls,
         pooled: NDArray[np.float32],
         logits: NDArray[np.float32],
-        labels: NDArray[np.int64] | None,
+        classes: NDArray[np.int64],
     ) -> tuple[Self, NDArray[np.float32]]:
         """Fit on clean rows.
 
         Args:
             pooled: float32 ``[n, L, H]``, the token means of every layer.
             logits: float32 ``[n, C]``, the model's.
-            labels: int64 ``[n]``; None takes the model's predictions for them.
+            classes: int64 ``[n]``, of the rows.
 
         Returns:
             The readout, and the logits float32 ``[n, C]`` that readouts fitted without a row give
             of it.
         """
         values = pooled[:, inner_layers(pooled.shape[1])].astype(np.float64)
-        predicted = logits.argmax(axis=1)
-        classes = predicted if labels is None else labels
-        count = logits.shape[1]
+        predicted, count = logits.argmax(axis=1), logits.shape[1]
         unseen = cross_fitted(values, classes, count).mean(axis=1)
         wanted = lead_spread(logits, predicted)
         scale = wanted / lead_spread(unseen, predicted)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from clampdown_calib.activations import ActivationSource, Inputs, seen_samples
+from clampdown_calib.activations import ActivationSource, CleanRun, Inputs
 from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.layer_votes import LayerVotes
@@ -62,9 +62,8 @@ def largest_difference(
                 run = clipped if mode == "purify" else run
             elif mode == "purify":
                 continue
-        samples = seen_samples(
-            run, inputs["attention_mask"], reference.representation, calibration.readout
-        )
+        seen = CleanRun.of_batch(run, inputs["attention_mask"], reference.representation)
+        samples = seen.samples(calibration.readout)
         scores = calibration.detector.score(samples)
         if isinstance(calibration.purifier, LayerVotes) and mode != "detect":
             votes = calibration.purifier.logits(samples.pooled)

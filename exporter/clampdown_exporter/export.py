@@ -11,6 +11,7 @@ from clampdown_calib.activations import run_clean_rows
 from clampdown_calib.artefact import Calibration, load_calibration
 from clampdown_calib.clean_rows import encode_rows
 from clampdown_calib.cross_fitting import CrossFitted
+from clampdown_calib.distrust import fit_suspicion
 from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.model_folder import ModelFolder, open_model
 from clampdown_calib.purified_logits import Suspicion, purified
@@ -27,7 +28,6 @@ from clampdown_exporter.bundle_draft import (
 )
 from clampdown_exporter.clean_measurements import CleanMeasurements, measure_latency
 from clampdown_exporter.defended_model import trace_model
-from clampdown_exporter.passes.insert_votes import set_suspicion
 from clampdown_exporter.passes.pipeline import Mode, passes_of, rewrite
 from clampdown_exporter.purified_detector import fit_on_clipped_run
 from clampdown_runtime.errors import CalibrationError, ExportError
@@ -111,6 +111,10 @@ def export(
             readout, detector = fit_on_clipped_run(traced, fitted, fitted.intervals, fit)
             fitted = dataclasses.replace(fitted, readout=readout, detector=detector)
         run = run_clean_rows(traced.source(fitted.facts), held_out)
+        unseen, suspicion = None, Suspicion.nothing()
+        if isinstance(fitted.purifier, LayerVotes):
+            unseen = CrossFitted.fit(run, type(fitted.detector))
+            suspicion = fit_suspicion(fitted.readout, run, unseen, fitted.facts.frr)
         progress("Rewriting the graph", 1, STAGES)
         rewrite(
             traced.graph,
@@ -120,6 +124,7 @@ def export(
                 fitted.purifier,
                 fitted.detector,
                 fitted.facts.representation,
+                suspicion=suspicion,
                 threshold=0.0,
             ),
         )
@@ -128,18 +133,12 @@ def export(
         write_graph(place, traced.graph, draft)
         classifier = open_draft(place, draft)
         progress("Setting the threshold", 2, STAGES)
-        if isinstance(fitted.purifier, LayerVotes):
-            unseen = CrossFitted.fit(run, type(fitted.detector))
+        if unseen is not None:
             scores = unseen.scores
-            suspicion = Suspicion.fit(fitted.readout, scores)
             answers = purified(unseen.votes, run.logits, scores, suspicion)
-            set_suspicion(traced.graph.graph, suspicion)
-            write_graph(place, traced.graph, draft)
-            classifier = open_draft(place, draft)
         else:
             flagged = classifier.run_ids(held_out.ids, threshold=-np.inf)
             scores, answers = flagged.anomaly_score, flagged.logits
-            suspicion = Suspicion.nothing()
         threshold = threshold_at(scores, fitted.facts.frr)
         measured = CleanMeasurements(
             fit_scores=classifier.run_ids(fit.ids, threshold=np.inf).anomaly_score,

@@ -12,15 +12,14 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from clampdown_calib.activations import seen_samples, token_means, token_states
-from clampdown_calib.architectures import ARCHITECTURES
+from clampdown_calib.activations import CleanRun, token_means, token_states
+from clampdown_calib.architectures import ARCHITECTURES, Representation
 from clampdown_calib.detectors import FusionDetector, Representations
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_calib.readout import Readout
 from clampdown_calib.torch_classifier import TorchClassifier
-from clampdown_exporter.passes.insert_votes import set_suspicion
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_exporter.trace import trace
 
@@ -97,25 +96,21 @@ def test_defended_graph_equals_defended_torch_model(
     readout, clean = _clean(classifier)
     bounds = np.quantile(clean.hidden, [0.2, 0.8], axis=0).astype(np.float32)
     intervals = Intervals(*bounds) if way == "clip" else None
-    votes = LayerVotes.fit(clean.pooled, clean.logits, None)
+    votes = LayerVotes.fit(clean.pooled, clean.logits, clean.logits.argmax(axis=1))
     purifier = intervals or votes
     detector = FusionDetector.fit(clean)
     suspicion = Suspicion(float(np.median(detector.score(clean))), 1.0)
     model = traced.clone()
     token = classifier.representation
-    rewrite(
-        model, passes_of("detect-then-purify", readout, purifier, detector, token, threshold=0.0)
-    )
-    set_suspicion(model.graph, suspicion)
+    rewrite(model, _passes(readout, purifier, detector, token, suspicion))
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     session = _session(proto.SerializeToString())
 
     changed = 0
     for inputs in (_batch(classifier, rows, tokens) for rows, tokens in SHAPES):
-        seen = seen_samples(
-            classifier.activations(inputs), inputs["attention_mask"], token, readout
-        )
+        run = classifier.activations(inputs)
+        seen = CleanRun.of_batch(run, inputs["attention_mask"], token).samples(readout)
         score = detector.score(seen)
         if intervals is None:
             answer = purified(votes.logits(seen.pooled), seen.logits, score, suspicion)
@@ -142,15 +137,12 @@ def test_row_does_not_depend_on_its_batch_or_padding(
 ) -> None:
     bound = np.full((len(classifier.layers), WIDTH), 0.5, np.float32)
     readout, clean = _clean(classifier)
-    votes = LayerVotes.fit(clean.pooled, clean.logits, None)
+    votes = LayerVotes.fit(clean.pooled, clean.logits, clean.logits.argmax(axis=1))
     purifier = Intervals(-bound, bound) if way == "clip" else votes
     detector = FusionDetector.fit(clean)
     model = traced.clone()
     token = classifier.representation
-    rewrite(
-        model, passes_of("detect-then-purify", readout, purifier, detector, token, threshold=0.0)
-    )
-    set_suspicion(model.graph, Suspicion(0.0, 1.0))
+    rewrite(model, _passes(readout, purifier, detector, token, Suspicion(0.0, 1.0)))
     session = _session(ir.to_proto(model).SerializeToString())
     batch = _batch(classifier, 4, 24)
     together = session.run(None, batch)
@@ -160,6 +152,24 @@ def test_row_does_not_depend_on_its_batch_or_padding(
         )
         for of_batch, of_row in zip(together, alone, strict=True):
             np.testing.assert_allclose(of_batch[row : row + 1], of_row, atol=1e-3, rtol=1e-3)
+
+
+def _passes(
+    readout: Readout,
+    purifier: LayerVotes | Intervals,
+    detector: FusionDetector,
+    token: Representation,
+    suspicion: Suspicion,
+) -> tuple[ir.passes.PassBase, ...]:
+    return passes_of(
+        "detect-then-purify",
+        readout,
+        purifier,
+        detector,
+        token,
+        suspicion=suspicion,
+        threshold=0.0,
+    )
 
 
 def _batch(classifier: TorchClassifier, rows: int, tokens: int) -> dict[str, np.ndarray]:
@@ -182,7 +192,7 @@ def _clean(classifier: TorchClassifier) -> tuple[Readout, Representations]:
     hidden = np.concatenate([token_states(run, mask, token) for run, mask in runs])
     pooled = np.concatenate([token_means(run, mask) for run, mask in runs])
     logits = np.concatenate([run.logits for run, _ in runs])
-    readout, inner = Readout.fit(pooled, logits, None)
+    readout, inner = Readout.fit(pooled, logits, logits.argmax(axis=1))
     return readout, Representations(hidden, pooled, logits, inner)
 
 

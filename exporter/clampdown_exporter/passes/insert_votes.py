@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 
 from clampdown_calib.layer_votes import LayerVotes
-from clampdown_calib.purified_logits import SLOPE, START, Suspicion, emit_purified
+from clampdown_calib.purified_logits import Suspicion, emit_purified
 from clampdown_exporter.passes.base import append, constant
 from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE
 from clampdown_exporter.passes.token_means import token_means
@@ -17,8 +17,7 @@ class InsertVotes(ir.passes.InPlacePass):
     """Replaces the logits of flagged rows, or of every row, by the purified ones.
 
     Requires: the outputs ``logits``, ``anomaly_score``, ``flagged``; marked layers.
-    Ensures: the same outputs; what is taken off the undefended prediction depends on the
-    initializers that :func:`set_suspicion` sets, nothing until then.
+    Ensures: the same outputs.
 
     ::
 
@@ -26,8 +25,9 @@ class InsertVotes(ir.passes.InPlacePass):
         Where(flagged, purified, undefended) ─▶ logits
     """
 
-    def __init__(self, votes: LayerVotes, *, every_row: bool) -> None:
+    def __init__(self, votes: LayerVotes, suspicion: Suspicion, *, every_row: bool) -> None:
         self.votes = votes
+        self.suspicion = suspicion
         self.every_row = every_row
 
     def requires(self, model: ir.Model) -> None:
@@ -42,7 +42,7 @@ class InsertVotes(ir.passes.InPlacePass):
         raw, score, flagged = graph.outputs
         tape = ir.tape.Tape()
         votes = self.votes.emit(tape, token_means(tape, graph), len(marked_layers(graph)))
-        logits = emit_purified(tape, votes, raw, score, Suspicion.nothing())
+        logits = emit_purified(tape, votes, raw, score, self.suspicion)
         for node in tape.nodes:
             if node.inputs[0] is raw:
                 node.metadata_props[ROLE] = RAW_LOGITS
@@ -54,10 +54,3 @@ class InsertVotes(ir.passes.InPlacePass):
         logits.type, logits.shape = raw.type, raw.shape
         graph.outputs[0] = logits
         return ir.passes.PassResult(model, modified=True)
-
-
-def set_suspicion(graph: ir.Graph, suspicion: Suspicion) -> None:
-    """Set how far flagged rows' own predictions are distrusted, in a graph that answers so."""
-    for name, number in ((START, suspicion.start), (SLOPE, suspicion.slope)):
-        if name in graph.initializers:
-            graph.initializers[name].const_value = ir.tensor(np.float32(number), name=name)

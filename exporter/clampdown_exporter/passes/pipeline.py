@@ -8,6 +8,7 @@ from clampdown_calib.architectures import Representation
 from clampdown_calib.detectors import Detector
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.layer_votes import LayerVotes
+from clampdown_calib.purified_logits import Suspicion
 from clampdown_calib.readout import Readout
 from clampdown_exporter.passes.hidden_shapes import HideShapes
 from clampdown_exporter.passes.insert_clips import InsertClips
@@ -26,6 +27,7 @@ def passes_of(
     detector: Detector,
     representation: Representation,
     *,
+    suspicion: Suspicion,
     threshold: float,
 ) -> tuple[ir.passes.PassBase, ...]:
     """The passes that turn a marked graph into a defended one.
@@ -38,6 +40,7 @@ def passes_of(
             marked layers into which they are clipped.
         detector: fitted on the run that its score is taken from.
         representation: the token that the detector reads.
+        suspicion: how far votes distrust a row's own prediction; clips do not.
         threshold: scores over it are flagged.
     """
     statistic = InsertStatistic(detector, readout, representation, threshold)
@@ -45,10 +48,14 @@ def passes_of(
         return {
             "detect-then-purify": (
                 statistic,
-                InsertVotes(purifier, every_row=False),
+                InsertVotes(purifier, suspicion, every_row=False),
                 HideShapes(),
             ),
-            "purify": (statistic, InsertVotes(purifier, every_row=True), HideShapes()),
+            "purify": (
+                statistic,
+                InsertVotes(purifier, suspicion, every_row=True),
+                HideShapes(),
+            ),
             "detect": (statistic, HideShapes()),
         }[mode]
     clips = InsertClips(purifier)

@@ -30,7 +30,7 @@ def test_the_fifth_that_is_left_out_is_read_by_the_rest(run, name):
         readout, samples = seen.fit_readout()
         expected = DETECTORS[name].fit(samples).score(unseen.samples(readout))
         np.testing.assert_array_equal(found.scores[out], expected.astype(np.float32))
-        votes = LayerVotes.fit(seen.pooled, seen.logits, seen.labels)
+        votes = LayerVotes.fit(seen.pooled, seen.logits, seen.classes)
         np.testing.assert_array_equal(found.votes[out], votes.logits(unseen.pooled))
 
 

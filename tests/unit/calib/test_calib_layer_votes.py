@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tiny_models
-from layered_samples import CLASSES, ROWS, cross_fitted, discriminants, samples
+from layered_samples import CLASSES, ODD, cross_fitted, discriminants, odd_samples, samples
 from scipy.special import log_softmax, softmax
 
 from clampdown_calib.layer_votes import SHARPNESS, LayerVotes, voting_layers
@@ -58,25 +58,10 @@ def test_layer_that_is_surer_than_all_others_has_one_vote():
     np.testing.assert_allclose(np.diff(driven[1][0, :2]), np.diff(rest[:2]), atol=1e-3)
 
 
-def test_without_labels_the_predictions_stand_for_them():
-    pooled, logits, labels = samples()
-    found = LayerVotes.fit(pooled, logits, None)
-    same = LayerVotes.fit(pooled, logits, logits.argmax(axis=1))
-    np.testing.assert_array_equal(found.weights, same.weights)
-    of_labels = LayerVotes.fit(pooled, logits, labels)
-    assert np.abs(found.weights - of_labels.weights).max() > 1e-3
-
-
-@pytest.mark.parametrize("case", ["one row of a class", "one class", "still neurons"])
+@pytest.mark.parametrize("case", ODD)
 @pytest.mark.filterwarnings("error")
 def test_odd_rows_give_finite_logits(case):
-    pooled, logits, labels = samples()
-    if case == "one row of a class":
-        labels = np.where(np.arange(ROWS) == 3, 1, 0)
-    elif case == "one class":
-        labels = np.zeros_like(labels)
-    else:
-        pooled[:] = 2
+    pooled, logits, labels = odd_samples(case)
     assert np.isfinite(LayerVotes.fit(pooled, logits, labels).logits(pooled)).all()
 
 

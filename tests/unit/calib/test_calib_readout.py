@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tiny_models
-from layered_samples import CLASSES, ROWS, cross_fitted, discriminants, samples
+from layered_samples import CLASSES, ODD, ROWS, cross_fitted, discriminants, odd_samples, samples
 
 from clampdown_calib.margins import lead, margin
 from clampdown_calib.readout import Readout, inner_layers
@@ -65,16 +65,6 @@ def test_row_takes_no_part_in_its_own_cross_fitted_logits():
     assert np.abs(seen - seen_changed).max() > 1e-3
 
 
-def test_without_labels_the_predictions_stand_for_them():
-    pooled, logits, labels = samples()
-    fitted, inner = Readout.fit(pooled, logits, None)
-    of_predictions, same = Readout.fit(pooled, logits, logits.argmax(axis=1))
-    np.testing.assert_array_equal(fitted.weights, of_predictions.weights)
-    np.testing.assert_array_equal(inner, same)
-    of_labels, _ = Readout.fit(pooled, logits, labels)
-    assert np.abs(fitted.weights - of_labels.weights).max() > 1e-3
-
-
 def test_class_without_a_row_lies_at_the_centre_of_the_others():
     pooled, logits, labels = samples()
     # Of one of the two there are fewer rows: the centre is that of the means, not of the rows.
@@ -88,16 +78,10 @@ def test_class_without_a_row_lies_at_the_centre_of_the_others():
     assert np.isfinite(inner).all()
 
 
-@pytest.mark.parametrize("case", ["one row of a class", "one class", "still neurons"])
+@pytest.mark.parametrize("case", ODD)
 @pytest.mark.filterwarnings("error")
 def test_odd_rows_give_finite_logits(case):
-    pooled, logits, labels = samples()
-    if case == "one row of a class":
-        labels = np.where(np.arange(ROWS) == 3, 1, 0)
-    elif case == "one class":
-        labels = np.zeros_like(labels)
-    else:
-        pooled[:] = 2
+    pooled, logits, labels = odd_samples(case)
     fitted, inner = Readout.fit(pooled, logits, labels)
     assert np.isfinite(fitted.logits(pooled)).all()
     assert np.isfinite(inner).all()

@@ -8,6 +8,7 @@ import pytest
 import tiny_models
 
 from clampdown_calib.detectors import FusionDetector
+from clampdown_calib.purified_logits import Suspicion
 from clampdown_exporter import bundle_draft
 from clampdown_exporter.bundle_draft import write_graph
 from clampdown_exporter.contract import contract_differences, graph_facts
@@ -44,9 +45,16 @@ def written(folder, purifier):
     detector = FusionDetector.fit(tiny_models.seen(tiny_models.batch(100, 6)))
     graph = tiny_models.marked_graph()
     readout = tiny_models.readout()
-    rewrite(
-        graph, passes_of("detect-then-purify", readout, purifier, detector, "first", threshold=0.0)
+    passes = passes_of(
+        "detect-then-purify",
+        readout,
+        purifier,
+        detector,
+        "first",
+        suspicion=Suspicion.nothing(),
+        threshold=0.0,
     )
+    rewrite(graph, passes)
     write_graph(folder, graph, manifest())
     return ir.load(folder / "onnx" / "model.onnx")
 

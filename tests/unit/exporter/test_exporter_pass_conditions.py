@@ -10,6 +10,7 @@ from defended_graphs import (
 )
 
 from clampdown_calib.intervals import Intervals
+from clampdown_calib.purified_logits import Suspicion
 from clampdown_exporter.passes.insert_clips import InsertClips
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
 from clampdown_exporter.passes.insert_votes import InsertVotes
@@ -29,7 +30,7 @@ def test_passes_that_do_not_fit_name_themselves_and_what_they_found():
     refused((statistic(), statistic()), r"The pass InsertStatistic: .*'anomaly_score'")
     refused((clips, SecondPass()), r"The pass SecondPass: .*outputs are \['logits'\]")
     refused((statistic(), SecondPass()), "The pass SecondPass: .*no clips")
-    answers = InsertVotes(tiny_models.votes(), every_row=False)
+    answers = InsertVotes(tiny_models.votes(), Suspicion.nothing(), every_row=False)
     refused((answers,), r"The pass InsertVotes: .*outputs are \['logits'\]")
     refused((Undefend(),), "The pass Undefend: .*no threshold")
 

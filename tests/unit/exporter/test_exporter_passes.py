@@ -1,14 +1,11 @@
 """What a graph computes that the passes have rewritten, against NumPy."""
 
 import numpy as np
-import onnx
-import onnx_ir as ir
 import pytest
 import tiny_models
 from defended_graphs import (
     LEVELS,
     MODES,
-    SUSPICION,
     WAYS,
     defended,
     expected,
@@ -19,7 +16,6 @@ from defended_graphs import (
 from clampdown_calib.detectors import DETECTORS
 from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_exporter.passes.insert_clips import InsertClips
-from clampdown_exporter.passes.insert_votes import set_suspicion
 from clampdown_exporter.passes.pipeline import rewrite
 
 
@@ -71,24 +67,16 @@ def test_readout_leaves_the_logits_of_rows_that_are_not_flagged_bit_for_bit(repr
 
 
 @pytest.mark.parametrize("mode", ["detect-then-purify", "purify"])
-def test_nothing_is_taken_off_until_the_suspicion_is_set(mode):
+def test_much_is_taken_off_some_rows_and_nothing_off_others(mode):
+    """What the comparisons with NumPy above need to see a wrong suspicion."""
     inputs = tiny_models.batch(12, 5)
     model, of_run = defended(mode, "votes")
-    feed = {**inputs, "threshold": np.float32([-np.inf])}
+    found = tiny_models.session(model).run(None, {**inputs, "threshold": np.float32([-np.inf])})[0]
     seen = tiny_models.seen(inputs)
-    score = of_run.score(seen)
     votes = tiny_models.votes().logits(seen.pooled)
-    for suspicion in (Suspicion.nothing(), SUSPICION):
-        set_suspicion(model.graph, suspicion)
-        # As it is once it was saved.
-        data = ir.to_proto(model).SerializeToString()
-        again = ir.from_proto(onnx.ModelProto.FromString(data))
-        found = tiny_models.session(again).run(None, feed)[0]
-        answer = purified(votes, seen.logits, score, suspicion)
-        np.testing.assert_allclose(found, answer, rtol=1e-4, atol=1e-4)
-    taken = purified(votes, seen.logits, score, Suspicion.nothing()) - answer
+    taken = purified(votes, seen.logits, of_run.score(seen), Suspicion.nothing()) - found
     assert taken.max() > 0.5
-    assert taken.max(axis=1).min() == 0
+    assert np.abs(taken.max(axis=1)).min() < 1e-4
 
 
 def test_graph_that_answers_otherwise_has_no_suspicion_to_set():

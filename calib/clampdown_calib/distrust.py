@@ -1,0 +1,59 @@
+"""How far a flagged row's own prediction is distrusted: as far as clean rows allow."""
+
+import numpy as np
+
+from clampdown_calib.activations import CleanRun
+from clampdown_calib.cross_fitting import CrossFitted
+from clampdown_calib.margins import LEAST_SPREAD
+from clampdown_calib.purified_logits import Suspicion, purified
+from clampdown_calib.readout import Readout
+from clampdown_calib.threshold import threshold_at
+
+BEYOND = 0.1
+"""Share of clean rows whose predictions are distrusted at all."""
+
+USUAL = 1.5
+"""Standard deviations of the clean leads that are taken off a prediction for every standard
+deviation of its score beyond the clean ones, where clean rows do not tell better."""
+
+DEGREES = np.linspace(0.25, 2, 36)
+"""Of which the clean rows choose one."""
+
+ALLOWED_LOSS = 0.0025
+"""Share of clean rows that the choice may lose: that many more wrong answers than the model's."""
+
+USUAL_ROWS = 200
+"""Weight of the usual degree, in clean rows: of few rows a chance one or two decide."""
+
+
+def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: float) -> Suspicion:
+    """Fit on clean rows, each read by what was fitted without it.
+
+    It starts at the score that 10% of clean rows exceed. The degree is the largest of which they
+    allow, by their labels, drawn to the usual one by as much as they are few; without labels it is
+    the usual one. Where the model is right about most of the clean rows that are flagged, little
+    can be taken off; where it is right about half of them, much.
+
+    Args:
+        readout: of the inner layers.
+        run: of the clean rows.
+        unseen: their scores and votes.
+        frr: share of them that is flagged, 0 to 1.
+    """
+    start = threshold_at(unseen.scores, BEYOND)
+    usable = unseen.scores[np.isfinite(unseen.scores)]
+    unit = float(readout.spread[0]) / max(float(usable.std(dtype=np.float64)), LEAST_SPREAD)
+    if run.labels is None:
+        return Suspicion(start, USUAL * unit)
+    flagged = ~(unseen.scores <= np.float32(threshold_at(unseen.scores, frr)))
+    right = run.logits.argmax(axis=1) == run.labels
+
+    def loss(degree: float) -> float:
+        answers = purified(unseen.votes, run.logits, unseen.scores, Suspicion(start, degree * unit))
+        still_right = np.where(flagged, answers.argmax(axis=1) == run.labels, right)
+        return (int(right.sum()) - int(still_right.sum())) / len(right)
+
+    allowed = [degree for degree in DEGREES if loss(degree) <= ALLOWED_LOSS]
+    rows = len(right)
+    degree = (rows * max(allowed, default=DEGREES[0]) + USUAL_ROWS * USUAL) / (rows + USUAL_ROWS)
+    return Suspicion(start, float(degree) * unit)
