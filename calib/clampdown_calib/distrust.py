@@ -16,11 +16,9 @@ USUAL = 1.5
 """Standard deviations of the clean leads that are taken off a prediction for every standard
 deviation of its score beyond the clean ones, where clean rows do not tell better."""
 
-DEGREES = np.linspace(0.25, 2, 36)
-"""Of which the clean rows choose one."""
-
-ALLOWED_LOSS = 0.0025
-"""Share of clean rows that the choice may lose: that many more wrong answers than the model's."""
+DEGREES = np.linspace(1, 2, 21)
+"""Of which the clean rows choose one. None is so small that a few poisoned rows among them, which
+the model is right about by its trigger, could disarm the defence."""
 
 USUAL_ROWS = 200
 """Weight of the usual degree, in clean rows: of few rows a chance one or two decide."""
@@ -29,10 +27,10 @@ USUAL_ROWS = 200
 def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: float) -> Suspicion:
     """Fit on clean rows, each read by what was fitted without it.
 
-    It starts at the score that 10% of clean rows exceed. The degree is the largest of which they
-    allow, by their labels, drawn to the usual one by as much as they are few; without labels it is
-    the usual one. Where the model is right about most of the clean rows that are flagged, little
-    can be taken off; where it is right about half of them, much.
+    It starts at the score that 10% of clean rows exceed. The degree is the largest at which they
+    are answered right no less often than by the model, drawn to the usual one by as much as they
+    are few; without labels it is the usual one. Where the model is right about most of the clean
+    rows that are flagged, little can be taken off; where it is right about half of them, much.
 
     Args:
         readout: of the inner layers.
@@ -48,12 +46,12 @@ def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: flo
     flagged = ~(unseen.scores <= np.float32(threshold_at(unseen.scores, frr)))
     right = run.logits.argmax(axis=1) == run.labels
 
-    def loss(degree: float) -> float:
+    def loses_nothing(degree: float) -> bool:
         answers = purified(unseen.votes, run.logits, unseen.scores, Suspicion(start, degree * unit))
         still_right = np.where(flagged, answers.argmax(axis=1) == run.labels, right)
-        return (int(right.sum()) - int(still_right.sum())) / len(right)
+        return int(still_right.sum()) >= int(right.sum())
 
-    allowed = [degree for degree in DEGREES if loss(degree) <= ALLOWED_LOSS]
     rows = len(right)
-    degree = (rows * max(allowed, default=DEGREES[0]) + USUAL_ROWS * USUAL) / (rows + USUAL_ROWS)
+    chosen = max(filter(loses_nothing, DEGREES), default=DEGREES[0])
+    degree = (rows * chosen + USUAL_ROWS * USUAL) / (rows + USUAL_ROWS)
     return Suspicion(start, float(degree) * unit)

@@ -7,7 +7,7 @@ import pytest
 
 from clampdown_calib.activations import CleanRun
 from clampdown_calib.cross_fitting import CrossFitted
-from clampdown_calib.distrust import ALLOWED_LOSS, DEGREES, USUAL, USUAL_ROWS, fit_suspicion
+from clampdown_calib.distrust import DEGREES, USUAL, USUAL_ROWS, fit_suspicion
 from clampdown_calib.threshold import threshold_at
 from clampdown_runtime import CalibrationError
 
@@ -16,7 +16,7 @@ FRR = 0.2
 
 
 def clean_rows(rows: int = 400, *, right: float = 1.0, labels: bool = True):
-    """Rows that the model gives class 0 by a lead of 2, and the votes by one of 1.
+    """Rows that the model gives class 0 by a lead of 6, and the votes by one of 3.
 
     Args:
         rows: how many.
@@ -26,8 +26,8 @@ def clean_rows(rows: int = 400, *, right: float = 1.0, labels: bool = True):
     random = np.random.default_rng(0)
     truth = (np.arange(rows) >= right * rows).astype(np.int64)
     random.shuffle(truth)
-    logits = np.tile(np.float32([2, 0]), (rows, 1))
-    votes = np.tile(np.float32([1, 0]), (rows, 1))
+    logits = np.tile(np.float32([6, 0]), (rows, 1))
+    votes = np.tile(np.float32([3, 0]), (rows, 1))
     none = np.zeros((rows, 1, 1), np.float32)
     scores = random.normal(size=rows).astype(np.float32) * 3
     run = CleanRun(none, none, logits, truth if labels else None)
@@ -44,7 +44,7 @@ def wrong(run, unseen, slope, start):
     count = 0
     for score, label in zip(unseen.scores, run.labels, strict=True):
         # Half of both leads against what is taken off.
-        flips = score > threshold and slope * max(0, score - start) > 1.5
+        flips = score > threshold and slope * max(0, score - start) > 4.5
         count += int(flips) != label
     return count / len(run.labels)
 
@@ -54,11 +54,12 @@ def test_the_largest_degree_is_taken_that_clean_rows_allow():
     found = fit_suspicion(READOUT, run, unseen, FRR)
     assert found.start == threshold_at(unseen.scores, 0.1)
     # Undo the pull towards the usual degree.
+    own = (run.logits.argmax(axis=1) != run.labels).mean()
     rows = len(run.labels)
     chosen = (degree_of(found, unseen.scores) * (rows + USUAL_ROWS) - USUAL_ROWS * USUAL) / rows
     unit = READOUT.spread[0] / unseen.scores.std()
     losses = [wrong(run, unseen, degree * unit, found.start) for degree in DEGREES]
-    expected = max(d for d, loss in zip(DEGREES, losses, strict=True) if loss <= ALLOWED_LOSS)
+    expected = max(d for d, loss in zip(DEGREES, losses, strict=True) if loss <= own)
     assert chosen == pytest.approx(expected, rel=1e-3)
     assert DEGREES[0] < expected < DEGREES[-1]
 
