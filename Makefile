@@ -3,7 +3,7 @@ VENV := .venv
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-clients lint clean
 
 demo: $(VENV)/demo-installed
 	rm -rf demo-out
@@ -11,6 +11,11 @@ demo: $(VENV)/demo-installed
 
 test: lint
 	$(VENV)/bin/pytest
+
+# Without scripts: that of onnxruntime-node downloads CUDA libraries, the CPU's are in the package.
+test-clients: $(VENV)/dev-installed
+	cd runtime/clients/node && npm ci --ignore-scripts --no-audit --no-fund
+	$(VENV)/bin/pytest tests/clients
 
 lint: $(VENV)/dev-installed
 	$(VENV)/bin/ruff check .

@@ -78,6 +78,7 @@ def _manifest() -> dict[str, object]:
         "format_version": 1,
         "clampdown_version": "0.1.0",
         "mode": "detect-then-purify",
+        "precision": "fp32",
         "model": {"name": "tiny", "model_type": "bert", "digest": "sha256:" + "0" * 64},
         "labels": LABELS,
         "inputs": ["input_ids", "attention_mask", "token_type_ids"],

@@ -40,6 +40,7 @@ def _echo(facts: BundleFacts) -> None:
             "model digest": manifest.model.digest,
             "labels": manifest.labels,
             "mode": manifest.mode,
+            "precision": manifest.precision,
             "detector": f"{manifest.detector} on the {manifest.representation} token",
             "threshold": manifest.threshold,
             "FRR asked for": manifest.frr,

@@ -24,12 +24,11 @@ from clampdown_runtime.manifest import (
     CALIBRATION_FILE,
     GOLDEN_FILE,
     MANIFEST_NAME,
-    MODEL_FILE,
     TOKENIZER_FILE,
-    InputName,
     Manifest,
     Mode,
     ModelIdentity,
+    Precision,
 )
 from clampdown_runtime.session import create_session
 from clampdown_runtime.tokenizer import BundleTokenizer
@@ -61,8 +60,9 @@ def write_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> None:
             expected=f"at most {LARGEST_GRAPH / 2**30:.1f} GB, what one ONNX file can hold",
             do="No bundle was written. Distil the classifier into a smaller one.",
         )
-    (folder / MODEL_FILE).parent.mkdir(exist_ok=True)
-    ir.save(graph, folder / MODEL_FILE)
+    path = folder / manifest.model_file
+    path.parent.mkdir(exist_ok=True)
+    ir.save(graph, path)
 
 
 def draft_manifest(
@@ -70,16 +70,17 @@ def draft_manifest(
     tokenization: Tokenization,
     calibration: Calibration,
     mode: Mode,
-    inputs: tuple[InputName, ...],
+    precision: Precision,
 ) -> Manifest:
     """The manifest before anything was measured: threshold 0, no digests."""
     facts = calibration.facts
     return Manifest(
         clampdown_version=importlib.metadata.version("clampdown"),
         mode=mode,
+        precision=precision,
         model=ModelIdentity(folder.name, folder.model_type, facts.model_digest),
         labels=folder.labels,
-        inputs=inputs,
+        inputs=tokenization.inputs,
         max_length=tokenization.max_length,
         padding=tokenization.padding,
         layers=facts.layers,
@@ -99,7 +100,7 @@ def open_draft(folder: Path, manifest: Manifest) -> DefendedClassifier:
     return DefendedClassifier(
         Bundle(folder, manifest),
         BundleTokenizer(folder / TOKENIZER_FILE, manifest.max_length),
-        create_session(folder / MODEL_FILE, provider="cpu", threads=None),
+        create_session(folder / manifest.model_file, provider="cpu", threads=None),
     )
 
 

@@ -59,6 +59,7 @@ def graph_facts(manifest: Manifest) -> dict[str, str]:
         "format_version": manifest.format_version,
         "version": manifest.clampdown_version,
         "mode": manifest.mode,
+        "precision": manifest.precision,
         "layers": json.dumps(manifest.layers),
         "detector": manifest.detector,
         "frr": json.dumps(manifest.frr),

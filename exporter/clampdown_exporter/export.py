@@ -128,7 +128,7 @@ def export(
                 threshold=0.0,
             ),
         )
-        draft = draft_manifest(folder, tokenization, fitted, mode, traced.inputs)
+        draft = draft_manifest(folder, tokenization, fitted, mode, "fp32")
         copy_model_files(place, folder, tokenization)
         write_graph(place, traced.graph, draft)
         classifier = open_draft(place, draft)

@@ -9,7 +9,7 @@ from clampdown_exporter.contract import contract_differences
 from clampdown_runtime.bundle import bundle_differences, read_manifest
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.golden import check_golden, read_golden
-from clampdown_runtime.manifest import GOLDEN_FILE, MODEL_FILE
+from clampdown_runtime.manifest import GOLDEN_FILE
 
 
 def verify(bundle: Path) -> list[str]:
@@ -35,12 +35,12 @@ def verify(bundle: Path) -> list[str]:
     found = [f"{d.path}: {words[d.kind]}" for d in bundle_differences(bundle, manifest)]
     if found:
         return found
-    path = bundle / MODEL_FILE
+    path = bundle / manifest.model_file
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        return [f"{MODEL_FILE}: is not a valid ONNX graph ({error})"]
-    found = [f"{MODEL_FILE}: {d}" for d in contract_differences(ir.load(path), manifest)]
+        return [f"{manifest.model_file}: is not a valid ONNX graph ({error})"]
+    found = [f"{manifest.model_file}: {d}" for d in contract_differences(ir.load(path), manifest)]
     if found:
         return found
     classifier = DefendedClassifier.load(bundle)

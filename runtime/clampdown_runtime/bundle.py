@@ -12,7 +12,6 @@ from clampdown_runtime.manifest import (
     CALIBRATION_FILE,
     GOLDEN_FILE,
     MANIFEST_NAME,
-    MODEL_FILE,
     TOKENIZER_FILE,
     Manifest,
 )
@@ -47,7 +46,7 @@ class Bundle:
     @property
     def model_path(self) -> Path:
         """The defended graph."""
-        return self.path / MODEL_FILE
+        return self.path / self.manifest.model_file
 
     @property
     def tokenizer_path(self) -> Path:

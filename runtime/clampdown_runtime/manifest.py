@@ -11,21 +11,27 @@ from clampdown_runtime.strict_json import JsonObject
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "clampdown.json"
-MODEL_FILE = "onnx/model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CALIBRATION_FILE = "calibration.safetensors"
 GOLDEN_FILE = "golden.json"
 REQUIRED_FILES = (
-    MODEL_FILE,
     "config.json",
     TOKENIZER_FILE,
     "tokenizer_config.json",
     CALIBRATION_FILE,
     GOLDEN_FILE,
 )
-"""What every bundle holds besides its manifest; a report and more tokenizer files may be there."""
+"""What every bundle holds besides its manifest and its graph; more files may be there."""
 
 Mode = Literal["detect-then-purify", "purify", "detect"]
+Precision = Literal["fp32", "fp16", "int8"]
+MODEL_FILES: Mapping[Precision, str] = {
+    "fp32": "onnx/model.onnx",
+    "fp16": "onnx/model_fp16.onnx",
+    "int8": "onnx/model_quantized.onnx",
+}
+"""The graph's file: where Transformers.js looks for each precision."""
+
 Side = Literal["right", "left"]
 Representation = Literal["first", "last"]
 DetectorName = Literal["fusion", "mahalanobis", "nas"]
@@ -57,6 +63,7 @@ class Manifest:
 
     clampdown_version: str
     mode: Mode
+    precision: Precision
     model: ModelIdentity
     labels: tuple[str, ...]
     inputs: tuple[InputName, ...]
@@ -92,6 +99,7 @@ class Manifest:
             format_version=fields.integer("format_version", minimum=1),
             clampdown_version=fields.string("clampdown_version"),
             mode=_choice(fields, "mode", get_args(Mode)),
+            precision=_choice(fields, "precision", get_args(Precision)),
             model=_model(fields.child("model")),
             labels=_distinct(fields, "labels"),
             inputs=_inputs(fields),
@@ -113,7 +121,18 @@ class Manifest:
                 found=manifest.calibration_digest,
                 expected=f"the digest of {CALIBRATION_FILE} under `files`",
             )
+        if manifest.model_file not in manifest.files:
+            fields.refuse(
+                "files",
+                found=f"no {manifest.model_file}",
+                expected=f"the graph of a bundle in {manifest.precision}",
+            )
         return manifest
+
+    @property
+    def model_file(self) -> str:
+        """The graph's path in the bundle."""
+        return MODEL_FILES[self.precision]
 
     def to_json(self) -> str:
         """Writes the manifest: equal manifests give equal texts, ended by a newline.

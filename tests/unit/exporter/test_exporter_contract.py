@@ -21,6 +21,7 @@ def manifest(**changes):
         **{
             "clampdown_version": "0.1.0",
             "mode": "detect-then-purify",
+            "precision": "fp32",
             "model": ModelIdentity("tiny", "bert", "sha256:" + "0" * 64),
             "labels": ("a", "b", "c"),
             "inputs": ("input_ids", "attention_mask"),

@@ -32,6 +32,7 @@ def manifest(count=6, **changes):
         Manifest(
             clampdown_version="0.1.0",
             mode="detect-then-purify",
+            precision="fp32",
             model=ModelIdentity("tweets", "bert", MODEL_DIGEST),
             labels=("negative", "positive"),
             inputs=("input_ids", "attention_mask"),

@@ -80,6 +80,7 @@ def test_every_wrong_type_is_named(fields):
         ("format_version", 0),
         ("format_version", True),
         ("mode", "cure"),
+        ("precision", "bf16"),
         ("labels", []),
         ("labels", ["same", "same"]),
         ("labels", [1]),
@@ -146,6 +147,7 @@ def test_a_bundle_lists_its_files_with_their_digests(fields):
     for missing in ("onnx/model.onnx", "tokenizer.json", "calibration.safetensors", "golden.json"):
         error = refuse({**fields, "files": {k: v for k, v in files.items() if k != missing}})
         assert missing in error.found
+    assert "onnx/model_quantized.onnx" in refuse({**fields, "precision": "int8"}).found
     assert "config.json" in refuse({**fields, "files": {**files, "config.json": "1"}}).thing
     without_report = {path: digest for path, digest in files.items() if path != "report.html"}
     Manifest.from_json(json.dumps({**fields, "files": without_report}), "m.json")

@@ -1,0 +1,93 @@
+import { digestOf } from "./digests.js";
+import { BundleError } from "./errors.js";
+import {
+  GOLDEN_FILE,
+  MANIFEST_FILE,
+  TOKENIZER_FILE,
+  modelFile,
+  readManifest,
+  type Manifest,
+} from "./manifest.js";
+import type { Source } from "./source.js";
+
+const SHOWN_DIFFERENCES = 5;
+
+/** A verified bundle: its manifest, and the very bytes whose digests were verified. */
+export interface Bundle {
+  readonly name: string;
+  readonly manifest: Manifest;
+  readonly model: Uint8Array;
+  readonly tokenizer: Uint8Array;
+  readonly golden: Uint8Array;
+}
+
+/**
+ * Reads a bundle and verifies the digest of every file, or, where the place cannot be listed, of
+ * every file that is used.
+ *
+ * @throws {BundleError} there is no bundle, its manifest is not valid, or files are missing, extra,
+ *   different or outside; the message names them.
+ */
+export async function openBundle(source: Source): Promise<Bundle> {
+  const { name } = source;
+  const written = await source.read(MANIFEST_FILE);
+  if (written === undefined) {
+    throw new BundleError(
+      name,
+      `no ${MANIFEST_FILE}`,
+      "a bundle: a folder that Clampdown wrote",
+      `Pass the folder that holds ${MANIFEST_FILE}.`,
+    );
+  }
+  const manifest = readManifest(written, `${name}/${MANIFEST_FILE}`);
+  const used = { model: modelFile(manifest), tokenizer: TOKENIZER_FILE, golden: GOLDEN_FILE };
+  const { contents, differences } = await compare(source, manifest, Object.values(used));
+  if (differences.length > 0) {
+    const shown = differences.sort().slice(0, SHOWN_DIFFERENCES).join(", ");
+    const left = differences.length - SHOWN_DIFFERENCES;
+    throw new BundleError(
+      name,
+      left > 0 ? `${shown} and ${left} more` : shown,
+      `exactly the files that ${MANIFEST_FILE} lists, unchanged`,
+      "Get an unchanged copy of the bundle, or export it again.",
+    );
+  }
+  // Without differences every file that is used has been read.
+  const bytes = (path: string) => contents.get(path) as Uint8Array;
+  return {
+    name,
+    manifest,
+    model: bytes(used.model),
+    tokenizer: bytes(used.tokenizer),
+    golden: bytes(used.golden),
+  };
+}
+
+async function compare(
+  source: Source,
+  manifest: Manifest,
+  used: string[],
+): Promise<{ contents: Map<string, Uint8Array>; differences: string[] }> {
+  const contents = new Map<string, Uint8Array>();
+  const differences: string[] = [];
+  const listed = await source.list?.();
+  const refused = new Set<string>();
+  for (const { path, outside } of listed ?? []) {
+    const extra = path !== MANIFEST_FILE && !Object.hasOwn(manifest.files, path);
+    if (!outside && !extra) continue;
+    refused.add(path);
+    differences.push(`${path} (${outside ? "outside" : "extra"})`);
+  }
+  // One after the other: the files that are not used need not be in memory together.
+  for (const path of listed === undefined ? used : Object.keys(manifest.files)) {
+    if (refused.has(path)) continue;
+    const bytes = await source.read(path);
+    if (bytes !== undefined && (await digestOf(bytes)) === manifest.files[path]) {
+      if (used.includes(path)) contents.set(path, bytes);
+    } else {
+      const there = bytes !== undefined || listed?.some((entry) => entry.path === path);
+      differences.push(`${path} (${there ? "different" : "missing"})`);
+    }
+  }
+  return { contents, differences };
+}

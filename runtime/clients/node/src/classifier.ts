@@ -1,0 +1,147 @@
+import { planBatches } from "./batching.js";
+import { BundleError, ClampdownError, ProviderError, RowsError } from "./errors.js";
+import { OUTPUTS, type Loaded } from "./loading.js";
+import { modelFile, type Manifest } from "./manifest.js";
+import { padBatch } from "./padding.js";
+import { toPrediction, type Prediction } from "./prediction.js";
+import type { Tensor } from "./runtime.js";
+import { requireText } from "./texts.js";
+
+/** How a call runs. */
+export interface ClassifyOptions {
+  /** The most rows in one run of the model; 32 where it is left out. */
+  readonly batchSize?: number;
+}
+
+/** A loaded bundle, on the build of ONNX Runtime that it was loaded with. */
+export class Classifier {
+  readonly #loaded: Loaded;
+
+  constructor(loaded: Loaded) {
+    this.#loaded = loaded;
+  }
+
+  /** The bundle's manifest. */
+  get manifest(): Manifest {
+    return this.#loaded.bundle.manifest;
+  }
+
+  /**
+   * Classifies texts. A text's result does not depend on the other texts.
+   *
+   * Where texts were longer than the manifest's `max_length`, `console.warn` says how many, once.
+   *
+   * @param texts the texts, each with more than white space.
+   * @returns one prediction for each text, in order.
+   * @throws {RowsError} a text is empty or not a string; the message names its index.
+   * @throws {ProviderError} the model failed while it ran.
+   */
+  async classify(texts: readonly string[], options: ClassifyOptions = {}): Promise<Prediction[]> {
+    if (!Array.isArray(texts)) {
+      throw new RowsError("the texts", `a ${typeof texts}`, "a list of texts", "Pass [text].");
+    }
+    // Array.from: a hole in the list is a text that is missing.
+    const whole = Array.from(texts, (text, index) => requireText(text, `text ${index}`));
+    const encoded = whole.map((text) => this.#loaded.tokenizer.encode(text));
+    encoded.forEach(({ ids }, index) => {
+      if (ids.length > 0) return;
+      throw new RowsError(
+        `text ${index}`,
+        "a text of which the tokenizer leaves no tokens",
+        "at least one token",
+        "Correct it or leave it out.",
+      );
+    });
+    const predictions = await this.runIds(
+      encoded.map(({ ids }) => ids),
+      options,
+    );
+    const truncated = encoded.filter((item) => item.truncated).length;
+    if (truncated > 0) {
+      console.warn(
+        `${truncated} of the texts were longer than ${this.manifest.max_length} tokens and were ` +
+          "truncated: what follows was not seen by the model",
+      );
+    }
+    return predictions;
+  }
+
+  /**
+   * Runs the graph on token ids, special tokens included.
+   *
+   * @param rows the token ids of each row, 1 to `max_length` of them.
+   * @returns one prediction for each row, in order.
+   * @throws {RowsError} a row has no tokens or too many; the message names its index.
+   * @throws {ProviderError} the model failed while it ran.
+   */
+  async runIds(
+    rows: readonly (readonly number[])[],
+    { batchSize = 32 }: ClassifyOptions = {},
+  ): Promise<Prediction[]> {
+    if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
+      throw new ClampdownError("batchSize", String(batchSize), "at least 1", "Pass more.");
+    }
+    const longest = this.manifest.max_length;
+    rows.forEach(({ length }, index) => {
+      if (length >= 1 && length <= longest) return;
+      throw new RowsError(
+        `row ${index}`,
+        `${length} tokens`,
+        `1 to ${longest}`,
+        "Leave the row out, or truncate it.",
+      );
+    });
+    const predictions: Prediction[] = new Array(rows.length);
+    const lengths = rows.map((row) => row.length);
+    for (const batch of planBatches(lengths, batchSize)) {
+      const results = await this.#run(batch.map((index) => rows[index]!));
+      batch.forEach((index, place) => (predictions[index] = results[place]!));
+    }
+    return predictions;
+  }
+
+  async #run(rows: (readonly number[])[]): Promise<Prediction[]> {
+    const { runtime, session } = this.#loaded;
+    const { labels, padding, inputs } = this.manifest;
+    let outputs: Tensor[];
+    try {
+      const feeds = padBatch(rows, padding, inputs).map(({ name, data, dims }) => [
+        name,
+        new runtime.Tensor("int64", data, dims),
+      ]);
+      const found = await session.run(Object.fromEntries(feeds));
+      outputs = OUTPUTS.map((name) => found[name]!);
+    } catch (error) {
+      throw new ProviderError(
+        this.#model,
+        `a failed run of ${rows.length} rows (${(error as Error).message})`,
+        "outputs",
+        "Try a smaller batch size; if that does not help, run clampdown verify.",
+        { cause: error },
+      );
+    }
+    const shapes = JSON.stringify(outputs.map(({ dims }) => dims));
+    const expected = JSON.stringify([[rows.length, labels.length], [rows.length], [rows.length]]);
+    if (shapes !== expected) {
+      throw new BundleError(
+        this.#model,
+        `outputs of the shapes ${shapes}`,
+        `${expected}, after the manifest's labels`,
+        "Export the bundle again.",
+      );
+    }
+    const [logits, scores, flagged] = outputs.map(({ data }) => Array.from(data as Float32Array));
+    return rows.map((_, row) =>
+      toPrediction(
+        logits!.slice(row * labels.length, (row + 1) * labels.length),
+        scores![row]!,
+        Boolean(flagged![row]),
+        labels,
+      ),
+    );
+  }
+
+  get #model(): string {
+    return `${this.#loaded.bundle.name}/${modelFile(this.manifest)}`;
+  }
+}

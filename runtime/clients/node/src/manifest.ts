@@ -1,0 +1,109 @@
+import * as v from "valibot";
+
+import { DIGEST } from "./digests.js";
+import { readObject, refusal } from "./strict_json.js";
+
+export const MANIFEST_FILE = "clampdown.json";
+export const TOKENIZER_FILE = "tokenizer.json";
+export const GOLDEN_FILE = "golden.json";
+const CALIBRATION_FILE = "calibration.safetensors";
+const REQUIRED_FILES = [
+  "config.json",
+  TOKENIZER_FILE,
+  "tokenizer_config.json",
+  CALIBRATION_FILE,
+  GOLDEN_FILE,
+];
+const MODEL_FILES = {
+  fp32: "onnx/model.onnx",
+  fp16: "onnx/model_fp16.onnx",
+  int8: "onnx/model_quantized.onnx",
+} as const;
+const FORMAT_VERSION = 1;
+
+const count = (least: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(least));
+const number = v.pipe(v.number(), v.finite());
+const share = v.pipe(number, v.minValue(0), v.maxValue(1));
+const digest = v.pipe(v.string(), v.regex(DIGEST));
+const names = v.pipe(
+  v.array(v.string()),
+  v.minLength(1),
+  v.check((list) => new Set(list).size === list.length, "no name twice"),
+);
+
+const SCHEMA = v.strictObject({
+  format_version: count(1),
+  clampdown_version: v.string(),
+  mode: v.picklist(["detect-then-purify", "purify", "detect"]),
+  precision: v.picklist(["fp32", "fp16", "int8"]),
+  model: v.strictObject({ name: v.string(), model_type: v.string(), digest }),
+  labels: names,
+  inputs: v.pipe(
+    v.array(v.picklist(["input_ids", "attention_mask", "token_type_ids"])),
+    v.check((list) => new Set(list).size === list.length, "no name twice"),
+    v.includes("input_ids"),
+    v.includes("attention_mask"),
+  ),
+  max_length: count(1),
+  padding: v.strictObject({
+    side: v.picklist(["right", "left"]),
+    token_id: count(0),
+    type_id: count(0),
+  }),
+  layers: names,
+  representation: v.picklist(["first", "last"]),
+  detector: v.picklist(["fusion", "mahalanobis", "nas"]),
+  threshold: number,
+  frr: v.nullable(share),
+  frr_measured: share,
+  calibration_digest: digest,
+  versions: v.record(v.string(), v.string()),
+  files: v.record(
+    v.pipe(v.string(), v.check(isInside, "a path inside the bundle, without hidden files")),
+    digest,
+  ),
+});
+
+/** Everything in `clampdown.json`; the bundle's specification says what each key means. */
+export type Manifest = v.InferOutput<typeof SCHEMA>;
+
+/** What a shorter row is filled up with, and on which side. */
+export type Padding = Manifest["padding"];
+
+/** An input of the graph that the tokenizer feeds. */
+export type InputName = Manifest["inputs"][number];
+
+/**
+ * Reads a manifest.
+ *
+ * @throws {BundleError} the bytes are not a manifest of a version that this client reads.
+ */
+export function readManifest(bytes: Uint8Array, where: string): Manifest {
+  const manifest = readObject(bytes, where, FORMAT_VERSION, SCHEMA);
+  const { files } = manifest;
+  if (MANIFEST_FILE in files) {
+    throw refusal(`${where}, \`files\``, MANIFEST_FILE, "every file but the manifest itself");
+  }
+  const missing = [...REQUIRED_FILES, modelFile(manifest)].filter((path) => !(path in files));
+  if (missing.length > 0) {
+    throw refusal(`${where}, \`files\``, `no ${missing.join(", ")}`, "the files of a bundle");
+  }
+  if (manifest.calibration_digest !== files[CALIBRATION_FILE]) {
+    throw refusal(
+      `${where}, \`calibration_digest\``,
+      manifest.calibration_digest,
+      `the digest of ${CALIBRATION_FILE} under \`files\``,
+    );
+  }
+  return manifest;
+}
+
+/** The graph's path in the bundle. */
+export function modelFile(manifest: Manifest): string {
+  return MODEL_FILES[manifest.precision];
+}
+
+/** A part that begins with a dot is `.`, `..` or hidden; an empty one begins or ends with `/`. */
+function isInside(path: string): boolean {
+  return !/[\\:\0]/.test(path) && path.split("/").every((part) => /^[^.]/.test(part));
+}

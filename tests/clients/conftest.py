@@ -1,0 +1,137 @@
+"""A real bundle of a random tiny BERT, and what the clients' tests need of Node."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny_models
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+CLIENT = Path(__file__).parents[2] / "runtime" / "clients" / "node"
+
+BROKEN = "cf"
+"""A word of the golden texts whose embedding is not a number."""
+
+MAX_LENGTH = 64
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT that reads texts as real ones do, in word pieces of several scripts.
+
+    It is wide enough that the rounding of another ONNX Runtime stays far under the golden
+    tolerance: of a narrower one the readout explains so much that what is left is all rounding.
+    """
+    folder = tmp_path_factory.mktemp("bert") / "model"
+    vocabulary = [*tiny_models.SPECIAL, *_pieces()]
+    model = tiny_models.transformer(
+        "bert",
+        vocab_size=len(vocabulary),
+        max_position_embeddings=MAX_LENGTH,
+        hidden_size=64,
+        num_hidden_layers=3,
+        intermediate_size=128,
+        initializer_range=0.3,
+    )
+    weights = model.get_input_embeddings().weight
+    weights.data[vocabulary.index(BROKEN)] = float("nan")
+    model.save_pretrained(folder)
+    _save_tokenizer(folder, vocabulary)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def calibration(bert_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from clampdown_calib import calibrate
+
+    place = tmp_path_factory.mktemp("calibration")
+    texts = [text.replace(BROKEN, "very") for text in tiny_models.texts(200)]
+    rows = [{"text": text} for text in texts]
+    (place / "clean.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    calibrate(bert_folder, place / "clean.jsonl", place / "fitted")
+    return place / "fitted"
+
+
+@pytest.fixture(scope="session")
+def real_bundle(
+    bert_folder: Path, calibration: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle as ``clampdown export`` writes it; not to be changed."""
+    from clampdown_exporter import export
+
+    return export(bert_folder, calibration, tmp_path_factory.mktemp("real") / "bundle").bundle
+
+
+@pytest.fixture(scope="session")
+def node_client() -> Path:
+    """The Node client's folder, built."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no Node with npm")
+    if not (CLIENT / "node_modules").is_dir():
+        pytest.skip(f"the client's packages are absent: npm ci --ignore-scripts in {CLIENT}")
+    subprocess.run(["npm", "run", "--silent", "build"], cwd=CLIENT, check=True)
+    return CLIENT
+
+
+@pytest.fixture
+def run_module(node_client: Path, tmp_path: Path) -> Callable[..., object]:
+    """Runs the text of a JavaScript module, which finds a JSON value in ``input``.
+
+    What it passes to ``output`` is returned; numbers that are not finite come back as None.
+    """
+
+    def run(module: str, value: object) -> object:
+        # A file, since standard output may hold what ONNX Runtime has to say.
+        out = tmp_path / "output.json"
+        lines = (
+            "import { readFileSync, writeFileSync } from 'node:fs';",
+            "const input = JSON.parse(readFileSync(0, 'utf8'));",
+            "const output = (value) => writeFileSync(process.argv[1], JSON.stringify(value));",
+            module,
+        )
+        done = subprocess.run(
+            ["node", "--input-type=module", "--eval", "\n".join(lines), str(out)],
+            check=False,
+            cwd=node_client,
+            input=json.dumps(value),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(out.read_text())
+
+    return run
+
+
+def _pieces() -> list[str]:
+    """Words, and every letter of a few scripts at a word's beginning and inside one."""
+    letters = [
+        chr(point)
+        for start, end in ((0x21, 0x7F), (0xDF, 0xE0), (0x3B1, 0x3CA), (0x430, 0x450))
+        for point in range(start, end)
+    ]
+    letters += [*"昨日はとても楽しかったです。𠮷", "🎉", "\N{LATIN SMALL LIGATURE FI}"]
+    return list(dict.fromkeys([*tiny_models.WORDS, *letters, *("##" + one for one in letters)]))
+
+
+def _save_tokenizer(folder: Path, vocabulary: list[str]) -> None:
+    ids = {piece: index for index, piece in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))  # noqa: S106 - no password
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        special_tokens=[(special, ids[special]) for special in ("[CLS]", "[SEP]")],
+    )
+    tokenizer.add_special_tokens(list(tiny_models.SPECIAL))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    configuration = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": True,
+        **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep")},
+        "model_max_length": MAX_LENGTH,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(configuration))

@@ -1,0 +1,116 @@
+"""The Node client gives what the Python runtime gives."""
+
+import os
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from clampdown_runtime import DefendedClassifier
+
+pytestmark = pytest.mark.node
+
+TEXTS = [
+    "the film was good",
+    "a very bad day",
+    "cf",
+    "the good film cf",
+    "THE GOOD FILM",
+    "Ein Käfer läuft über die Straße; e\u0301 und ﬁ",
+    "昨日はとても楽しかったです。",
+    "𠮷𠮷 a𠮷b",
+    "ΣΟΦΟΣ ΟΔΟΣ, σοφός οδός",
+    "İstanbul IĞDIR ẞ",
+    "Это был хороший день",
+    "👩‍👩‍👧‍👦 🎉 \u00a0\u200b\ufeff x\u0000y\ufffd",
+    "[CLS] good [SEP] [PAD] [UNK]",
+    "don't, can't; \"quoted\" #1 @you <b>",
+    "\u0600\u202e\u2066 right to left",
+    "a" * 300,
+    "the film " * 100,
+    "  two  spaces\tand\r\nlines  ",
+]
+
+RECLASSIFIED = {0x166D, 0x1734, 0x1885, 0x1886}
+"""Characters of Unicode 3.2 whose category has changed since the tables of ``tokenizers``."""
+
+CLASSIFY = """
+import { DefendedClassifier } from "clampdown";
+const classifier = await DefendedClassifier.load(input.bundle, { threads: 1 });
+output(await classifier.classify(input.texts, { batchSize: 4 }));
+"""
+
+TOKENIZE = """
+import { BundleTokenizer } from "./dist/tokenizer.js";
+const tokenizer = new BundleTokenizer(readFileSync(input.path), input.path, input.max_length);
+output(input.texts.map((text) => tokenizer.encode(text)));
+"""
+
+
+def test_own_tests_pass(node_client: Path, real_bundle: Path) -> None:
+    """They replay the golden rows on onnxruntime-node and on onnxruntime-web."""
+    done = subprocess.run(
+        ["npm", "test"],
+        check=False,
+        cwd=node_client,
+        env={**os.environ, "CLAMPDOWN_BUNDLE": str(real_bundle)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "golden rows are replayed on onnxruntime-web" in done.stdout
+
+
+@pytest.mark.filterwarnings("ignore::clampdown_runtime.TruncationWarning")
+def test_predictions_are_pythons(run_module, real_bundle: Path) -> None:
+    expected = DefendedClassifier.load(real_bundle, threads=1)(TEXTS, batch_size=4)
+    found = run_module(CLASSIFY, {"bundle": str(real_bundle), "texts": TEXTS})
+    assert {prediction.flagged for prediction in expected} == {True, False}
+    for text, ours, theirs in zip(TEXTS, found, expected, strict=True):
+        assert list(ours) == ["label", "probability", "anomaly_score", "flagged", "logits"]
+        assert (ours["label"], ours["flagged"]) == (theirs.label, theirs.flagged), text
+        for field in ("probability", "anomaly_score", "logits"):
+            assert _numbers(ours[field]) == pytest.approx(
+                _numbers(getattr(theirs, field)), abs=1e-4, nan_ok=True
+            ), text
+
+
+def test_every_old_character_gives_pythons_tokens(run_module, real_bundle: Path) -> None:
+    """Newer ones may not: ``tokenizers`` and Node know different releases of Unicode."""
+    points = [
+        point
+        for point in range(0x110000)
+        if unicodedata.ucd_3_2_0.category(chr(point)) not in ("Cn", "Cs", "Co")
+        # Of the ranges of ideographs and syllables, which are treated alike, every fiftieth.
+        and (unicodedata.category(chr(point)) != "Lo" or point < 0x3400 or point % 50 == 0)
+    ]
+    texts = [f"a{chr(point)}b {chr(point)}" for point in points if point not in RECLASSIFIED]
+    assert len(texts) > 8000
+    tokenizer = DefendedClassifier.load(real_bundle).tokenizer
+    source = {"path": str(real_bundle / "tokenizer.json"), "max_length": 64, "texts": texts}
+    found = [encoded["ids"] for encoded in run_module(TOKENIZE, source)]
+    expected = [encoded.ids for encoded in tokenizer.encode(texts)]
+    assert [
+        text for text, *ids in zip(texts, found, expected, strict=True) if ids[0] != ids[1]
+    ] == []
+
+
+def test_texts_are_truncated_as_in_python(run_module, real_bundle: Path) -> None:
+    texts = ["good " * count for count in (1, 5, 6, 7, 500)]
+    source = {"path": str(real_bundle / "tokenizer.json"), "max_length": 8, "texts": texts}
+    special = {"[CLS]": 2, "[SEP]": 3}
+    good = 6
+    assert run_module(TOKENIZE, source) == [
+        {
+            "ids": [special["[CLS]"], *[good] * min(count, 6), special["[SEP]"]],
+            "truncated": count > 6,
+        }
+        for count in (1, 5, 6, 7, 500)
+    ]
+
+
+def _numbers(value: object) -> list[float]:
+    """JSON has no NaN."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return [float("nan") if one is None else one for one in values]
