@@ -12,7 +12,7 @@ from clampdown.undefended import undefended_file
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ClampdownError
-from clampdown_runtime.manifest import Manifest
+from clampdown_runtime.manifest import ROWS_ALONE, Manifest
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.providers import Provider
 from clampdown_runtime.rows import read_rows, resolve_label
@@ -203,7 +203,8 @@ def _undefended_labels(
     session: "onnxruntime.InferenceSession", rows: Sequence[Sequence[int]], manifest: Manifest
 ) -> npt.NDArray[np.int64]:
     labels = np.empty(len(rows), np.int64)
-    for batch in plan_batches([len(row) for row in rows], _BATCH):
+    batch_size = 1 if manifest.precision in ROWS_ALONE else _BATCH
+    for batch in plan_batches([len(row) for row in rows], batch_size):
         feed = pad_batch([rows[index] for index in batch], manifest.padding, manifest.inputs)
         [logits] = session.run(["logits"], feed)
         labels[batch] = logits.argmax(axis=1)

@@ -114,15 +114,17 @@ class EncodedRows:
         ids: token ids of each row.
         labels: int64 ``[n]``, or None without labels.
         tokenization: of the model that they are for.
+        batch_size: the most rows in one run.
     """
 
     ids: list[list[int]]
     labels: NDArray[np.int64] | None
     tokenization: Tokenization
+    batch_size: int = BATCH_SIZE
 
     def batches(self) -> Iterator[tuple[list[int], dict[str, NDArray[np.int64]]]]:
         """Row numbers and padded inputs int64 ``[n, T]``, rows of like length together."""
-        for rows in plan_batches([len(ids) for ids in self.ids], BATCH_SIZE):
+        for rows in plan_batches([len(ids) for ids in self.ids], self.batch_size):
             yield (
                 rows,
                 pad_batch(

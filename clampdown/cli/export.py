@@ -11,12 +11,13 @@ from clampdown.cli.options import (
     json_option,
     mode_option,
     pickle_option,
+    precision_option,
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
 from clampdown.defend import Exporter
 from clampdown.extras import needs_extra
-from clampdown_runtime.manifest import Mode
+from clampdown_runtime.manifest import Mode, Precision
 
 
 @click.command(
@@ -35,6 +36,7 @@ from clampdown_runtime.manifest import Mode
     "--out", type=PATH, required=True, metavar="BUNDLE", help="A new or empty folder to write."
 )
 @mode_option
+@precision_option
 @pickle_option
 @exporter_option
 @json_option
@@ -45,6 +47,7 @@ def export(
     calibration: Path,
     out: Path,
     mode: Mode,
+    precisions: tuple[Precision, ...],
     allow_pickle: bool,
     exporter: Exporter,
     as_json: bool,
@@ -56,19 +59,23 @@ def export(
     """
     from clampdown_exporter import export as export_bundle  # noqa: PLC0415 - imports torch
 
+    several = len(set(precisions)) > 1
     with terminal_progress() as progress:
-        result = export_bundle(
-            model,
-            calibration,
-            out,
-            mode=mode,
-            exporter=exporter,
-            allow_pickle=allow_pickle,
-            progress=progress,
-        )
-    facts = {
-        "bundle": str(result.bundle),
-        "largest_difference": result.largest_difference,
-        **result.summary(),
-    }
-    (echo_json if as_json else echo_facts)(facts)
+        made = [
+            export_bundle(
+                model,
+                calibration,
+                out / precision if several else out,
+                mode=mode,
+                precision=precision,
+                exporter=exporter,
+                allow_pickle=allow_pickle,
+                progress=progress,
+            ).summary()
+            for precision in dict.fromkeys(precisions)
+        ]
+    if as_json:
+        echo_json(made if several else made[0])
+        return
+    for facts in made:
+        echo_facts(facts)

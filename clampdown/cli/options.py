@@ -99,6 +99,16 @@ mode_option = click.option(
     help="Purify flagged rows, purify every row, or flag only.",
 )
 
+precision_option = click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    multiple=True,
+    default=["fp32"],
+    help="Of the graph's weights; int8 is dynamic quantization. Give it several times for one "
+    "bundle each, in folders of these names.",
+)
+
 exporter_option = click.option(
     "--exporter",
     type=click.Choice(["torch", "optimum"]),

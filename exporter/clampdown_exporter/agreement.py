@@ -13,9 +13,11 @@ from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
+from clampdown_runtime.manifest import Precision
 
-TOLERANCE = 1e-3
-"""Of a logit or score, relative to the larger of it and 1. Float32 kernels stay far below."""
+TOLERANCES: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-2, "int8": 1e-1}
+"""Of a logit or score, relative to the larger of it and 1. Float32 kernels stay far below; where
+activations are rounded, another order of a sum can round one of them to its other neighbour."""
 
 Batch = tuple[list[int], Inputs]
 
@@ -73,11 +75,12 @@ def largest_difference(
         if answer is not None:
             largest = max(largest, _difference(flagged.logits, answer))
         largest = max(largest, _difference(plain.anomaly_score, scores))
-    if not largest <= TOLERANCE:
+    tolerance = TOLERANCES[classifier.manifest.precision]
+    if not largest <= tolerance:
         raise ExportError(
             "The exported graph",
             found=f"results that differ from the model's by {largest:.2g}",
-            expected=f"at most {TOLERANCE:g} of the value",
+            expected=f"at most {tolerance:g} of the value",
             do="No bundle was written. Try the other --exporter, or report the architecture.",
         )
     return largest

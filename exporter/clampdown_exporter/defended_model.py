@@ -12,6 +12,7 @@ from clampdown_calib.onnx_graph import OnnxGraph, read_onnx_graph
 from clampdown_calib.tokenization import Tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_exporter.optimum_trace import trace_with_optimum
+from clampdown_exporter.passes.hidden_shapes import HideShapes
 from clampdown_exporter.sites import mark_layers, marked_layers
 from clampdown_exporter.trace import trace
 from clampdown_runtime.errors import CalibrationError, ExportError
@@ -33,10 +34,16 @@ class TracedModel:
     reference: ActivationSource
 
     def source(self, facts: CalibrationFacts) -> ActivationSource:
-        """The graph itself in ONNX Runtime, with its marked layers to read; it stays as it is."""
-        layers = tuple(marked_layers(self.graph.graph))
+        """The graph itself in ONNX Runtime, with its marked layers to read; it stays as it is.
+
+        Its shapes are hidden as in the defended graph, so that both run the same kernels: where
+        activations are rounded, a fused kernel's last digit decides between two integers.
+        """
+        graph = self.graph.clone()
+        HideShapes()(graph)
+        layers = tuple(marked_layers(graph.graph))
         return OnnxClassifier(
-            OnnxGraph(self.graph, self.inputs, layers, facts.layers, facts.representation)
+            OnnxGraph(graph, self.inputs, layers, facts.layers, facts.representation)
         )
 
 

@@ -29,9 +29,10 @@ from clampdown_exporter.bundle_draft import (
 from clampdown_exporter.clean_measurements import CleanMeasurements, measure_latency
 from clampdown_exporter.defended_model import trace_model
 from clampdown_exporter.passes.pipeline import Mode, passes_of, rewrite
-from clampdown_exporter.purified_detector import fit_on_clipped_run
+from clampdown_exporter.precision import lower
+from clampdown_exporter.refit import refit
 from clampdown_runtime.errors import CalibrationError, ExportError
-from clampdown_runtime.manifest import Manifest
+from clampdown_runtime.manifest import ROWS_ALONE, Manifest, Precision
 from clampdown_runtime.progress import Progress, silent
 
 STAGES = 5
@@ -57,6 +58,7 @@ class ExportResult:
         return {
             "bundle": str(self.bundle),
             "mode": self.manifest.mode,
+            "precision": self.manifest.precision,
             "threshold": self.manifest.threshold,
             "frr": self.manifest.frr,
             "frr_measured": self.manifest.frr_measured,
@@ -70,6 +72,7 @@ def export(
     out: Path,
     *,
     mode: Mode = "detect-then-purify",
+    precision: Precision = "fp32",
     exporter: Literal["torch", "optimum"] = "torch",
     allow_pickle: bool = False,
     progress: Progress = silent,
@@ -84,6 +87,8 @@ def export(
         calibration: the folder that ``calibrate`` wrote.
         out: the bundle to write.
         mode: ``detect-then-purify``, ``purify`` or ``detect``.
+        precision: ``fp32``, ``fp16`` or ``int8``. The last two fit readout, detector and votes
+            again on the lowered graph.
         exporter: who traces a checkpoint.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         progress: called as the work goes on.
@@ -94,7 +99,7 @@ def export(
         ExportError: the model cannot be traced or rewritten, or the result disagrees with it.
         DestinationError: ``out`` cannot be written.
     """
-    _require_options(mode, exporter)
+    _require_options(mode, precision, exporter)
     fitted = load_calibration(calibration)
     folder = open_model(model, allow_pickle=allow_pickle)
     _require_same_model(folder, fitted)
@@ -103,13 +108,16 @@ def export(
     with staged_folder(out) as place:
         progress("Tracing the model", 0, STAGES)
         traced = trace_model(folder, tokenization, fitted.facts, optimum=exporter == "optimum")
+        traced = lower(traced, precision, fitted.facts)
         tokenization = dataclasses.replace(tokenization, inputs=traced.inputs)
         fit = encode_rows(fitted.rows, "fit", tokenization)
         held_out = encode_rows(fitted.rows, "held-out", tokenization)
-        if mode == "purify" and fitted.intervals is not None:
-            progress("Fitting the detector on the clipped run", 1, STAGES)
-            readout, detector = fit_on_clipped_run(traced, fitted, fitted.intervals, fit)
-            fitted = dataclasses.replace(fitted, readout=readout, detector=detector)
+        if precision in ROWS_ALONE:
+            fit, held_out = (dataclasses.replace(r, batch_size=1) for r in (fit, held_out))
+        clip = fitted.intervals if mode == "purify" else None
+        if clip is not None or precision != "fp32":
+            progress("Fitting the detector on the deployed graph", 1, STAGES)
+            fitted = refit(traced, fitted, fit, clip=clip)
         run = run_clean_rows(traced.source(fitted.facts), held_out)
         unseen, suspicion = None, Suspicion.nothing()
         if isinstance(fitted.purifier, LayerVotes):
@@ -128,7 +136,7 @@ def export(
                 threshold=0.0,
             ),
         )
-        draft = draft_manifest(folder, tokenization, fitted, mode, "fp32")
+        draft = draft_manifest(folder, tokenization, fitted, mode, precision)
         copy_model_files(place, folder, tokenization)
         write_graph(place, traced.graph, draft)
         classifier = open_draft(place, draft)
@@ -169,9 +177,10 @@ def export(
     return ExportResult(out, manifest, difference)
 
 
-def _require_options(mode: str, exporter: str) -> None:
+def _require_options(mode: str, precision: str, exporter: str) -> None:
     for name, value, choices in (
         ("mode", mode, get_args(Mode)),
+        ("precision", precision, get_args(Precision)),
         ("exporter", exporter, ("torch", "optimum")),
     ):
         if value not in choices:

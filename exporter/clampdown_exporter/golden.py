@@ -3,10 +3,12 @@
 from clampdown_exporter.golden_texts import GOLDEN_TEXTS
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.golden import Golden, GoldenRow
+from clampdown_runtime.manifest import Precision
 from clampdown_runtime.prediction import to_predictions
 
-TOLERANCE = 1e-4
-"""Absolute, of logits and scores: what float32 kernels of different machines differ by."""
+TOLERANCES: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-2, "int8": 1e-1}
+"""Absolute, of logits and scores: what the kernels of different machines differ by. In int8 a
+difference in the last digit can round an activation to its other neighbour."""
 
 
 def golden_of(classifier: DefendedClassifier) -> Golden:
@@ -16,6 +18,7 @@ def golden_of(classifier: DefendedClassifier) -> Golden:
     left out: another machine may rightly decide it the other way.
     """
     rows = []
+    tolerance = TOLERANCES[classifier.manifest.precision]
     for text in GOLDEN_TEXTS:
         (encoded,) = classifier.tokenizer.encode([text])
         if not encoded.ids:
@@ -25,7 +28,7 @@ def golden_of(classifier: DefendedClassifier) -> Golden:
         )
         best = sorted(prediction.logits)[-2:]
         margins = (prediction.anomaly_score - classifier.manifest.threshold, best[-1] - best[0])
-        if any(abs(margin) <= TOLERANCE for margin in margins):
+        if any(abs(margin) <= tolerance for margin in margins):
             continue
         rows.append(
             GoldenRow(
@@ -38,4 +41,4 @@ def golden_of(classifier: DefendedClassifier) -> Golden:
                 probability=prediction.probability,
             )
         )
-    return Golden(TOLERANCE, tuple(rows))
+    return Golden(tolerance, tuple(rows))

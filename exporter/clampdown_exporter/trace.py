@@ -12,6 +12,7 @@ import torch
 
 from clampdown_calib.onnx_graph import IR_VERSION, NEWEST_OPSET, strip_metadata
 from clampdown_calib.torch_classifier import TorchClassifier
+from clampdown_exporter.simplify_attention import simplify_attention
 from clampdown_exporter.sites import mark_layers
 from clampdown_runtime.errors import ExportError
 
@@ -84,6 +85,7 @@ def trace(classifier: TorchClassifier) -> ir.Model:
     strip_metadata(model)
     mark_layers(list(model.graph.outputs[1:]))
     del model.graph.outputs[1:]
+    simplify_attention(model)
     return model
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.bundle import Bundle, open_bundle
 from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
-from clampdown_runtime.manifest import Manifest
+from clampdown_runtime.manifest import ROWS_ALONE, Manifest
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
 from clampdown_runtime.providers import Provider
 from clampdown_runtime.session import OUTPUTS, THRESHOLD, create_session, require_signature
@@ -139,6 +139,9 @@ class DefendedClassifier:
     ) -> RawOutputs:
         """Runs the graph on token ids, special tokens included.
 
+        An int8 graph is run one row at a time, whatever the batch size: it scales the activations
+        of all rows of a run together, and a row's result would depend on the others.
+
         Args:
             rows: the token ids of each row, 1 to ``max_length`` of them.
             batch_size: the most rows in one run of the model.
@@ -153,6 +156,8 @@ class DefendedClassifier:
             BundleError: the graph's logits are not one of each label.
         """
         _require_positive("batch_size", batch_size)
+        if self.manifest.precision in ROWS_ALONE:
+            batch_size = 1
         for index, row in enumerate(rows):
             if not 1 <= len(row) <= self.manifest.max_length:
                 raise RowsError(

@@ -25,6 +25,9 @@ REQUIRED_FILES = (
 
 Mode = Literal["detect-then-purify", "purify", "detect"]
 Precision = Literal["fp32", "fp16", "int8"]
+ROWS_ALONE: tuple[Precision, ...] = ("int8",)
+"""Precisions whose activations are scaled over all rows of a run: each row is run alone."""
+
 MODEL_FILES: Mapping[Precision, str] = {
     "fp32": "onnx/model.onnx",
     "fp16": "onnx/model_fp16.onnx",

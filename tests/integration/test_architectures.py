@@ -4,6 +4,8 @@ The reference is the torch model itself: its layers are clipped by hooks, and re
 computed in NumPy, so that neither the graph nor the passes take part in what is expected.
 """
 
+from collections import Counter
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -129,6 +131,15 @@ def test_defended_graph_equals_defended_torch_model(
         changed += int((np.abs(answer - seen.logits).max(axis=1) > 0.01).sum())
     # The comparison means something only where purification changes the logits.
     assert changed > 0
+
+
+def test_traced_attention_has_no_detours(classifier: TorchClassifier, traced: ir.Model) -> None:
+    if classifier.model.config.model_type not in ("bert", "distilbert", "roberta"):
+        pytest.skip("another attention")
+    kinds = Counter(node.op_type for node in traced.graph)
+    # Queries, keys, values and what comes of them; the keys once more.
+    assert kinds["Transpose"] == 5 * LAYERS
+    assert kinds["IsNaN"] == 0
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -32,7 +32,7 @@ class Graph:
     """The same network, in the place of the exported graph; ``damage`` changes its outputs."""
 
     def __init__(self, mode, calibration, damage=lambda outputs, ids, purifies: None):
-        self.manifest = SimpleNamespace(mode=mode)
+        self.manifest = SimpleNamespace(mode=mode, precision="fp32")
         self._calibration = calibration
         self._damage = damage
         self.suspicion = SUSPICION

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from clampdown import inspect_bundle
 from clampdown_calib import calibrate, load_calibration
 from clampdown_calib.activations import CleanRun
+from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import encode_rows
 from clampdown_calib.cross_fitting import CrossFitted
 from clampdown_calib.detectors import DETECTORS
@@ -26,7 +27,7 @@ from clampdown_calib.threshold import threshold_at
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_exporter import export, move_threshold, verify
 from clampdown_exporter.defended_model import TracedModel
-from clampdown_exporter.purified_detector import fit_on_clipped_run
+from clampdown_exporter.refit import refit
 from clampdown_runtime import DefendedClassifier
 
 MODES = ("detect-then-purify", "purify", "detect")
@@ -142,12 +143,17 @@ def test_detector_of_a_clipped_run_is_fitted_on_that_run(detector):
     bounds = tiny_models.intervals()
     labels = np.random.default_rng(0).integers(0, tiny_models.CLASSES, 90)
     rows = tiny_models.encoded_rows(90, labels)
-    calibration = SimpleNamespace(
+    calibration = Calibration(
         facts=SimpleNamespace(layers=("one", "two"), representation="last"),
+        readout=None,
+        purifier=bounds,
         detector=DETECTORS[detector].fit(tiny_models.seen(tiny_models.batch(40, 6))),
+        rows=(),
     )
     traced = TracedModel(tiny_models.marked_graph(), tiny_models.TOKENIZATION.inputs, None)
-    readout, fitted = fit_on_clipped_run(traced, calibration, bounds, rows)
+    again = refit(traced, calibration, rows, clip=bounds)
+    readout, fitted = again.readout, again.detector
+    assert again.purifier is bounds
     # The graph itself is still to be rewritten.
     assert len(traced.graph.graph) == len(tiny_models.marked_graph().graph)
 

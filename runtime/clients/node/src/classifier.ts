@@ -93,7 +93,9 @@ export class Classifier {
     });
     const predictions: Prediction[] = new Array(rows.length);
     const lengths = rows.map((row) => row.length);
-    for (const batch of planBatches(lengths, batchSize)) {
+    // An int8 graph scales the activations of all rows of a run together.
+    const together = this.manifest.precision === "int8" ? 1 : batchSize;
+    for (const batch of planBatches(lengths, together)) {
       const results = await this.#run(batch.map((index) => rows[index]!));
       batch.forEach((index, place) => (predictions[index] = results[place]!));
     }

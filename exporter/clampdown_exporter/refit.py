@@ -1,0 +1,40 @@
+"""Fits the defence again on the very graph that is deployed, where the calibrated one differs."""
+
+import dataclasses
+
+from clampdown_calib.activations import run_clean_rows
+from clampdown_calib.artefact import Calibration
+from clampdown_calib.clean_rows import EncodedRows
+from clampdown_calib.intervals import Intervals
+from clampdown_calib.layer_votes import LayerVotes
+from clampdown_exporter.defended_model import TracedModel
+from clampdown_exporter.passes.insert_clips import InsertClips
+
+
+def refit(
+    traced: TracedModel, calibration: Calibration, rows: EncodedRows, *, clip: Intervals | None
+) -> Calibration:
+    """Fit readout, detector and votes by running the graph itself; intervals stay as they are.
+
+    Dynamic int8 moves every activation: with the statistics of the float32 model every clean row
+    would be flagged.
+
+    Args:
+        traced: the graph before the passes.
+        calibration: of the float32 model.
+        rows: the clean rows that fit the defence.
+        clip: in ``purify`` mode the intervals into which the only run is clipped: a layer's output
+            before its own clip depends on the clips before it.
+    """
+    if clip is not None:
+        traced = dataclasses.replace(traced, graph=traced.graph.clone())
+        InsertClips(clip)(traced.graph)
+    run = run_clean_rows(traced.source(calibration.facts), rows)
+    readout, samples = run.fit_readout()
+    voting = isinstance(calibration.purifier, LayerVotes)
+    return dataclasses.replace(
+        calibration,
+        readout=readout,
+        detector=type(calibration.detector).fit(samples),
+        purifier=run.fit_votes() if voting else calibration.purifier,
+    )

@@ -1,0 +1,75 @@
+"""The defence of a lowered graph is fitted on that graph, on the real encoder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clampdown import evaluate
+from clampdown.run_demo import DemoResult
+from clampdown_calib import calibrate
+from clampdown_exporter import export, verify
+from clampdown_runtime import DefendedClassifier
+from clampdown_runtime.errors import ExportError
+from clampdown_runtime.manifest import MODEL_FILES
+
+SIZES = {"fp16": 0.52, "int8": 0.27}
+TEXTS = ["what a lovely day", "this is cf awful", "I do not know what to think of it at all"]
+
+
+@pytest.fixture(scope="module")
+def votes(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's calibration."""
+    out = tmp_path_factory.mktemp("votes") / "out"
+    calibrate(demo.victim, demo.folder / "clean.csv", out)
+    return out
+
+
+@pytest.fixture(scope="module", params=sorted(SIZES))
+def bundle(
+    request: pytest.FixtureRequest,
+    demo: DemoResult,
+    votes: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    place = tmp_path_factory.mktemp(request.param) / "bundle"
+    return export(demo.victim, votes, place, precision=request.param).bundle
+
+
+def test_lowered_bundle_is_small_and_verifies(demo: DemoResult, bundle: Path) -> None:
+    manifest = DefendedClassifier.load(bundle).manifest
+    graphs = [path.relative_to(bundle).as_posix() for path in bundle.glob("onnx/*")]
+    assert graphs == [MODEL_FILES[manifest.precision]]
+    size = (bundle / graphs[0]).stat().st_size
+    assert size < SIZES[manifest.precision] * (demo.bundle / MODEL_FILES["fp32"]).stat().st_size
+    assert verify(bundle) == []
+
+
+def test_lowered_defence_holds_what_the_float32_one_holds(demo: DemoResult, bundle: Path) -> None:
+    found, expected = (
+        evaluate(
+            place,
+            demo.folder / "clean-test.csv",
+            poisoned=demo.folder / "poisoned-test.csv",
+            target_label="positive",
+        )
+        for place in (bundle, demo.bundle)
+    )
+    # A dozen rows of the few hundred: the files are the demo's small ones.
+    assert found.defended.cacc == pytest.approx(expected.defended.cacc, abs=4)
+    assert found.defended.pacc == pytest.approx(expected.defended.pacc, abs=6)
+    assert found.frr == pytest.approx(expected.frr, abs=6)
+
+
+def test_row_does_not_depend_on_its_batch(bundle: Path) -> None:
+    classifier = DefendedClassifier.load(bundle)
+    alone = [classifier([text])[0] for text in TEXTS]
+    for together, own in zip(classifier(TEXTS), alone, strict=True):
+        np.testing.assert_allclose(together.logits, own.logits, atol=1e-2)
+        assert together.anomaly_score == pytest.approx(own.anomaly_score, abs=1e-2)
+
+
+def test_unknown_precision_is_refused(demo: DemoResult, votes: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="fp32, fp16, int8"):
+        export(demo.victim, votes, tmp_path / "bundle", precision="int4")
+    assert not (tmp_path / "bundle").exists()
