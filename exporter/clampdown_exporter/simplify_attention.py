@@ -7,7 +7,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript.rewriter import pattern
 
-END = np.iinfo(np.int64).max
+BEGIN, END = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
 class _TransposedKeys(pattern.RewriteRuleClassBase):
@@ -15,9 +15,9 @@ class _TransposedKeys(pattern.RewriteRuleClassBase):
 
     def pattern(self, op: Any, keys: object) -> object:  # noqa: ANN401 - a builder of any operator
         shape = op.Shape(keys, _allow_other_attributes=True)
-        width = op.Slice(shape, [-1], [END])
+        width = op.Slice(shape, [-1], [int(END)])
         length = op.Slice(shape, [-2], [-1])
-        outer = op.Slice(shape, [0], [-2])
+        outer = op.Slice(shape, [int(BEGIN)], [-2])
         merged = op.Reshape(
             keys, op.Concat([-1], length, width, axis=0), _allow_other_attributes=True
         )
@@ -30,15 +30,25 @@ class _TransposedKeys(pattern.RewriteRuleClassBase):
         return op.Transpose(keys, perm=[0, 1, 3, 2])
 
 
+class _JoinedTransposes(pattern.RewriteRuleClassBase):
+    """The heads' transposition and that of the keys are one."""
+
+    def pattern(self, op: Any, projected: object) -> object:  # noqa: ANN401 - as above
+        return op.Transpose(op.Transpose(projected, perm=[0, 2, 1, 3]), perm=[0, 1, 3, 2])
+
+    def rewrite(self, op: Any, projected: object, **_: object) -> object:  # noqa: ANN401 - as above
+        return op.Transpose(projected, perm=[0, 2, 3, 1])
+
+
 def simplify_attention(model: ir.Model) -> None:
     """Rewrite in place what torch's exporter makes of ``scaled_dot_product_attention``.
 
-    Keys are transposed by one node instead of nine. The guard that puts zeros where a softmax is
+    Keys are transposed by one node instead of ten. The guard that puts zeros where a softmax is
     NaN goes where the mask that is added is finite: then no row of it is empty, and a NaN that the
     weights themselves make shows in the score instead of being hidden.
     """
-    rule = _TransposedKeys.rule()  # type: ignore[no-untyped-call]
-    pattern.RewriteRuleSet([rule]).apply_to_model(model)
+    for kind in (_TransposedKeys, _JoinedTransposes):
+        pattern.RewriteRuleSet([kind.rule()]).apply_to_model(model)  # type: ignore[no-untyped-call]
     for node in list(model.graph):
         kept = node.inputs[2] if node.op_type == "Where" and _is_guard(node) else None
         if kept is not None:
