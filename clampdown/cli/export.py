@@ -61,7 +61,7 @@ def export(
 
     several = len(set(precisions)) > 1
     with terminal_progress() as progress:
-        made = [
+        results = [
             export_bundle(
                 model,
                 calibration,
@@ -71,9 +71,17 @@ def export(
                 exporter=exporter,
                 allow_pickle=allow_pickle,
                 progress=progress,
-            ).summary()
+            )
             for precision in dict.fromkeys(precisions)
         ]
+    made = [
+        {
+            "bundle": str(result.bundle),
+            "largest_difference": result.largest_difference,
+            **result.summary(),
+        }
+        for result in results
+    ]
     if as_json:
         echo_json(made if several else made[0])
         return

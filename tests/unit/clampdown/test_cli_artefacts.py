@@ -100,10 +100,18 @@ def test_calibrate(invoke, packages, tmp_path, options, expected):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ((), {"mode": "detect-then-purify", "exporter": "torch", "allow_pickle": False}),
         (
-            ("--mode=detect", "--exporter=optimum", "--allow-pickle"),
-            {"mode": "detect", "exporter": "optimum", "allow_pickle": True},
+            (),
+            {
+                "mode": "detect-then-purify",
+                "precision": "fp32",
+                "exporter": "torch",
+                "allow_pickle": False,
+            },
+        ),
+        (
+            ("--mode=detect", "--precision=int8", "--exporter=optimum", "--allow-pickle"),
+            {"mode": "detect", "precision": "int8", "exporter": "optimum", "allow_pickle": True},
         ),
     ],
 )
@@ -118,6 +126,15 @@ def test_export(invoke, packages, tmp_path, options, expected):
         "largest_difference": 1e-6,
         "threshold": 4.5,
     }
+
+
+def test_export_in_several_precisions_writes_one_bundle_each(invoke, packages, tmp_path):
+    several = ("--precision=fp32", "--precision=int8")
+    result = invoke("export", "model", "--calibration", tmp_path, "--out", "b", *several, "--json")
+    assert result.exit_code == 0, result.output
+    places = [(call[1][2], call[2]["precision"]) for call in packages]
+    assert places == [(Path("b/fp32"), "fp32"), (Path("b/int8"), "int8")]
+    assert [facts["bundle"] for facts in json.loads(result.stdout)] == ["b/fp32", "b/int8"]
 
 
 @pytest.mark.parametrize(
