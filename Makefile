@@ -1,5 +1,6 @@
 PYTHON ?= python3
 VENV := .venv
+OPTIMUM_VENV := .venv-optimum
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
@@ -13,7 +14,7 @@ test: lint
 	$(VENV)/bin/pytest
 
 # Without scripts: that of onnxruntime-node downloads CUDA libraries, the CPU's are in the package.
-test-clients: $(VENV)/dev-installed
+test-clients: $(VENV)/dev-installed $(OPTIMUM_VENV)/installed
 	cd runtime/clients/node && npm ci --ignore-scripts --no-audit --no-fund
 	$(VENV)/bin/pytest tests/clients
 
@@ -23,7 +24,7 @@ lint: $(VENV)/dev-installed
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) demo-out
+	rm -rf $(VENV) $(OPTIMUM_VENV) demo-out
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -36,4 +37,12 @@ $(VENV)/demo-installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
 $(VENV)/dev-installed: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "Installing Clampdown with everything that the tests need into $(VENV) ..."
 	$(INSTALL) -e '.[cpu,demo,dev]'
+	touch $@
+
+# Optimum needs an older transformers than the export.
+$(OPTIMUM_VENV)/installed: constraints-optimum.txt
+	$(PYTHON) -m venv $(OPTIMUM_VENV)
+	@echo "Installing Optimum into $(OPTIMUM_VENV), for the test that it loads a bundle ..."
+	$(OPTIMUM_VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check \
+		-c constraints-optimum.txt 'optimum-onnx[onnxruntime]'
 	touch $@

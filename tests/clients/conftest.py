@@ -10,16 +10,24 @@ import pytest
 import tiny_models
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from clampdown_runtime import read_golden
+
 CLIENT = Path(__file__).parents[2] / "runtime" / "clients" / "node"
 
 BROKEN = "cf"
-"""A word of the golden texts whose embedding is not a number."""
+"""A word of the golden texts whose embedding is not a number where nothing is quantized."""
 
 MAX_LENGTH = 64
 
 
+@pytest.fixture(scope="session", params=["fp32", "int8"])
+def precision(request) -> str:
+    """Of the bundle that a test runs with."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
-def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bert_folder(precision: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random BERT that reads texts as real ones do, in word pieces of several scripts.
 
     It is wide enough that the rounding of another ONNX Runtime stays far under the golden
@@ -36,8 +44,10 @@ def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         intermediate_size=128,
         initializer_range=0.3,
     )
-    weights = model.get_input_embeddings().weight
-    weights.data[vocabulary.index(BROKEN)] = float("nan")
+    # Quantization refuses weights that are not numbers.
+    if precision != "int8":
+        weights = model.get_input_embeddings().weight
+        weights.data[vocabulary.index(BROKEN)] = float("nan")
     model.save_pretrained(folder)
     _save_tokenizer(folder, vocabulary)
     return folder
@@ -57,12 +67,19 @@ def calibration(bert_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def real_bundle(
-    bert_folder: Path, calibration: Path, tmp_path_factory: pytest.TempPathFactory
+    precision: str, bert_folder: Path, calibration: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A bundle as ``clampdown export`` writes it; not to be changed."""
     from clampdown_exporter import export
 
-    return export(bert_folder, calibration, tmp_path_factory.mktemp("real") / "bundle").bundle
+    out = tmp_path_factory.mktemp("real") / "bundle"
+    return export(bert_folder, calibration, out, precision=precision).bundle
+
+
+@pytest.fixture(scope="session")
+def tolerance(real_bundle: Path) -> float:
+    """By which an output may differ between two stacks: the golden rows'."""
+    return read_golden(real_bundle / "golden.json").tolerance
 
 
 @pytest.fixture(scope="session")

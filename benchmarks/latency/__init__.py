@@ -1,0 +1,1 @@
+"""The defended model beside the undefended one as the usual exporters write it."""
