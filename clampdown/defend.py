@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from clampdown.extras import needs_extra
 from clampdown_runtime.errors import DestinationError
-from clampdown_runtime.manifest import DetectorName, Mode, Representation
+from clampdown_runtime.manifest import DetectorName, Mode, Precision, Representation
 from clampdown_runtime.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PurificationMethod = Literal["votes", "clip", "published"]
 Exporter = Literal["torch", "optimum"]
+FileFormat = Literal["onnx", "ort"]
 
 
 @needs_extra("defend")
@@ -24,6 +25,8 @@ def defend(
     out: str | Path,
     *,
     mode: Mode = "detect-then-purify",
+    precision: Precision = "fp32",
+    file_format: FileFormat = "onnx",
     detector: DetectorName = "fusion",
     purification: PurificationMethod = "votes",
     layers: Sequence[str] | None = None,
@@ -42,6 +45,8 @@ def defend(
         clean: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
         out: the bundle to write: a new or empty folder.
         mode: ``detect-then-purify``, ``purify`` or ``detect``.
+        precision: ``fp32``, ``fp16`` or ``int8``.
+        file_format: ``ort`` writes the graph in ONNX Runtime's format, too.
         detector: ``fusion``, ``mahalanobis`` or ``nas``.
         purification: how a purified prediction is come by: ``votes``, ``clip`` or ``published``.
         layers: the modules whose outputs are defended; every encoder block when None.
@@ -92,6 +97,8 @@ def defend(
             calibration,
             destination,
             mode=mode,
+            precision=precision,
+            file_format=file_format,
             exporter=exporter,
             allow_pickle=allow_pickle,
             progress=progress,

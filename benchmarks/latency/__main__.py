@@ -51,8 +51,8 @@ NOTES = (
     "`fp32_over_optimum` and `int8_over_faster` are of clean traffic, over Optimum's file and over "
     "the faster of the two.",
     f"`published_padded` and `published_unpadded` are how many times as long the published PyTorch "
-    f"path takes as the defended fp32 file for one row, padded to {PADDED} tokens as published, and"
-    " not padded; without its second pass.",
+    f"path, which runs the network once to detect and once to predict, takes for one row as the "
+    f"defended fp32 file: padded to {PADDED} tokens as published, and not padded.",
 )
 LEVEL_NOTES = (
     "One thread; every file over `torch.onnx.export`'s at the default level. The levels are ONNX "

@@ -6,24 +6,26 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from clampdown_calib.detectors.nas import DELTA
+
 PADDED = 512
-DEVIATIONS = 3
 
 
 class PublishedPath:
-    """One pass that collects every layer's output, and the share of neurons out of their range.
+    """Detection and prediction of one row, a pass of the network each, as the published code does.
 
-    The clipped second pass of a flagged row is left out, so that what is measured is at most what
-    the published code takes.
+    Neither pass clips, as for a row that is not flagged. The published code fits a normal
+    distribution to every neuron and tests each; one comparison for all stands for it here.
     """
 
     def __init__(self, model: Path) -> None:
         self._model = AutoModelForSequenceClassification.from_pretrained(model).eval()
-        width, layers = self._model.config.hidden_size, self._model.config.num_hidden_layers
-        self._mean, self._std = torch.zeros(layers * width), torch.ones(layers * width)
+        config = self._model.config
+        neurons = config.hidden_size * config.num_hidden_layers
+        self._mean, self._std = torch.zeros(neurons), torch.ones(neurons)
 
-    def run(self, length: int, padded: int, threads: int) -> Callable[[], float]:
-        """The score of one row of random tokens.
+    def run(self, length: int, padded: int, threads: int) -> Callable[[], tuple[float, int]]:
+        """What gives the score and the class of one row of random tokens.
 
         Args:
             length: its tokens.
@@ -34,12 +36,13 @@ class PublishedPath:
         ids[:, :length] = torch.randint(1000, 20000, (1, length))
         mask = (torch.arange(padded) < length).to(torch.int64)[None]
 
-        def score() -> float:
+        def row() -> tuple[float, int]:
             torch.set_num_threads(threads)
             with torch.no_grad():
-                found = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-                first = torch.cat([layer[:, 0] for layer in found.hidden_states[1:]], dim=1)
-                outside = (first - self._mean).abs() > DEVIATIONS * self._std
-                return float(outside.float().mean())
+                seen = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+                first = torch.cat([layer[:, 0] for layer in seen.hidden_states[1:]], dim=1)
+                unusual = (first - self._mean).abs() > DELTA * self._std
+                logits = self._model(input_ids=ids, attention_mask=mask).logits
+            return float(unusual.float().mean()), int(logits.argmax())
 
-        return score
+        return row

@@ -10,15 +10,16 @@ from clampdown.cli.options import (
     example,
     exporter_option,
     fit_options,
+    format_option,
     json_option,
     mode_option,
     pickle_option,
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
-from clampdown.defend import Exporter, PurificationMethod
+from clampdown.defend import Exporter, FileFormat, PurificationMethod
 from clampdown.defend import defend as defend_model
-from clampdown_runtime.manifest import DetectorName, Mode, Representation
+from clampdown_runtime.manifest import DetectorName, Mode, Precision, Representation
 
 
 @click.command(
@@ -31,6 +32,13 @@ from clampdown_runtime.manifest import DetectorName, Mode, Representation
     "--out", type=PATH, required=True, metavar="BUNDLE", help="A new or empty folder to write."
 )
 @mode_option
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="fp32",
+    help="Of the graph's weights; int8 is dynamic quantization.",
+)
+@format_option
 @fit_options
 @pickle_option
 @exporter_option
@@ -41,6 +49,8 @@ def defend(
     clean: Path,
     out: Path,
     mode: Mode,
+    precision: Precision,
+    file_format: FileFormat,
     detector: DetectorName,
     purification: PurificationMethod,
     layers: tuple[str, ...] | None,
@@ -64,6 +74,8 @@ def defend(
             clean,
             out,
             mode=mode,
+            precision=precision,
+            file_format=file_format,
             detector=detector,
             purification=purification,
             layers=layers,

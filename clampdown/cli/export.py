@@ -8,6 +8,7 @@ from clampdown.cli.options import (
     PATH,
     example,
     exporter_option,
+    format_option,
     json_option,
     mode_option,
     pickle_option,
@@ -15,7 +16,7 @@ from clampdown.cli.options import (
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
-from clampdown.defend import Exporter
+from clampdown.defend import Exporter, FileFormat
 from clampdown.extras import needs_extra
 from clampdown_runtime.manifest import Mode, Precision
 
@@ -37,6 +38,7 @@ from clampdown_runtime.manifest import Mode, Precision
 )
 @mode_option
 @precision_option
+@format_option
 @pickle_option
 @exporter_option
 @json_option
@@ -48,6 +50,7 @@ def export(
     out: Path,
     mode: Mode,
     precisions: tuple[Precision, ...],
+    file_format: FileFormat,
     allow_pickle: bool,
     exporter: Exporter,
     as_json: bool,
@@ -68,6 +71,7 @@ def export(
                 out / precision if several else out,
                 mode=mode,
                 precision=precision,
+                file_format=file_format,
                 exporter=exporter,
                 allow_pickle=allow_pickle,
                 progress=progress,

@@ -109,6 +109,15 @@ precision_option = click.option(
     "bundle each, in folders of these names.",
 )
 
+format_option = click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["onnx", "ort"]),
+    default="onnx",
+    help="ort writes the graph in ONNX Runtime's format, too, with the required-operators "
+    "configuration of a minimal build.",
+)
+
 exporter_option = click.option(
     "--exporter",
     type=click.Choice(["torch", "optimum"]),

@@ -14,6 +14,7 @@ from clampdown_calib.model_folder import ModelFolder
 from clampdown_calib.tokenization import Tokenization
 from clampdown_exporter.contract import graph_facts
 from clampdown_exporter.golden import golden_of
+from clampdown_exporter.ort_format import write_ort_format
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.report import render_report
 from clampdown_runtime.bundle import Bundle
@@ -117,6 +118,8 @@ def write_measured(
     manifest: Manifest,
     tensors: dict[str, NDArray[np.generic]],
     purification: str,
+    *,
+    ort_format: bool,
 ) -> Manifest:
     """Write everything that depends on the threshold, the manifest last.
 
@@ -126,15 +129,21 @@ def write_measured(
         manifest: with the threshold and the rates; its digests are made here.
         tensors: those of ``calibration.safetensors``, see docs/calibration.md.
         purification: how a purified prediction is come by.
+        ort_format: whether the graph is written in ONNX Runtime's format, too.
 
     Returns:
         The manifest that was written.
+
+    Raises:
+        ExportError: the graph is too large, or ONNX Runtime cannot convert it.
     """
     write_tensors(folder / CALIBRATION_FILE, tensors, {"purification": purification})
     manifest = dataclasses.replace(
         manifest, calibration_digest=file_digest(folder / CALIBRATION_FILE)
     )
     write_graph(folder, graph, manifest)
+    if ort_format:
+        write_ort_format(folder / manifest.model_file)
     golden = golden_of(open_draft(folder, manifest))
     (folder / GOLDEN_FILE).write_text(golden.to_json(), "utf-8")
     manifest = dataclasses.replace(manifest, files=_digests(folder))

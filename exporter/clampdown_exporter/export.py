@@ -35,6 +35,7 @@ from clampdown_runtime.errors import CalibrationError, ExportError
 from clampdown_runtime.manifest import ROWS_ALONE, Manifest, Precision
 from clampdown_runtime.progress import Progress, silent
 
+FileFormat = Literal["onnx", "ort"]
 STAGES = 5
 
 
@@ -73,6 +74,7 @@ def export(
     *,
     mode: Mode = "detect-then-purify",
     precision: Precision = "fp32",
+    file_format: FileFormat = "onnx",
     exporter: Literal["torch", "optimum"] = "torch",
     allow_pickle: bool = False,
     progress: Progress = silent,
@@ -89,6 +91,8 @@ def export(
         mode: ``detect-then-purify``, ``purify`` or ``detect``.
         precision: ``fp32``, ``fp16`` or ``int8``. The last two fit readout, detector and votes
             again on the lowered graph.
+        file_format: ``ort`` writes the graph in ONNX Runtime's format, too, with the
+            required-operators configuration of a minimal build.
         exporter: who traces a checkpoint.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         progress: called as the work goes on.
@@ -96,10 +100,11 @@ def export(
     Raises:
         ModelError: the model cannot be used.
         CalibrationError: the calibration is unusable or of another model.
-        ExportError: the model cannot be traced or rewritten, or the result disagrees with it.
+        ExportError: the model cannot be traced, rewritten or converted, or the result disagrees
+            with it.
         DestinationError: ``out`` cannot be written.
     """
-    _require_options(mode, precision, exporter)
+    _require_options(mode, precision, file_format, exporter)
     fitted = load_calibration(calibration)
     folder = open_model(model, allow_pickle=allow_pickle)
     _require_same_model(folder, fitted)
@@ -172,15 +177,17 @@ def export(
                 **measured.tensors(held_out.labels),
             },
             fitted.facts.purification,
+            ort_format=file_format == "ort",
         )
         progress("Writing the bundle", STAGES, STAGES)
     return ExportResult(out, manifest, difference)
 
 
-def _require_options(mode: str, precision: str, exporter: str) -> None:
+def _require_options(mode: str, precision: str, file_format: str, exporter: str) -> None:
     for name, value, choices in (
         ("mode", mode, get_args(Mode)),
         ("precision", precision, get_args(Precision)),
+        ("file format", file_format, get_args(FileFormat)),
         ("exporter", exporter, ("torch", "optimum")),
     ):
         if value not in choices:

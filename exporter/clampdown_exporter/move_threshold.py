@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 from clampdown_calib.staging import replaced_folder
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_exporter.bundle_draft import write_measured
+from clampdown_exporter.ort_format import ort_files
 from clampdown_runtime.bundle import open_bundle
 from clampdown_runtime.errors import BundleError, CalibrationError
 from clampdown_runtime.manifest import Manifest
@@ -36,6 +37,7 @@ def move_threshold(
 
     Raises:
         BundleError: the bundle is damaged.
+        ExportError: the bundle holds ONNX Runtime's format, and this release cannot convert it.
         CalibrationError: both or neither was given, or the kept scores cannot hold the rate.
         DestinationError: the bundle cannot be written.
     """
@@ -59,6 +61,7 @@ def move_threshold(
             ),
             tensors,
             purification,
+            ort_format=ort_files(opened.model_path)[0].exists(),
         )
 
 
