@@ -105,13 +105,26 @@ def test_calibrate(invoke, packages, tmp_path, options, expected):
             {
                 "mode": "detect-then-purify",
                 "precision": "fp32",
+                "file_format": "onnx",
                 "exporter": "torch",
                 "allow_pickle": False,
             },
         ),
         (
-            ("--mode=detect", "--precision=int8", "--exporter=optimum", "--allow-pickle"),
-            {"mode": "detect", "precision": "int8", "exporter": "optimum", "allow_pickle": True},
+            (
+                "--mode=detect",
+                "--precision=int8",
+                "--format=ort",
+                "--exporter=optimum",
+                "--allow-pickle",
+            ),
+            {
+                "mode": "detect",
+                "precision": "int8",
+                "file_format": "ort",
+                "exporter": "optimum",
+                "allow_pickle": True,
+            },
         ),
     ],
 )
@@ -140,11 +153,25 @@ def test_export_in_several_precisions_writes_one_bundle_each(invoke, packages, t
 @pytest.mark.parametrize(
     ("options", "calibrated", "exported"),
     [
-        ((), DEFAULTS, {"mode": "detect-then-purify", "exporter": "torch"}),
         (
-            (*CHOSEN, "--mode=purify", "--exporter=optimum"),
+            (),
+            DEFAULTS,
+            {
+                "mode": "detect-then-purify",
+                "precision": "fp32",
+                "file_format": "onnx",
+                "exporter": "torch",
+            },
+        ),
+        (
+            (*CHOSEN, "--mode=purify", "--precision=int8", "--format=ort", "--exporter=optimum"),
             CHOSEN_KEYS,
-            {"mode": "purify", "exporter": "optimum"},
+            {
+                "mode": "purify",
+                "precision": "int8",
+                "file_format": "ort",
+                "exporter": "optimum",
+            },
         ),
     ],
 )
