@@ -27,6 +27,7 @@ def defend(
     mode: Mode = "detect-then-purify",
     precision: Precision = "fp32",
     file_format: FileFormat = "onnx",
+    with_tokenizer: bool = False,
     detector: DetectorName = "fusion",
     purification: PurificationMethod = "votes",
     layers: Sequence[str] | None = None,
@@ -47,6 +48,7 @@ def defend(
         mode: ``detect-then-purify``, ``purify`` or ``detect``.
         precision: ``fp32``, ``fp16`` or ``int8``.
         file_format: ``ort`` writes the graph in ONNX Runtime's format, too.
+        with_tokenizer: write the graph with the tokenizer in front, too.
         detector: ``fusion``, ``mahalanobis`` or ``nas``.
         purification: how a purified prediction is come by: ``votes``, ``clip`` or ``published``.
         layers: the modules whose outputs are defended; every encoder block when None.
@@ -99,6 +101,7 @@ def defend(
             mode=mode,
             precision=precision,
             file_format=file_format,
+            with_tokenizer=with_tokenizer,
             exporter=exporter,
             allow_pickle=allow_pickle,
             progress=progress,

@@ -14,6 +14,7 @@ from clampdown.cli.options import (
     json_option,
     mode_option,
     pickle_option,
+    tokenizer_option,
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
@@ -39,6 +40,7 @@ from clampdown_runtime.manifest import DetectorName, Mode, Precision, Representa
     help="Of the graph's weights; int8 is dynamic quantization.",
 )
 @format_option
+@tokenizer_option
 @fit_options
 @pickle_option
 @exporter_option
@@ -51,6 +53,7 @@ def defend(
     mode: Mode,
     precision: Precision,
     file_format: FileFormat,
+    with_tokenizer: bool,
     detector: DetectorName,
     purification: PurificationMethod,
     layers: tuple[str, ...] | None,
@@ -76,6 +79,7 @@ def defend(
             mode=mode,
             precision=precision,
             file_format=file_format,
+            with_tokenizer=with_tokenizer,
             detector=detector,
             purification=purification,
             layers=layers,

@@ -13,6 +13,7 @@ from clampdown.cli.options import (
     mode_option,
     pickle_option,
     precision_option,
+    tokenizer_option,
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
@@ -39,6 +40,7 @@ from clampdown_runtime.manifest import Mode, Precision
 @mode_option
 @precision_option
 @format_option
+@tokenizer_option
 @pickle_option
 @exporter_option
 @json_option
@@ -51,6 +53,7 @@ def export(
     mode: Mode,
     precisions: tuple[Precision, ...],
     file_format: FileFormat,
+    with_tokenizer: bool,
     allow_pickle: bool,
     exporter: Exporter,
     as_json: bool,
@@ -72,6 +75,7 @@ def export(
                 mode=mode,
                 precision=precision,
                 file_format=file_format,
+                with_tokenizer=with_tokenizer,
                 exporter=exporter,
                 allow_pickle=allow_pickle,
                 progress=progress,

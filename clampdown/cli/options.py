@@ -118,6 +118,14 @@ format_option = click.option(
     "configuration of a minimal build.",
 )
 
+tokenizer_option = click.option(
+    "--with-tokenizer",
+    is_flag=True,
+    show_default=False,
+    help="Write the graph with the tokenizer in front, too: text in, label out. It runs with the "
+    "operators of onnxruntime-extensions.",
+)
+
 exporter_option = click.option(
     "--exporter",
     type=click.Choice(["torch", "optimum"]),

@@ -17,6 +17,7 @@ from clampdown_exporter.golden import golden_of
 from clampdown_exporter.ort_format import write_ort_format
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.report import render_report
+from clampdown_exporter.with_tokenizer import write_with_tokenizer
 from clampdown_runtime.bundle import Bundle
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.digests import file_digest
@@ -120,6 +121,7 @@ def write_measured(
     purification: str,
     *,
     ort_format: bool,
+    with_tokenizer: bool,
 ) -> Manifest:
     """Write everything that depends on the threshold, the manifest last.
 
@@ -130,12 +132,14 @@ def write_measured(
         tensors: those of ``calibration.safetensors``, see docs/calibration.md.
         purification: how a purified prediction is come by.
         ort_format: whether the graph is written in ONNX Runtime's format, too.
+        with_tokenizer: whether it is written with the tokenizer in front, too.
 
     Returns:
         The manifest that was written.
 
     Raises:
-        ExportError: the graph is too large, or ONNX Runtime cannot convert it.
+        ExportError: the graph is too large, ONNX Runtime cannot convert it, or the tokenizer
+            cannot be written as a graph.
     """
     write_tensors(folder / CALIBRATION_FILE, tensors, {"purification": purification})
     manifest = dataclasses.replace(
@@ -146,6 +150,8 @@ def write_measured(
         write_ort_format(folder / manifest.model_file)
     golden = golden_of(open_draft(folder, manifest))
     (folder / GOLDEN_FILE).write_text(golden.to_json(), "utf-8")
+    if with_tokenizer:
+        write_with_tokenizer(folder, manifest, golden)
     manifest = dataclasses.replace(manifest, files=_digests(folder))
     report = render_report(manifest, tensors, purification=purification)
     (folder / REPORT_FILE).write_text(report, "utf-8")

@@ -75,6 +75,7 @@ def export(
     mode: Mode = "detect-then-purify",
     precision: Precision = "fp32",
     file_format: FileFormat = "onnx",
+    with_tokenizer: bool = False,
     exporter: Literal["torch", "optimum"] = "torch",
     allow_pickle: bool = False,
     progress: Progress = silent,
@@ -93,6 +94,8 @@ def export(
             again on the lowered graph.
         file_format: ``ort`` writes the graph in ONNX Runtime's format, too, with the
             required-operators configuration of a minimal build.
+        with_tokenizer: write the graph with the tokenizer in front, too, for stacks without a
+            Hugging Face tokenizer.
         exporter: who traces a checkpoint.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         progress: called as the work goes on.
@@ -100,8 +103,8 @@ def export(
     Raises:
         ModelError: the model cannot be used.
         CalibrationError: the calibration is unusable or of another model.
-        ExportError: the model cannot be traced, rewritten or converted, or the result disagrees
-            with it.
+        ExportError: the model cannot be traced, rewritten or converted, the result disagrees
+            with it, or the tokenizer cannot be written as a graph.
         DestinationError: ``out`` cannot be written.
     """
     _require_options(mode, precision, file_format, exporter)
@@ -178,6 +181,7 @@ def export(
             },
             fitted.facts.purification,
             ort_format=file_format == "ort",
+            with_tokenizer=with_tokenizer,
         )
         progress("Writing the bundle", STAGES, STAGES)
     return ExportResult(out, manifest, difference)

@@ -18,3 +18,19 @@ GOLDEN_TEXTS = (
     "word " * 600,
 )
 """The last one is longer than most models take, so that truncation is part of the golden file."""
+
+HARD_TEXTS = (
+    "",
+    "  two  spaces\tand\r\nlines  ",
+    "THE GOOD FILM",
+    "İstanbul IĞDIR ẞ ΟΔΟΣ σοφός",
+    "𠮷𠮷 a𠮷b 豈",
+    "x\u0001y\ufffd \u0600\u202e\u2066 a\u00adb \ue000\ue001",
+    "[CLS] good [SEP] [PAD] [UNK] x[MASK]y <s> </s> [CL\u200bS]",
+    "don't, can't; \"quoted\" #1 @you ##good \\1 $1",
+    "한국어 텍스트 हिन्दी पाठ क्षि ไทย",
+    "n\u0303 a\u0300\u0301b \u0301c ① Ⅷ ½ ß ǅ Å K",
+    "“quotes” – dash — … ！？",
+    "a" * 100 + " " + "b" * 101 + " " + "昨" * 150,
+)
+"""Which a tokenizer in another place has to read alike, too; not part of the golden file."""

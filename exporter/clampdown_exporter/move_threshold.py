@@ -15,6 +15,7 @@ from clampdown_calib.staging import replaced_folder
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_exporter.bundle_draft import write_measured
 from clampdown_exporter.ort_format import ort_files
+from clampdown_exporter.with_tokenizer import text_model_file
 from clampdown_runtime.bundle import open_bundle
 from clampdown_runtime.errors import BundleError, CalibrationError
 from clampdown_runtime.manifest import Manifest
@@ -37,7 +38,8 @@ def move_threshold(
 
     Raises:
         BundleError: the bundle is damaged.
-        ExportError: the bundle holds ONNX Runtime's format, and this release cannot convert it.
+        ExportError: the bundle holds ONNX Runtime's format or a graph with the tokenizer, and this
+            release cannot write it.
         CalibrationError: both or neither was given, or the kept scores cannot hold the rate.
         DestinationError: the bundle cannot be written.
     """
@@ -62,6 +64,7 @@ def move_threshold(
             tensors,
             purification,
             ort_format=ort_files(opened.model_path)[0].exists(),
+            with_tokenizer=text_model_file(opened.model_path).exists(),
         )
 
 

@@ -7,12 +7,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnxruntime
 from onnxruntime.tools.convert_onnx_models_to_ort import (
     OptimizationStyle,
     convert_onnx_models_to_ort,
 )
 
 from clampdown_runtime.errors import ExportError
+
+_WARNINGS, _ERRORS_ONLY = 2, 3
 
 CONFIG_SUFFIX = ".required_operators.config"
 
@@ -63,10 +66,12 @@ def write_ort_format(model: Path) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the tool's progress out of the terminal."""
+    """Keep the tool's progress out of the terminal, and that the threshold is an input, too."""
     disabled, logging.root.manager.disable = logging.root.manager.disable, logging.WARNING
+    onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
         logging.root.manager.disable = disabled

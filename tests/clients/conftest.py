@@ -69,11 +69,18 @@ def calibration(bert_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def real_bundle(
     precision: str, bert_folder: Path, calibration: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A bundle as ``clampdown export`` writes it; not to be changed."""
+    """A bundle with all that ``clampdown export`` can write into one; not to be changed."""
     from clampdown_exporter import export
 
     out = tmp_path_factory.mktemp("real") / "bundle"
-    return export(bert_folder, calibration, out, precision=precision).bundle
+    return export(
+        bert_folder,
+        calibration,
+        out,
+        precision=precision,
+        file_format="ort",
+        with_tokenizer=True,
+    ).bundle
 
 
 @pytest.fixture(scope="session")

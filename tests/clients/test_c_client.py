@@ -9,7 +9,10 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
+from onnxruntime_extensions import get_library_path
 
+from clampdown_exporter.ort_format import ort_files
+from clampdown_exporter.with_tokenizer import text_model_file
 from clampdown_runtime import open_bundle, read_golden
 
 SOURCE = Path(__file__).parents[2] / "runtime" / "clients" / "c"
@@ -70,6 +73,25 @@ def test_golden_rows_are_replayed(program: Path, real_bundle: Path, tolerance: f
         assert one["flagged"] == row.flagged
         if math.isfinite(row.logits[0]):
             assert opened.manifest.labels[one["class"]] == row.label
+
+
+@pytest.mark.parametrize("form", ["ort", "tokenizer"])
+def test_other_forms_of_the_graph_run(
+    program: Path, real_bundle: Path, tolerance: float, form: str
+) -> None:
+    opened = open_bundle(real_bundle)
+    golden = [row for row in read_golden(opened.golden_path).rows if math.isfinite(row.logits[0])]
+    model = opened.model_path
+    if form == "ort":
+        words: list[object] = [ort_files(model)[0]]
+        lines = [" ".join(map(str, row.input_ids)) for row in golden]
+    else:
+        words = [text_model_file(model), "--extensions", get_library_path()]
+        lines = [row.text for row in golden]
+    found = answers(run(program, *words, lines="".join(line + "\n" for line in lines)))
+    for one, row in zip(found, golden, strict=True):
+        assert one["logits"] == pytest.approx(row.logits, abs=tolerance)
+        assert one["flagged"] == row.flagged
 
 
 @pytest.mark.parametrize(("threshold", "flagged"), [("-inf", True), ("inf", False)])
