@@ -1,11 +1,16 @@
 """What a tokenizer makes of every single character before it looks at words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
+from clampdown_runtime.errors import ExportError
+
 _SURROGATES = range(0xD800, 0xE000)
+_TOGETHER = 4096
+"""Characters in one call, each in a word of its own."""
+_BETWEEN = "zz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +37,44 @@ def characters_of(tokenizer: Tokenizer) -> Characters:
 
     Args:
         tokenizer: with a pre-tokenizer; a normalizer may be absent.
+
+    Raises:
+        ExportError: the tokenizer does not split at spaces.
     """
-    normalizer, pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
     removed: list[str] = []
     spaces: list[str] = []
     words: list[str] = []
     changed: dict[str, str] = {}
-    for point in range(0x110000):
-        if point in _SURROGATES:
-            continue
-        one = chr(point)
-        # Between letters, so that what is kept of it shows where words end.
-        text = f"a{one}a"
-        normal = normalizer.normalize_str(text) if normalizer is not None else text
-        became = " ".join(piece for piece, _ in pre_tokenizer.pre_tokenize_str(normal))[1:-1]
-        if became == "":
-            removed.append(one)
-        elif became == " ":
-            spaces.append(one)
-        elif became == f" {one} ":
-            words.append(one)
-        elif became != one:
-            changed[one] = became
+    every = [chr(point) for point in range(0x110000) if point not in _SURROGATES]
+    for start in range(0, len(every), _TOGETHER):
+        some = every[start : start + _TOGETHER]
+        for one, became in zip(some, _became(tokenizer, some), strict=True):
+            if became == "":
+                removed.append(one)
+            elif became == " ":
+                spaces.append(one)
+            elif became == f" {one} ":
+                words.append(one)
+            elif became != one:
+                changed[one] = became
     return Characters(tuple(removed), tuple(spaces), tuple(words), changed)
+
+
+def _became(tokenizer: Tokenizer, characters: Sequence[str]) -> list[str]:
+    # Between letters, so that what is kept of each shows where words end.
+    text = f" {_BETWEEN} ".join(f"a{one}a" for one in characters)
+    if tokenizer.normalizer is not None:
+        text = tokenizer.normalizer.normalize_str(text)
+    pieces = " ".join(piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text))
+    parts = pieces.split(f" {_BETWEEN} ")
+    if len(parts) != len(characters):
+        raise ExportError(
+            "The tokenizer",
+            found="a normalizer or pre-tokenizer that joins words",
+            expected="words that end at a space, as BERT's do",
+            do="No bundle was written. Export it without --with-tokenizer.",
+        )
+    return [part[1:-1] for part in parts]
 
 
 def character_class(characters: Iterable[str]) -> str:

@@ -79,7 +79,8 @@ def real_bundle(
         out,
         precision=precision,
         file_format="ort",
-        with_tokenizer=True,
+        # With a second file, Optimum takes the one of the name model.onnx or wants to be told.
+        with_tokenizer=precision == "fp32",
     ).bundle
 
 
