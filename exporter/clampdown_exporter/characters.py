@@ -1,16 +1,13 @@
 """What a tokenizer makes of every single character before it looks at words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from clampdown_runtime.errors import ExportError
-
 _SURROGATES = range(0xD800, 0xE000)
-_TOGETHER = 4096
-"""Characters in one call, each in a word of its own."""
-_BETWEEN = "zz"
+_TOGETHER = 64
+"""Characters in one call; most blocks of Unicode stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +34,6 @@ def characters_of(tokenizer: Tokenizer) -> Characters:
 
     Args:
         tokenizer: with a pre-tokenizer; a normalizer may be absent.
-
-    Raises:
-        ExportError: the tokenizer does not split at spaces.
     """
     removed: list[str] = []
     spaces: list[str] = []
@@ -48,7 +42,12 @@ def characters_of(tokenizer: Tokenizer) -> Characters:
     every = [chr(point) for point in range(0x110000) if point not in _SURROGATES]
     for start in range(0, len(every), _TOGETHER):
         some = every[start : start + _TOGETHER]
-        for one, became in zip(some, _became(tokenizer, some), strict=True):
+        # Between letters, so that what is kept of each shows where words end.
+        together = f"a{'a'.join(some)}a"
+        if _in_words(tokenizer, together) == together:
+            continue
+        for one in some:
+            became = _in_words(tokenizer, f"a{one}a")[1:-1]
             if became == "":
                 removed.append(one)
             elif became == " ":
@@ -60,21 +59,10 @@ def characters_of(tokenizer: Tokenizer) -> Characters:
     return Characters(tuple(removed), tuple(spaces), tuple(words), changed)
 
 
-def _became(tokenizer: Tokenizer, characters: Sequence[str]) -> list[str]:
-    # Between letters, so that what is kept of each shows where words end.
-    text = f" {_BETWEEN} ".join(f"a{one}a" for one in characters)
+def _in_words(tokenizer: Tokenizer, text: str) -> str:
     if tokenizer.normalizer is not None:
         text = tokenizer.normalizer.normalize_str(text)
-    pieces = " ".join(piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text))
-    parts = pieces.split(f" {_BETWEEN} ")
-    if len(parts) != len(characters):
-        raise ExportError(
-            "The tokenizer",
-            found="a normalizer or pre-tokenizer that joins words",
-            expected="words that end at a space, as BERT's do",
-            do="No bundle was written. Export it without --with-tokenizer.",
-        )
-    return [part[1:-1] for part in parts]
+    return " ".join(piece for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text))
 
 
 def character_class(characters: Iterable[str]) -> str:
