@@ -4,7 +4,7 @@ OPTIMUM_VENV := .venv-optimum
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-clients lint clean
+.PHONY: client demo test test-clients lint clean
 
 demo: $(VENV)/demo-installed
 	rm -rf demo-out
@@ -14,8 +14,10 @@ test: lint
 	$(VENV)/bin/pytest
 
 # Without scripts: that of onnxruntime-node downloads CUDA libraries, the CPU's are in the package.
-test-clients: $(VENV)/dev-installed $(OPTIMUM_VENV)/installed
-	cd runtime/clients/node && npm ci --ignore-scripts --no-audit --no-fund
+client:
+	cd runtime/clients/node && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent build
+
+test-clients: $(VENV)/dev-installed $(OPTIMUM_VENV)/installed client
 	$(VENV)/bin/pytest tests/clients
 
 lint: $(VENV)/dev-installed

@@ -15,6 +15,7 @@ from clampdown.cli.evaluate import evaluate
 from clampdown.cli.export import export
 from clampdown.cli.inspect import inspect
 from clampdown.cli.run import run
+from clampdown.cli.serve import serve
 from clampdown.cli.threshold import threshold
 from clampdown.cli.verify import verify
 from clampdown_runtime.errors import ClampdownError, DestinationError
@@ -94,6 +95,7 @@ for _command in (
     threshold,
     verify,
     bench,
+    serve,
     doctor,
     demo,
 ):

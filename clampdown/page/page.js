@@ -1,0 +1,95 @@
+/** Loads the bundle and runs it on what is typed. */
+
+import * as ort from "onnxruntime-web/wasm";
+
+import { openBundle } from "./client/bundle.js";
+import { requireGoldenIds } from "./client/golden.js";
+import { padBatch } from "./client/padding.js";
+import { toPrediction } from "./client/prediction.js";
+import { requireText } from "./client/texts.js";
+import { BundleTokenizer } from "./client/tokenizer.js";
+import { UrlSource } from "./client/url_source.js";
+import { showFacts, showResult } from "./results.js";
+
+const element = (id) => document.getElementById(id);
+
+ort.env.wasm.wasmPaths = new URL("./library/", import.meta.url).href;
+// More threads need a page that is isolated from other origins by its server.
+ort.env.wasm.numThreads = 1;
+
+try {
+  const { manifest, run } = await load();
+  showFacts(element("facts"), manifest);
+  element("status").textContent = "Ready.";
+  element("classify").disabled = false;
+  element("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    void classify(manifest, run);
+  });
+  element("texts").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) element("form").requestSubmit();
+  });
+} catch (error) {
+  element("status").textContent = "";
+  fail(error);
+}
+
+/** Verifies the bundle and returns what classifies one text. */
+async function load() {
+  const { manifest, model, tokenizer, golden } = await openBundle(
+    new UrlSource(new URL("./bundle", import.meta.url)),
+  );
+  const tokens = new BundleTokenizer(tokenizer, "tokenizer.json", manifest.max_length);
+  requireGoldenIds(golden, "golden.json", tokens);
+  const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
+  const session = await ort.InferenceSession.create(model, options);
+
+  async function run(text) {
+    const { ids, truncated } = tokens.encode(requireText(text, `"${text}"`));
+    if (ids.length === 0) throw new Error(`The tokenizer leaves no tokens of "${text}".`);
+    const feeds = padBatch([ids], manifest.padding, manifest.inputs).map(({ name, data, dims }) => [
+      name,
+      new ort.Tensor("int64", data, dims),
+    ]);
+    const found = await session.run(Object.fromEntries(feeds));
+    const numbers = (name) => (found[name] === undefined ? undefined : [...found[name].data]);
+    const [score] = numbers("anomaly_score");
+    const flagged = Boolean(found.flagged.data[0]);
+    const answer = (logits) => logits && toPrediction(logits, score, flagged, manifest.labels);
+    const own = manifest.mode === "detect" ? numbers("logits") : numbers("undefended_logits");
+    return {
+      text,
+      truncated,
+      prediction: answer(numbers("logits")),
+      undefended: answer(own),
+      distances: numbers("layer_distances"),
+    };
+  }
+  return { manifest, run };
+}
+
+async function classify(manifest, run) {
+  const texts = element("texts").value.split("\n").filter((line) => line.trim() !== "");
+  const results = element("results");
+  const button = element("classify");
+  results.replaceChildren();
+  element("error").hidden = true;
+  button.disabled = true;
+  try {
+    for (const [index, text] of texts.entries()) {
+      element("status").textContent = `Text ${index + 1} of ${texts.length} …`;
+      results.append(showResult(await run(text), manifest));
+    }
+    element("status").textContent = texts.length === 1 ? "1 text." : `${texts.length} texts.`;
+  } catch (error) {
+    element("status").textContent = "";
+    fail(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function fail(error) {
+  element("error").textContent = error.message;
+  element("error").hidden = false;
+}

@@ -1,0 +1,109 @@
+/** Shows results: elements only, never HTML that was made of a text. */
+
+/** Standard deviations from the mean of clean rows after which a layer is called unusual. */
+const UNUSUAL = 3;
+/** Standard deviations that a full bar stands for. */
+const WIDEST = 10;
+const SVG = "http://www.w3.org/2000/svg";
+
+/** One text's card. */
+export function showResult({ text, truncated, prediction, undefended, distances }, manifest) {
+  const { flagged, label, probability, anomaly_score: score } = prediction;
+  const card = make("article", { class: flagged ? "flagged" : "" });
+  card.append(make("h2", {}, text));
+  const verdict = make("p", { class: "verdict" });
+  verdict.append(
+    make("strong", {}, label),
+    make("span", { class: "number" }, percent(probability)),
+    make("span", { class: "badge" }, flagged ? "flagged" : "not flagged"),
+  );
+  card.append(verdict, alone(prediction, undefended));
+  if (truncated) {
+    const seen = `Longer than ${manifest.max_length} tokens: what follows was not seen by the model.`;
+    card.append(make("p", { class: "muted" }, seen));
+  }
+  const { threshold } = manifest;
+  const scale = Math.max(Math.abs(threshold) * 2, WIDEST);
+  const meter = makeMeter("Anomaly score", score, threshold, scale, flagged);
+  meter.classList.add("score");
+  card.append(meter);
+  const limit = make("p", { class: "muted" }, `Flagged over ${number(threshold)}, the line.`);
+  card.append(limit);
+  if (distances !== undefined) card.append(layers(distances, manifest));
+  return card;
+}
+
+/** What the bundle is, under the results. */
+export function showFacts(list, manifest) {
+  const { model, mode, precision, detector, threshold, frr_measured: frr } = manifest;
+  const facts = {
+    Model: model.name,
+    Mode: mode,
+    Precision: precision,
+    Detector: detector,
+    Threshold: `${number(threshold)}, which ${percent(frr)} of the clean rows exceeded`,
+  };
+  for (const [name, value] of Object.entries(facts)) {
+    list.append(make("dt", {}, name), make("dd", {}, value));
+  }
+}
+
+function alone(prediction, undefended) {
+  if (undefended === undefined) {
+    return make("p", { class: "alone muted" }, "What the undefended model says is not in this graph.");
+  }
+  const other = undefended.label !== prediction.label;
+  const said = `The undefended model: ${undefended.label}, ${percent(undefended.probability)}`;
+  return make("p", { class: other ? "alone other" : "alone muted" }, said);
+}
+
+/** The further from its class a layer is, in either of the two tokens that are read of it. */
+function layers(distances, { layers: names }) {
+  const furthest = names.map((_, layer) =>
+    distances.filter((_, place) => place % names.length === layer).reduce((a, b) => Math.max(a, b)),
+  );
+  const unusual = furthest.filter((distance) => !(distance <= UNUSUAL)).length;
+  const details = make("details", unusual > 0 ? { open: "" } : {});
+  details.append(make("summary", {}, `${unusual} of ${names.length} layers unusual`));
+  const meters = make("div", { class: "meters" });
+  names.forEach((name, layer) => {
+    const distance = furthest[layer];
+    meters.append(makeMeter(name, distance, UNUSUAL, WIDEST, !(distance <= UNUSUAL)));
+  });
+  const note = `Distance from clean rows of the same class, in standard deviations; unusual over ${UNUSUAL}, the line.`;
+  details.append(meters, make("p", { class: "muted" }, note));
+  return details;
+}
+
+function makeMeter(name, value, limit, scale, over) {
+  const meter = make("div", { class: over ? "meter over" : "meter" });
+  const label = make("span", { class: "name", title: name }, name);
+  const bar = document.createElementNS(SVG, "svg");
+  bar.setAttribute("aria-hidden", "true");
+  // A value that is no number fills the bar.
+  const share = Number.isNaN(value) ? 1 : Math.min(Math.max(value / scale, 0), 1);
+  const place = `${Math.min(Math.max(limit / scale, 0), 1) * 100}%`;
+  bar.append(
+    shape("rect", { class: "track", width: "100%", height: "8", y: "3", rx: "4" }),
+    shape("rect", { class: "fill", width: `${share * 100}%`, height: "8", y: "3", rx: "4" }),
+    shape("line", { class: "limit", x1: place, x2: place, y1: "0", y2: "14" }),
+  );
+  meter.append(label, bar, make("span", { class: "value" }, number(value)));
+  return meter;
+}
+
+function shape(name, attributes) {
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
+}
+
+function make(name, attributes = {}, text = undefined) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+const number = (value) => (Number.isFinite(value) ? value.toFixed(2) : "not a number");
+const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)}%` : "not a number");
