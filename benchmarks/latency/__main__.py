@@ -25,7 +25,7 @@ VICTIM = Victim("sst-2", "badnets")
 TORCH, OPTIMUM, FP32, INT8 = "torch.onnx.export", "optimum-cli", "defended fp32", "defended int8"
 FLAGGED = ", flagged"
 
-ROUNDS = (20, 60)
+ROUNDS = (15, 40)
 THRESHOLDS = {"": np.inf, FLAGGED: -np.inf}
 Files = Mapping[str, Path]
 
@@ -178,7 +178,7 @@ def _runs(
 
 def _rounds(batch_size: int, length: int) -> int:
     fewest, most = ROUNDS
-    return max(fewest, min(most, most * 64 // (batch_size * length)))
+    return max(fewest, min(most, most * 128 // (batch_size * length)))
 
 
 def _report(*step: object) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from clampdown.cli.options import PATH, bundle_argument, example
+from clampdown.extras import needs_extra
 from clampdown.page.server import HOST, page_server
 from clampdown.page.site import write_site
-from clampdown_calib.staging import staged_folder
 from clampdown_runtime.bundle import open_bundle
 from clampdown_runtime.errors import ClampdownError
 
@@ -27,6 +27,7 @@ from clampdown_runtime.errors import ClampdownError
     metavar="DIR",
     help="Write the page's files into this new folder, for a static web server, and serve nothing.",
 )
+@needs_extra("serve")
 def serve(bundle: Path, port: int, out: Path | None) -> None:
     """Open a page on this machine that runs BUNDLE in the browser.
 
@@ -35,6 +36,8 @@ def serve(bundle: Path, port: int, out: Path | None) -> None:
     """
     opened = open_bundle(bundle)
     if out is not None:
+        from clampdown_calib.staging import staged_folder  # noqa: PLC0415 - imports torch
+
         with staged_folder(out) as place:
             write_site(opened, place)
         click.echo(out)

@@ -13,7 +13,8 @@ import { showFacts, showResult } from "./results.js";
 
 const element = (id) => document.getElementById(id);
 
-ort.env.wasm.wasmPaths = new URL("./library/", import.meta.url).href;
+const wasm = new URL("./library/ort-wasm-simd-threaded.wasm", import.meta.url);
+ort.env.wasm.wasmPaths = { wasm: wasm.href };
 // More threads need a page that is isolated from other origins by its server.
 ort.env.wasm.numThreads = 1;
 

@@ -8,7 +8,6 @@ import re
 import shutil
 from pathlib import Path
 
-from clampdown.extras import needs_extra
 from clampdown_runtime.bundle import Bundle
 from clampdown_runtime.digests import file_digest
 from clampdown_runtime.errors import ClampdownError
@@ -38,7 +37,7 @@ def write_site(bundle: Bundle, out: Path, *, client: Path = CLIENT) -> None:
         client: the folder of the JavaScript client, built, with its packages.
 
     Raises:
-        ClampdownError: the client is not built, or a package of the extra ``export`` is missing.
+        ClampdownError: the client is not built.
     """
     packages = client / "node_modules"
     needed = [client / "dist" / "browser.js", *(packages / p for p in (*LIBRARIES.values(), WASM))]
@@ -66,10 +65,9 @@ def _write_bundle(bundle: Bundle, out: Path) -> None:
     manifest = bundle.manifest
     model = out / manifest.model_file
     model.parent.mkdir(parents=True)
-    with needs_extra("the page"):
-        from clampdown_exporter.explained import write_explained  # noqa: PLC0415 - imports torch
+    from clampdown_exporter.explained import write_explained  # noqa: PLC0415 - imports torch
 
-        write_explained(bundle, model)
+    write_explained(bundle, model)
     for name in (TOKENIZER_FILE, GOLDEN_FILE):
         shutil.copyfile(bundle.path / name, out / name)
     files = {**manifest.files, manifest.model_file: file_digest(model)}

@@ -38,9 +38,8 @@ def write_explained(bundle: Bundle, destination: Path) -> None:
         [use] = spread.uses()
         distances = use.node.outputs[0]
         batch = graph.outputs[1].shape
-        layers = spread.const_value.shape[0] if spread.const_value is not None else None
         distances.type = ir.TensorType(ir.DataType.FLOAT)
-        distances.shape = ir.Shape([*(batch or ()), layers])
+        distances.shape = ir.Shape([*(batch or ()), *(spread.shape or ())])
         if use.node.graph is graph:
             _give(graph, distances, LAYER_DISTANCES)
     ir.save(model, destination)

@@ -26,6 +26,7 @@ COMMANDS = [
     "threshold",
     "verify",
     "bench",
+    "serve",
     "doctor",
     "demo",
 ]
