@@ -25,7 +25,7 @@ VICTIM = Victim("sst-2", "badnets")
 TORCH, OPTIMUM, FP32, INT8 = "torch.onnx.export", "optimum-cli", "defended fp32", "defended int8"
 FLAGGED = ", flagged"
 
-ROUNDS = (15, 40)
+ROUNDS = (12, 40)
 THRESHOLDS = {"": np.inf, FLAGGED: -np.inf}
 Files = Mapping[str, Path]
 

@@ -53,14 +53,16 @@ def feed_of(
 
 
 def seconds_of(runs: Mapping[str, Run], rounds: int) -> dict[str, Seconds]:
-    """Seconds of each run in every round, ``[rounds]``; two rounds before are not counted."""
+    """Seconds of each run in every round, ``[rounds]``; the first round is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds + 2):
+    for _ in range(rounds + 1):
         for name, run in runs.items():
+            # The threads of the one before wait for work in a loop for a while, on the same cores.
+            run()
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
-    return {name: np.array(found[2:]) for name, found in seconds.items()}
+    return {name: np.array(found[1:]) for name, found in seconds.items()}
 
 
 def ratio(of: Seconds, over: Seconds | Sequence[Seconds]) -> float:

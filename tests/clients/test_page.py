@@ -112,7 +112,9 @@ def test_page_answers_as_python(
     defended = classifier(TEXTS)
     alone = classifier(TEXTS, threshold=float("inf"))
     assert {one.flagged for one in defended} == {True, False}
-    assert any(one.label != other.label for one, other in zip(defended, alone, strict=True))
+    # The texts tell the defended answers from the model's own.
+    pairs = zip(defended, alone, strict=True)
+    assert any(abs(one.probability - own.probability) > 0.01 for one, own in pairs)
     found = open_page(TEXTS)
     assert found["errors"] == []
     # Nothing is asked of another server, nothing is wider than a telephone.
