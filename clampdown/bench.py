@@ -54,7 +54,7 @@ def bench(
         batch_sizes: the numbers of rows in one run.
         lengths: tokens in each row; 32 and 128 when None, or the bundle's ``max_length`` where
             that is less.
-        repeats: how many pairs of runs each ratio is the median of.
+        repeats: how many rounds each ratio is the median of.
         progress: told about every setting.
 
     Raises:

@@ -2,9 +2,9 @@
 
 import itertools
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clampdown.synthetic_rows import random_rows
+from clampdown_exporter.latency import SETTLING_S, median_ratio, seconds_in_turn
 from clampdown_runtime.bundle import Bundle
 from clampdown_runtime.errors import BundleError, ClampdownError
 from clampdown_runtime.progress import Progress, silent
@@ -31,7 +32,7 @@ Feed = dict[str, npt.NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True)
 class BenchRow:
-    """One setting. A ratio is the median over the pairs of defended and undefended runs.
+    """One setting. A ratio is the median over the rounds, in which all take their turn.
 
     Attributes:
         threads: threads that one operator may use.
@@ -75,8 +76,8 @@ def measure_latency(
 ) -> list[BenchRow]:
     """Time a bundle's graph against the same graph without its defence.
 
-    Every defended run follows an undefended one on the same token ids, so that both meet the same
-    machine. Tokens are random: the time depends on their number alone.
+    All take their turn in every round, on the same token ids, so that they meet the same machine.
+    Tokens are random: the time depends on their number alone.
 
     Args:
         bundle: a verified bundle.
@@ -86,7 +87,7 @@ def measure_latency(
         batch_sizes: the numbers of rows in one run.
         lengths: tokens in each row; 32 and 128 when None, or the bundle's ``max_length`` where
             that is less.
-        repeats: how many pairs of runs each ratio is the median of.
+        repeats: how many rounds each ratio is the median of.
         progress: told about every setting.
 
     Returns:
@@ -160,20 +161,13 @@ def _setting(
         thresholds["every"] = -math.inf
         if batch_size > 1:
             thresholds["one"] = over_one
-    feeds = {name: {**feed, THRESHOLD: _array(value)} for name, value in thresholds.items()}
-    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in feeds}
-    # The first run of each kind allocates what the later ones find.
-    for repeat in range(repeats + 1):
-        for name, defended_feed in feeds.items():
-            pair = (
-                _seconds(undefended, ("logits",), feed),
-                _seconds(defended, OUTPUTS, defended_feed),
-            )
-            if repeat:
-                pairs[name].append(pair)
-    ratios = {name: float(np.median([d / u for u, d in found])) for name, found in pairs.items()}
-    undefended_seconds = float(np.median([u for found in pairs.values() for u, _ in found]))
-    unflagged_seconds = float(np.median([d for _, d in pairs["none"]]))
+    runs = {"undefended": partial(undefended.run, ("logits",), feed)}
+    for name, threshold in thresholds.items():
+        given = {**feed, THRESHOLD: np.array([threshold], np.float32)}
+        runs[name] = partial(defended.run, OUTPUTS, given)
+    seconds = seconds_in_turn(runs, rounds=repeats, settling_s=SETTLING_S)
+    ratios = {name: median_ratio(seconds[name], seconds["undefended"]) for name in thresholds}
+    medians = {name: float(np.median(found)) for name, found in seconds.items()}
     clean = ratios["none"]
     if second_pass:
         clean = expected_ratio(
@@ -187,11 +181,11 @@ def _setting(
         threads=threads,
         batch_size=batch_size,
         length=length,
-        undefended_ms=1000 * undefended_seconds,
-        unflagged_ms=1000 * unflagged_seconds,
-        flagged_ms=1000 * float(np.median([d for _, d in pairs["every"]])) if second_pass else None,
-        undefended_rows_per_second=batch_size / undefended_seconds,
-        unflagged_rows_per_second=batch_size / unflagged_seconds,
+        undefended_ms=1000 * medians["undefended"],
+        unflagged_ms=1000 * medians["none"],
+        flagged_ms=1000 * medians["every"] if second_pass else None,
+        undefended_rows_per_second=batch_size / medians["undefended"],
+        unflagged_rows_per_second=batch_size / medians["none"],
         unflagged_ratio=ratios["none"],
         flagged_ratio=ratios.get("every"),
         clean_ratio=clean,
@@ -223,13 +217,3 @@ def _batch(
         threshold = float(scores[chosen[0]] + scores[chosen[-1]]) / 2
     rows = [pool[index] for index in chosen]
     return dict(pad_batch(rows, manifest.padding, manifest.inputs)), threshold
-
-
-def _seconds(session: "onnxruntime.InferenceSession", outputs: Sequence[str], feed: Feed) -> float:
-    start = time.perf_counter()
-    session.run(list(outputs), feed)
-    return time.perf_counter() - start
-
-
-def _array(threshold: float) -> npt.NDArray[np.float32]:
-    return np.array([threshold], np.float32)

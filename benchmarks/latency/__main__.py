@@ -13,12 +13,13 @@ import onnxruntime
 from benchmarks.latency.contenders import export_by_optimum, export_by_torch
 from benchmarks.latency.op_profile import shares
 from benchmarks.latency.published_path import PADDED, PublishedPath
-from benchmarks.latency.rounds import LEVELS, Run, feed_of, ratio, seconds_of, session
+from benchmarks.latency.sessions import LEVELS, feed_of, session
 from benchmarks.results import Row, write_results
 from benchmarks.victims import Victim
 from clampdown.latency import expected_ratio
 from clampdown_calib import calibrate
 from clampdown_exporter import export
+from clampdown_exporter.latency import SETTLING_S, Run, median_ratio, seconds_in_turn
 from clampdown_runtime.session import OUTPUTS
 
 VICTIM = Victim("sst-2", "badnets")
@@ -94,14 +95,16 @@ def _latency(files: Files, rate: float, threads: int) -> Iterator[Row]:
         padding = {"padded": PADDED, "unpadded": length} if batch_size == 1 else {}
         for name, padded in padding.items():
             runs[name] = published.run(length, padded, threads)
-        seconds = seconds_of(runs, _rounds(batch_size, length))
-        over_torch = {name: ratio(found, seconds[TORCH]) for name, found in seconds.items()}
+        seconds = seconds_in_turn(runs, rounds=_rounds(batch_size, length), settling_s=SETTLING_S)
+        over_torch = {name: median_ratio(found, seconds[TORCH]) for name, found in seconds.items()}
 
         def clean(name: str, times: Mapping[str, float], rows: int = batch_size) -> float:
             flagged = times[name + FLAGGED]
             return expected_ratio(times[name], flagged, flagged, rows=rows, rate=rate)
 
-        over_optimum = {name: ratio(found, seconds[OPTIMUM]) for name, found in seconds.items()}
+        over_optimum = {
+            name: median_ratio(found, seconds[OPTIMUM]) for name, found in seconds.items()
+        }
         faster = min(over_torch, over_optimum, key=lambda times: -times[FP32])
         yield {
             "threads": threads,
@@ -118,7 +121,7 @@ def _latency(files: Files, rate: float, threads: int) -> Iterator[Row]:
             "int8_clean": clean(INT8, over_torch),
             "int8_over_faster": clean(INT8, faster),
             **{
-                f"published_{name}": ratio(seconds[name], seconds[FP32]) if padding else None
+                f"published_{name}": median_ratio(seconds[name], seconds[FP32]) if padding else None
                 for name in ("padded", "unpadded")
             },
         }
@@ -132,14 +135,16 @@ def _levels(files: Files) -> Iterator[Row]:
             for name, run in _runs(sessions, batch_size, length).items():
                 if not name.endswith(FLAGGED):
                     runs[f"{name} {level}"] = run
-        seconds = seconds_of(runs, _rounds(batch_size, length) // 2)
+        seconds = seconds_in_turn(
+            runs, rounds=_rounds(batch_size, length) // 2, settling_s=SETTLING_S
+        )
         base = seconds[f"{TORCH} all (default)"]
         for level in LEVELS:
             yield {
                 "batch_size": batch_size,
                 "length": length,
                 "level": level,
-                **{name: ratio(seconds[f"{name} {level}"], base) for name in files},
+                **{name: median_ratio(seconds[f"{name} {level}"], base) for name in files},
             }
 
 

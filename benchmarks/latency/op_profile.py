@@ -5,7 +5,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.latency.rounds import feed_of, session
+from benchmarks.latency.sessions import feed_of, session
 
 
 def shares(model: Path, batch_size: int, length: int, *, runs: int = 50) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """How far a flagged row's own prediction is distrusted: as far as clean rows allow."""
 
+import math
+
 import numpy as np
 
 from clampdown_calib.activations import CleanRun
@@ -12,7 +14,7 @@ from clampdown_calib.threshold import threshold_at
 BEYOND = 0.1
 """Share of clean rows whose predictions are distrusted at all."""
 
-USUAL = 1.5
+USUAL = 2.0
 """Standard deviations of the clean leads that are taken off a prediction for every standard
 deviation of its score beyond the clean ones, where clean rows do not tell better."""
 
@@ -27,10 +29,10 @@ USUAL_ROWS = 200
 def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: float) -> Suspicion:
     """Fit on clean rows, each read by what was fitted without it.
 
-    It starts at the score that 10% of clean rows exceed. The degree is the largest at which they
-    are answered right no less often than by the model, drawn to the usual one by as much as they
-    are few; without labels it is the usual one. Where the model is right about most of the clean
-    rows that are flagged, little can be taken off; where it is right about half of them, much.
+    The degree is the largest at which they are answered right no less often than by the model,
+    drawn to the usual one by as much as they are few; without labels it is the usual one. Where
+    the model is right about most of the clean rows that are flagged, little can be taken off;
+    where it is right about half of them, much.
 
     Args:
         readout: of the inner layers.
@@ -38,20 +40,31 @@ def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: flo
         unseen: their scores and votes.
         frr: share of them that is flagged, 0 to 1.
     """
-    start = threshold_at(unseen.scores, BEYOND)
+    start, classes = threshold_at(unseen.scores, BEYOND), run.logits.shape[1]
     usable = unseen.scores[np.isfinite(unseen.scores)]
     unit = float(readout.spread[0]) / max(float(usable.std(dtype=np.float64)), LEAST_SPREAD)
     if run.labels is None:
-        return Suspicion(start, USUAL * unit)
+        return _suspicion(start, USUAL * unit, classes)
     flagged = ~(unseen.scores <= np.float32(threshold_at(unseen.scores, frr)))
     right = run.logits.argmax(axis=1) == run.labels
 
     def loses_nothing(degree: float) -> bool:
-        answers = purified(unseen.votes, run.logits, unseen.scores, Suspicion(start, degree * unit))
+        suspicion = _suspicion(start, degree * unit, classes)
+        answers = purified(unseen.votes, run.logits, unseen.scores, suspicion)
         still_right = np.where(flagged, answers.argmax(axis=1) == run.labels, right)
         return int(still_right.sum()) >= int(right.sum())
 
     rows = len(right)
     chosen = max(filter(loses_nothing, DEGREES), default=DEGREES[0])
     degree = (rows * chosen + USUAL_ROWS * USUAL) / (rows + USUAL_ROWS)
-    return Suspicion(start, float(degree) * unit)
+    return _suspicion(start, float(degree) * unit, classes)
+
+
+def _suspicion(exceeded: float, slope: float, classes: int) -> Suspicion:
+    """What is taken off for scores over the one that few clean rows exceed.
+
+    A forced prediction leaves C - 1 classes that the text may have instead, so against any one of
+    them the odds that the prediction was meant are C - 1 times as high: the first ``log(C - 1)``
+    logits are not taken off.
+    """
+    return Suspicion(exceeded + math.log(max(classes - 1, 1)) / slope, slope)

@@ -2,19 +2,20 @@
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clampdown_exporter.latency import median_ratio, random_rows
+from clampdown_exporter.latency import median_ratio, random_rows, seconds_in_turn
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.undefended import write_undefended
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.session import create_session
 
 LATENCY_TOKENS = 32
-LATENCY_PAIRS = 30
+LATENCY_ROUNDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,12 @@ def measure_latency(classifier: DefendedClassifier, highest_id: int) -> dict[str
     length = min(LATENCY_TOKENS, manifest.max_length)
     feed = random_rows(manifest.inputs, batch=1, length=length, highest_id=highest_id, seed=0)
 
-    def ratio_at(threshold: float) -> float:
+    runs = {"undefended": partial(plain.run, None, feed)}
+    for name, threshold in {"unflagged": np.inf, "flagged": -np.inf}.items():
         given = {**feed, THRESHOLD: np.array([threshold], np.float32)}
-        return median_ratio(
-            lambda: defended.run(None, given),
-            lambda: plain.run(None, feed),
-            pairs=LATENCY_PAIRS,
-        )
-
-    return {"unflagged": ratio_at(np.inf), "flagged": ratio_at(-np.inf)}
+        runs[name] = partial(defended.run, None, given)
+    seconds = seconds_in_turn(runs, rounds=LATENCY_ROUNDS, settling_s=0)
+    return {
+        name: median_ratio(seconds[name], seconds["undefended"])
+        for name in ("unflagged", "flagged")
+    }

@@ -1,36 +1,50 @@
-"""How much longer the defended graph takes than the undefended one, in one interleaved run."""
+"""How much longer one graph takes than another, both in turn in one process."""
 
-import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Feed = Mapping[str, NDArray[Any]]
+Run = Callable[[], object]
+Seconds = NDArray[np.float64]
+
+SETTLING_S = 0.05
+"""Enough for the threads of the run before to stop waiting for work, which they do in a loop on the
+same cores, and for those of this run, which have gone to sleep, to be awake again."""
 
 
-def median_ratio(
-    run: Callable[[], object], reference: Callable[[], object], *, pairs: int
-) -> float:
-    """Median of the ratios ``run`` over ``reference``, each pair run directly after the other.
+def seconds_in_turn(
+    runs: Mapping[str, Run], *, rounds: int, settling_s: float
+) -> dict[str, Seconds]:
+    """Seconds that each run takes in every round, ``[rounds]``.
 
-    Machines drift; two runs that follow each other see the same machine.
+    Machines drift, so all take their turn in every round, in an order of its own: runs of one round
+    meet the same machine, and none always follows the same other one.
 
     Args:
-        run: what is measured.
-        reference: what it is compared with.
-        pairs: counted pairs, after one that is not counted.
+        runs: what is measured, by name.
+        rounds: how often each is timed.
+        settling_s: before it is timed a run is repeated for so long, and once at least;
+            ``SETTLING_S`` where it has more threads than one.
     """
-    ratios = []
-    for _ in range(pairs + 1):
-        start = time.perf_counter()
-        reference()
-        middle = time.perf_counter()
-        run()
-        ratios.append((time.perf_counter() - middle) / (middle - start))
-    return statistics.median(ratios[1:])
+    orders = np.random.default_rng(0)
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name in orders.permutation(list(runs)):
+            run, settled = runs[name], time.perf_counter() + settling_s
+            run()
+            while time.perf_counter() < settled:
+                run()
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: np.array(found) for name, found in seconds.items()}
+
+
+def median_ratio(of: Seconds, over: Seconds) -> float:
+    """Median over the rounds of the ratios of two runs."""
+    return float(np.median(of / over))
 
 
 def random_rows(

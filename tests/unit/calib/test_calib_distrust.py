@@ -1,5 +1,6 @@
 """A prediction is distrusted as far as clean rows allow, and no further."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -75,12 +76,14 @@ def test_where_the_model_is_wrong_about_half_of_the_rows_all_is_allowed():
 
 def test_few_rows_stay_near_the_usual_degree():
     run, unseen = clean_rows(100)
+    run.logits[:, 0] = 3
     many_run = CleanRun(
         run.hidden, run.pooled, np.tile(run.logits, (50, 1)), np.tile(run.labels, 50)
     )
     many_unseen = CrossFitted(np.tile(unseen.scores, 50), np.tile(unseen.votes, (50, 1)))
     few = degree_of(fit_suspicion(READOUT, run, unseen, FRR), unseen.scores)
     many = degree_of(fit_suspicion(READOUT, many_run, many_unseen, FRR), unseen.scores)
+    assert many < USUAL - 0.1
     assert abs(few - USUAL) < 0.5 * abs(many - USUAL)
 
 
@@ -92,6 +95,16 @@ def test_without_labels_the_degree_is_the_usual_one():
         "suspicion.start": [np.float32(found.start)],
         "suspicion.slope": [np.float32(found.slope)],
     }
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_of_more_classes_less_is_taken_off(labels):
+    run, unseen = clean_rows(labels=labels)
+    four = CleanRun(run.hidden, run.pooled, np.pad(run.logits, ((0, 0), (0, 2))), run.labels)
+    votes = CrossFitted(unseen.scores, np.pad(unseen.votes, ((0, 0), (0, 2))))
+    found = fit_suspicion(READOUT, four, votes, FRR)
+    beyond = found.start - threshold_at(unseen.scores, 0.1)
+    assert beyond * found.slope == pytest.approx(math.log(3), rel=1e-4)
 
 
 @pytest.mark.filterwarnings("error")

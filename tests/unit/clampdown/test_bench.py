@@ -22,17 +22,22 @@ def one_process(monkeypatch):
 @pytest.fixture
 def timed(monkeypatch):
     """Replaces the clock: every run takes as many seconds as it has rows, or thrice that."""
+    rounds_run = []
 
-    class Runs(list):
-        def seconds(self, session, outputs, feed):
-            values = dict(zip(outputs, session.run(list(outputs), feed), strict=True))
-            self.append((feed, values))
-            flagged = values["flagged"].sum() if "flagged" in values else 0
-            return len(feed["input_ids"]) + 2.0 * flagged
+    def seconds_in_turn(runs, *, rounds, settling_s):
+        assert settling_s > 0
+        found = {name: [] for name in runs}
+        for _ in range(rounds):
+            for name, run in runs.items():
+                outputs, feed = run.args
+                values = dict(zip(outputs, run(), strict=True))
+                rounds_run.append((name, feed, values))
+                flagged = values["flagged"].sum() if "flagged" in values else 0
+                found[name].append(len(feed["input_ids"]) + 2.0 * flagged)
+        return {name: np.array(seconds) for name, seconds in found.items()}
 
-    runs = Runs()
-    monkeypatch.setattr(latency, "_seconds", runs.seconds)
-    return runs
+    monkeypatch.setattr(latency, "seconds_in_turn", seconds_in_turn)
+    return rounds_run
 
 
 @pytest.mark.usefixtures("negated")
@@ -68,24 +73,17 @@ def test_ratios_are_those_of_the_clock(pristine, timed, rows):
 
 
 @pytest.mark.usefixtures("negated")
-def test_the_first_runs_do_not_count(pristine, monkeypatch):
-    seconds = iter([1.0, 50.0] * 2 + [1.0, 2.0] * 2)
-    monkeypatch.setattr(latency, "_seconds", lambda *_: next(seconds))
-    [row] = bench(pristine, threads=(1,), batch_sizes=(1,), repeats=1).rows
-    assert (row.unflagged_ratio, row.flagged_ratio, row.unflagged_ms) == (2, 2, 2000)
-
-
-@pytest.mark.usefixtures("negated")
 def test_defended_and_undefended_take_turns_on_the_same_tokens(pristine, timed):
     bench(pristine, threads=(1,), batch_sizes=(4,), repeats=2)
-    undefended, defended = timed[::2], timed[1::2]
-    assert len(undefended) == len(defended) == 3 * (2 + 1)
-    for (one, outputs), (other, defended_outputs) in zip(undefended, defended, strict=True):
-        assert list(outputs) == ["logits"]
-        assert "anomaly_score" in defended_outputs
-        np.testing.assert_array_equal(one["input_ids"], other["input_ids"])
-    flagged = [int(outputs["flagged"].sum()) for _, outputs in defended]
-    assert flagged == [0, 4, 1] * 3
+    assert [name for name, _, _ in timed] == ["undefended", "none", "every", "one"] * 2
+    tokens = timed[0][1]["input_ids"]
+    for name, feed, outputs in timed:
+        np.testing.assert_array_equal(feed["input_ids"], tokens)
+        flagged = {"none": 0, "every": 4, "one": 1}
+        if name == "undefended":
+            assert list(outputs) == ["logits"]
+        else:
+            assert outputs["flagged"].sum() == flagged[name]
 
 
 @pytest.mark.usefixtures("negated", "timed")

@@ -1,15 +1,11 @@
-"""Times contenders in turn, so that all meet the same machine."""
+"""Sessions and rows that contenders are timed with."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-Run = Callable[[], object]
-Seconds = NDArray[np.float64]
 LEVELS = {
     "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -50,22 +46,3 @@ def feed_of(
         "token_type_ids": np.zeros_like(ids),
     }
     return {name: every[name] for name in (node.name for node in session.get_inputs())}
-
-
-def seconds_of(runs: Mapping[str, Run], rounds: int) -> dict[str, Seconds]:
-    """Seconds of each run in every round, ``[rounds]``; the first round is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds + 1):
-        for name, run in runs.items():
-            # The threads of the one before wait for work in a loop for a while, on the same cores.
-            run()
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: np.array(found[1:]) for name, found in seconds.items()}
-
-
-def ratio(of: Seconds, over: Seconds | Sequence[Seconds]) -> float:
-    """Median of the ratios over the rounds; over the faster in the median, of several."""
-    reference = over if isinstance(over, np.ndarray) else min(over, key=np.median)
-    return float(np.median(of / reference))
