@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from clampdown.synthetic_rows import random_rows
-from clampdown_exporter.latency import SETTLING_S, median_ratio, seconds_in_turn
 from clampdown_runtime.bundle import Bundle
 from clampdown_runtime.errors import BundleError, ClampdownError
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.providers import Provider
 from clampdown_runtime.session import OUTPUTS, THRESHOLD, create_session
+from clampdown_runtime.timing import SETTLING_S, median_ratio, seconds_in_turn
 from clampdown_runtime.tokenizer import pad_batch
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from benchmarks.victims import Victim
 from clampdown.latency import expected_ratio
 from clampdown_calib import calibrate
 from clampdown_exporter import export
-from clampdown_exporter.latency import SETTLING_S, Run, median_ratio, seconds_in_turn
 from clampdown_runtime.session import OUTPUTS
+from clampdown_runtime.timing import SETTLING_S, Run, median_ratio, seconds_in_turn
 
 VICTIM = Victim("sst-2", "badnets")
 TORCH, OPTIMUM, FP32, INT8 = "torch.onnx.export", "optimum-cli", "defended fp32", "defended int8"

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clampdown_exporter.latency import median_ratio, random_rows, seconds_in_turn
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.undefended import write_undefended
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.session import create_session
+from clampdown_runtime.timing import median_ratio, seconds_in_turn
 
 LATENCY_TOKENS = 32
 LATENCY_ROUNDS = 30
@@ -67,7 +67,7 @@ def measure_latency(classifier: DefendedClassifier, highest_id: int) -> dict[str
         plain = create_session(path, provider="cpu", threads=1)
     defended = create_session(classifier.bundle.model_path, provider="cpu", threads=1)
     length = min(LATENCY_TOKENS, manifest.max_length)
-    feed = random_rows(manifest.inputs, batch=1, length=length, highest_id=highest_id, seed=0)
+    feed = _random_rows(manifest.inputs, batch=1, length=length, highest_id=highest_id, seed=0)
 
     runs = {"undefended": partial(plain.run, None, feed)}
     for name, threshold in {"unflagged": np.inf, "flagged": -np.inf}.items():
@@ -78,3 +78,16 @@ def measure_latency(classifier: DefendedClassifier, highest_id: int) -> dict[str
         name: median_ratio(seconds[name], seconds["undefended"])
         for name in ("unflagged", "flagged")
     }
+
+
+def _random_rows(
+    inputs: tuple[str, ...], *, batch: int, length: int, highest_id: int, seed: int
+) -> dict[str, NDArray[np.int64]]:
+    """Random token ids of exactly one length, int64 ``[batch, length]`` for every input."""
+    shape = (batch, length)
+    ids = np.random.default_rng(seed).integers(1, highest_id, shape, dtype=np.int64)
+    fixed = {
+        "attention_mask": np.ones(shape, np.int64),
+        "token_type_ids": np.zeros(shape, np.int64),
+    }
+    return {name: ids if name == "input_ids" else fixed[name] for name in inputs}

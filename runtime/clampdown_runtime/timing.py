@@ -1,4 +1,4 @@
-"""How much longer one graph takes than another, both in turn in one process."""
+"""Times runs in turn in one process, for the ratios of their times."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -45,24 +45,3 @@ def seconds_in_turn(
 def median_ratio(of: Seconds, over: Seconds) -> float:
     """Median over the rounds of the ratios of two runs."""
     return float(np.median(of / over))
-
-
-def random_rows(
-    inputs: tuple[str, ...], *, batch: int, length: int, highest_id: int, seed: int
-) -> dict[str, NDArray[np.int64]]:
-    """Token ids of exactly one length, int64 ``[batch, length]`` for every input.
-
-    Args:
-        inputs: names of the graph's inputs.
-        batch: rows.
-        length: tokens of each.
-        highest_id: ids are drawn below this one.
-        seed: of the ids.
-    """
-    shape = (batch, length)
-    ids = np.random.default_rng(seed).integers(1, highest_id, shape, dtype=np.int64)
-    fixed = {
-        "attention_mask": np.ones(shape, np.int64),
-        "token_type_ids": np.zeros(shape, np.int64),
-    }
-    return {name: ids if name == "input_ids" else fixed[name] for name in inputs}

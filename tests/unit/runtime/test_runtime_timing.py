@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from clampdown_exporter import latency
-from clampdown_exporter.latency import median_ratio, seconds_in_turn
+from clampdown_runtime import timing
+from clampdown_runtime.timing import median_ratio, seconds_in_turn
 
 
 class Machine:
@@ -26,13 +26,13 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch):
     made = Machine(cold_s=0.04)
-    monkeypatch.setattr(latency.time, "perf_counter", lambda: made.now)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: made.now)
     return made
 
 
 def test_a_run_is_timed_when_it_has_settled(machine):
     runs = {"short": machine.run("short", 0.001), "long": machine.run("long", 0.5)}
-    found = seconds_in_turn(runs, rounds=5, settling_s=latency.SETTLING_S)
+    found = seconds_in_turn(runs, rounds=5, settling_s=timing.SETTLING_S)
     np.testing.assert_allclose(found["short"], [0.001] * 5)
     np.testing.assert_allclose(found["long"], [0.5] * 5)
 
