@@ -74,7 +74,8 @@ def test_client_that_is_not_built(bundle_path, client, tmp_path, missing):
 
 def test_server_gives_the_types_that_browsers_ask_for(site):
     with page_server(site) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        # As a daemon, so that a failure here ends the tests.
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         types = {}
         for path in ("", "library/tokenizers.mjs", f"library/{WASM.rpartition('/')[2]}"):
