@@ -56,9 +56,7 @@ def test_moved_threshold_moves_here_too(bundle: Path) -> None:
         assert (run(bundle, TEXTS)[2] == (value < 0)).all()
 
 
-def test_tokenizer_that_the_graph_cannot_be_is_refused(
-    demo: DemoResult, calibration: Path, tmp_path: Path
-) -> None:
+def test_tokenizer_that_the_graph_cannot_be_is_refused(demo: DemoResult, tmp_path: Path) -> None:
     """A normalizer that looks at more than one character."""
     model = tmp_path / "model"
     shutil.copytree(demo.victim, model)
@@ -66,8 +64,9 @@ def test_tokenizer_that_the_graph_cannot_be_is_refused(
     pair = normalizers.Replace("ee", "i")
     tokenizer.normalizer = normalizers.Sequence([tokenizer.normalizer, pair])
     tokenizer.save(str(model / "tokenizer.json"))
-    # The digest is of the weights and the configuration, so the calibration still fits.
+    calibration = tmp_path / "calibration"
+    calibrate(model, demo.folder / "clean.csv", calibration)
     with pytest.raises(ExportError, match="The tokenizer in the graph, on ") as caught:
         export(model, calibration, tmp_path / "bundle", with_tokenizer=True)
     assert "of tokenizer.json" in caught.value.expected
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calibration", "model"]
