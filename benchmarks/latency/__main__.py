@@ -105,7 +105,7 @@ def _latency(files: Files, rate: float, threads: int) -> Iterator[Row]:
         over_optimum = {
             name: median_ratio(found, seconds[OPTIMUM]) for name, found in seconds.items()
         }
-        faster = min(over_torch, over_optimum, key=lambda times: -times[FP32])
+        faster = max(over_torch, over_optimum, key=lambda times: times[FP32])
         yield {
             "threads": threads,
             "batch_size": batch_size,
