@@ -14,25 +14,30 @@ from clampdown_calib.threshold import threshold_at
 BEYOND = 0.1
 """Share of clean rows whose predictions are distrusted at all."""
 
-USUAL = 2.0
-"""Standard deviations of the clean leads that are taken off a prediction for every standard
-deviation of its score beyond the clean ones, where clean rows do not tell better."""
-
 DEGREES = np.linspace(1, 2, 21)
-"""Of which the clean rows choose one. None is so small that a few poisoned rows among them, which
-the model is right about by its trigger, could disarm the defence."""
+"""Standard deviations of the clean leads that are taken off a prediction for every standard
+deviation of its score beyond the clean ones. Clean rows choose one; none is so small that a few
+poisoned rows among them, which the model is right about by its trigger, could disarm the
+defence."""
 
-USUAL_ROWS = 200
+USUAL = 3.0
+"""The degree to which the chosen one is drawn. It is higher than any: the fewer the rows, the less
+their score tells a trigger, and the more has to be taken off to undo one."""
+
+USUAL_ROWS = 400
 """Weight of the usual degree, in clean rows: of few rows a chance one or two decide."""
+
+OTHER_CLASSES = 2.0
+"""Times ``log(C - 1)`` logits are not taken off."""
 
 
 def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: float) -> Suspicion:
     """Fit on clean rows, each read by what was fitted without it.
 
     The degree is the largest at which they are answered right no less often than by the model,
-    drawn to the usual one by as much as they are few; without labels it is the usual one. Where
-    the model is right about most of the clean rows that are flagged, little can be taken off;
-    where it is right about half of them, much.
+    drawn to the usual one by as much as they are few; without labels it is the largest of all.
+    Where the model is right about most of the clean rows that are flagged, little can be taken
+    off; where it is right about half of them, much.
 
     Args:
         readout: of the inner layers.
@@ -44,7 +49,7 @@ def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: flo
     usable = unseen.scores[np.isfinite(unseen.scores)]
     unit = float(readout.spread[0]) / max(float(usable.std(dtype=np.float64)), LEAST_SPREAD)
     if run.labels is None:
-        return _suspicion(start, USUAL * unit, classes)
+        return _suspicion(start, float(DEGREES[-1]) * unit, classes)
     flagged = ~(unseen.scores <= np.float32(threshold_at(unseen.scores, frr)))
     right = run.logits.argmax(axis=1) == run.labels
 
@@ -64,7 +69,8 @@ def _suspicion(exceeded: float, slope: float, classes: int) -> Suspicion:
     """What is taken off for scores over the one that few clean rows exceed.
 
     A forced prediction leaves C - 1 classes that the text may have instead, so against any one of
-    them the odds that the prediction was meant are C - 1 times as high: the first ``log(C - 1)``
-    logits are not taken off.
+    them the odds that the prediction was meant are C - 1 times as high: the first logits are not
+    taken off, ``log(C - 1)`` times ``OTHER_CLASSES``.
     """
-    return Suspicion(exceeded + math.log(max(classes - 1, 1)) / slope, slope)
+    spared = OTHER_CLASSES * math.log(max(classes - 1, 1))
+    return Suspicion(exceeded + spared / slope, slope)

@@ -8,7 +8,7 @@ import pytest
 
 from clampdown_calib.activations import CleanRun
 from clampdown_calib.cross_fitting import CrossFitted
-from clampdown_calib.distrust import DEGREES, USUAL, USUAL_ROWS, fit_suspicion
+from clampdown_calib.distrust import DEGREES, OTHER_CLASSES, USUAL, USUAL_ROWS, fit_suspicion
 from clampdown_calib.threshold import threshold_at
 from clampdown_runtime import CalibrationError
 
@@ -87,10 +87,10 @@ def test_few_rows_stay_near_the_usual_degree():
     assert abs(few - USUAL) < 0.5 * abs(many - USUAL)
 
 
-def test_without_labels_the_degree_is_the_usual_one():
+def test_without_labels_the_degree_is_the_largest():
     run, unseen = clean_rows(labels=False)
     found = fit_suspicion(READOUT, run, unseen, FRR)
-    assert degree_of(found, unseen.scores) == pytest.approx(USUAL, rel=1e-4)
+    assert degree_of(found, unseen.scores) == pytest.approx(DEGREES[-1], rel=1e-4)
     assert {name: value.tolist() for name, value in found.tensors().items()} == {
         "suspicion.start": [np.float32(found.start)],
         "suspicion.slope": [np.float32(found.slope)],
@@ -104,7 +104,7 @@ def test_of_more_classes_less_is_taken_off(labels):
     votes = CrossFitted(unseen.scores, np.pad(unseen.votes, ((0, 0), (0, 2))))
     found = fit_suspicion(READOUT, four, votes, FRR)
     beyond = found.start - threshold_at(unseen.scores, 0.1)
-    assert beyond * found.slope == pytest.approx(math.log(3), rel=1e-4)
+    assert beyond * found.slope == pytest.approx(OTHER_CLASSES * math.log(3), rel=1e-4)
 
 
 @pytest.mark.filterwarnings("error")
@@ -112,7 +112,7 @@ def test_suspicion_is_finite_whatever_single_scores_are():
     run, unseen = clean_rows(labels=False)
     unseen.scores[-2:] = np.inf, np.nan
     found = fit_suspicion(READOUT, run, unseen, FRR)
-    assert found.slope == pytest.approx(USUAL * 2 / unseen.scores[:-2].std(), rel=1e-4)
+    assert found.slope == pytest.approx(DEGREES[-1] * 2 / unseen.scores[:-2].std(), rel=1e-4)
     unseen.scores[:] = 1
     assert np.isfinite(fit_suspicion(READOUT, run, unseen, FRR).slope)
     unseen.scores[:] = np.nan
