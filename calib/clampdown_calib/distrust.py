@@ -28,16 +28,17 @@ USUAL_ROWS = 400
 """Weight of the usual degree, in clean rows: of few rows a chance one or two decide."""
 
 OTHER_CLASSES = 2.0
-"""Times ``log(C - 1)`` logits are not taken off."""
+"""Of C classes the first logits are not taken off, so many times ``log(C - 1)``: found by trial on
+data of three and four classes."""
 
 
 def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: float) -> Suspicion:
     """Fit on clean rows, each read by what was fitted without it.
 
     The degree is the largest at which they are answered right no less often than by the model,
-    drawn to the usual one by as much as they are few; without labels it is the largest of all.
-    Where the model is right about most of the clean rows that are flagged, little can be taken
-    off; where it is right about half of them, much.
+    drawn to the usual one by as much as they are few; without labels it is the largest of
+    ``DEGREES``. Where the model is right about most of the clean rows that are flagged, little can
+    be taken off; where it is right about half of them, much.
 
     Args:
         readout: of the inner layers.
