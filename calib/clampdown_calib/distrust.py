@@ -29,7 +29,7 @@ USUAL_ROWS = 400
 
 OTHER_CLASSES = 2.0
 """Of C classes the first logits are not taken off, so many times ``log(C - 1)``: found by trial on
-data of three and four classes."""
+AG News, which has four."""
 
 
 def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: float) -> Suspicion:
