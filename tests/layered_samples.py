@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from clampdown_calib.discriminants import SHRINKAGE
-from clampdown_calib.folds import FOLDS
+from clampdown_calib.folds import folds
 
 ROWS, WIDTH, CLASSES = 150, 8, 3
 
@@ -16,7 +16,7 @@ def samples(layers: int = 6):
     their priors, which are alike, and the readout by their rows.
     """
     random = np.random.default_rng(layers)
-    labels = np.arange(ROWS) // FOLDS % CLASSES
+    labels = np.arange(ROWS) % CLASSES
     mix = random.normal(size=(layers, WIDTH, WIDTH))
     centres = random.normal(size=(CLASSES, layers, WIDTH)) * 2
     pooled = np.einsum("nlh,lhk->nlk", random.normal(size=(ROWS, layers, WIDTH)), mix)
@@ -53,9 +53,7 @@ def discriminants(clean, labels, unseen, layers):
 
 def cross_fitted(pooled, labels, layers):
     """Those of the rows, each fitted without a fifth of them."""
-    fold = np.arange(len(pooled)) % FOLDS
     crossed = np.empty((len(pooled), len(layers), CLASSES))
-    for index in range(FOLDS):
-        rest = fold != index
-        crossed[~rest] = discriminants(pooled[rest], labels[rest], pooled[~rest], layers)
+    for out in folds(labels):
+        crossed[out] = discriminants(pooled[~out], labels[~out], pooled[out], layers)
     return crossed

@@ -169,8 +169,9 @@ def _row(step: Step, defence: str, mode: str, numbers: Figures) -> dict[str, obj
 
 def _test_rows(step: Step, most: int | None) -> tuple[LabelledRows, LabelledRows | None]:
     poisoned = step.victim.poisoned_test
-    test = first_rows(step.victim.clean_test, most)
-    return test, None if poisoned is None else first_rows(poisoned, most)
+    seen = step.limits.seen
+    test = first_rows(step.victim.clean_test, most, behind=seen)
+    return test, None if poisoned is None else first_rows(poisoned, most, behind=seen)
 
 
 def _of(rows: LabelledRows, index: NDArray[np.int64]) -> LabelledRows:

@@ -23,7 +23,7 @@ class LabelledRows:
     labels: NDArray[np.int64]
 
 
-def first_rows(path: Path, most: int | None) -> LabelledRows:
-    """The first rows of a file, all of them without ``most``."""
-    rows = list(read_rows(path))[:most]
+def first_rows(path: Path, most: int | None, *, behind: int = 0) -> LabelledRows:
+    """The first rows of a file behind so many others, all of them without ``most``."""
+    rows = list(read_rows(path))[behind:][:most]
     return LabelledRows([row.text for row in rows], np.array([int(row.label or 0) for row in rows]))

@@ -5,19 +5,16 @@ text, five times; the mean entropy of the predictions is low where a trigger dec
 in OpenBackdoor.
 """
 
-import collections
-import math
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from benchmarks.defence.undefended import Undefended
 
 COPIES = 5
 REPLACED = 0.5
-WORD = re.compile(r"\w\w+")
 
 
 class Strip:
@@ -27,9 +24,13 @@ class Strip:
         """Rank every clean text's words."""
         self._model = model
         self._random = np.random.default_rng(seed)
-        counts = [collections.Counter(WORD.findall(text.lower())) for text in clean]
-        found_in = collections.Counter(word for count in counts for word in count)
-        self._words = [_characteristic(count, found_in, len(clean)) for count in counts if count]
+        ranking = TfidfVectorizer(norm=None, stop_words="english")
+        weights = ranking.fit_transform(clean)
+        words = ranking.get_feature_names_out()
+        # Of each text its own words, the most characteristic ones first.
+        self._words = [
+            words[row.indices[np.argsort(-row.data, kind="stable")]] for row in weights if row.nnz
+        ]
 
     def scores(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Minus the mean entropy in bits, float32 ``[n]``; high is abnormal."""
@@ -46,14 +47,3 @@ class Strip:
         for place, word in zip(places, given, strict=False):
             words[place] = word
         return " ".join(words)
-
-
-def _characteristic(
-    count: collections.Counter[str], found_in: collections.Counter[str], texts: int
-) -> list[str]:
-    """A text's words, the highest tf-idf first."""
-
-    def weight(word: str) -> float:
-        return count[word] * math.log(texts / found_in[word])
-
-    return sorted(count, key=weight, reverse=True)

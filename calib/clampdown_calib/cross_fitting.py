@@ -37,7 +37,7 @@ class CrossFitted:
         """
         scores = np.empty(len(run.logits), np.float32)
         votes = np.empty_like(run.logits)
-        for out in folds(len(run.logits)):
+        for out in folds(run.classes):
             seen, unseen = run.rows(~out), run.rows(out)
             readout, samples = seen.fit_readout()
             scores[out] = detector.fit(samples).score(unseen.samples(readout))

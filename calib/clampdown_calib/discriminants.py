@@ -51,7 +51,7 @@ def discriminants(
 def cross_fitted(values: Float64, labels: NDArray[np.int64], classes: int) -> Float64:
     """What discriminants that were fitted without a row give of it, float64 ``[n, I, C]``."""
     unseen = np.empty((*values.shape[:2], classes))
-    for out in folds(len(values)):
+    for out in folds(labels):
         weights, bias = discriminants(values[~out], labels[~out], classes)
         unseen[out] = np.einsum("nih,ihc->nic", values[out], weights) + bias
     return unseen

@@ -62,7 +62,7 @@ class MahalanobisDetector(Detector):
         classes = clean.logits.argmax(axis=1)
         raw = cls(**_model(clean.hidden, classes))
         distances = np.empty(clean.hidden.shape[:2])
-        for out in folds(len(classes)):
+        for out in folds(classes):
             without = cls(**_model(clean.hidden[~out], classes[~out]))
             distances[out] = without.distances(clean.hidden[out])
         return cls(
