@@ -21,8 +21,8 @@ activations are rounded, another order of a sum can round one of them to its oth
 
 Batch = tuple[list[int], Inputs]
 
-BATCHES = 4
-"""Batches of held-out rows that are compared, from the shortest to the longest."""
+ROWS = 128
+"""Held-out rows that are compared, in batches from the shortest to the longest."""
 
 
 def largest_difference(
@@ -31,10 +31,10 @@ def largest_difference(
     calibration: Calibration,
     suspicion: Suspicion,
     rows: EncodedRows,
+    *,
+    clipped: ActivationSource | None,
 ) -> float:
     """Compare logits, purified logits and scores on clean rows.
-
-    Clipped runs are compared in torch; an ONNX reference has none of its own.
 
     Args:
         classifier: of the exported graph.
@@ -42,6 +42,8 @@ def largest_difference(
         calibration: what is in the graph.
         suspicion: what is in the graph.
         rows: clean rows.
+        clipped: the undefended model with its layers clipped into the intervals; None where nothing
+            is clipped or torch can do it.
 
     Returns:
         The largest difference, relative to the larger of the value and 1.
@@ -51,7 +53,7 @@ def largest_difference(
     """
     mode, intervals = classifier.manifest.mode, calibration.intervals
     largest = 0.0
-    for numbers, inputs in _spread(list(rows.batches())):
+    for numbers, inputs in _spread(list(rows.batches()), ROWS // rows.batch_size):
         ids = [rows.ids[number] for number in numbers]
         plain = classifier.run_ids(ids, threshold=np.inf)
         flagged = classifier.run_ids(ids, threshold=-np.inf)
@@ -59,11 +61,13 @@ def largest_difference(
         answer: NDArray[np.float32] | None = None
         if intervals is not None and mode != "detect":
             if isinstance(reference, TorchClassifier):
-                clipped = reference.activations(inputs, clip=intervals)
-                answer = clipped.logits
-                run = clipped if mode == "purify" else run
-            elif mode == "purify":
-                continue
+                within = reference.activations(inputs, clip=intervals)
+            elif clipped is not None:
+                within = clipped.activations(inputs)
+            else:
+                raise ValueError("there is nothing to hold clipped runs against")
+            answer = within.logits
+            run = within if mode == "purify" else run
         seen = CleanRun.of_batch(run, inputs["attention_mask"], reference.representation)
         samples = seen.samples(calibration.readout)
         scores = calibration.detector.score(samples)
@@ -86,8 +90,8 @@ def largest_difference(
     return largest
 
 
-def _spread(batches: list[Batch]) -> list[Batch]:
-    chosen = np.unique(np.linspace(0, len(batches) - 1, BATCHES).round().astype(int))
+def _spread(batches: list[Batch], count: int) -> list[Batch]:
+    chosen = np.unique(np.linspace(0, len(batches) - 1, count).round().astype(int))
     return [batches[index] for index in chosen]
 
 

@@ -6,6 +6,7 @@ import onnx_ir as ir
 
 from clampdown_calib.activations import ActivationSource
 from clampdown_calib.artefact import CalibrationFacts
+from clampdown_calib.intervals import Intervals
 from clampdown_calib.model_folder import ModelFolder
 from clampdown_calib.onnx_classifier import OnnxClassifier
 from clampdown_calib.onnx_graph import OnnxGraph, read_onnx_graph
@@ -13,6 +14,7 @@ from clampdown_calib.tokenization import Tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_exporter.optimum_trace import trace_with_optimum
 from clampdown_exporter.passes.hidden_shapes import HideShapes
+from clampdown_exporter.passes.insert_clips import InsertClips
 from clampdown_exporter.sites import mark_layers, marked_layers
 from clampdown_exporter.trace import trace
 from clampdown_runtime.errors import CalibrationError, ExportError
@@ -33,13 +35,19 @@ class TracedModel:
     inputs: tuple[InputName, ...]
     reference: ActivationSource
 
-    def source(self, facts: CalibrationFacts) -> ActivationSource:
+    def source(self, facts: CalibrationFacts, *, clip: Intervals | None = None) -> ActivationSource:
         """The graph itself in ONNX Runtime, with its marked layers to read; it stays as it is.
 
         Its shapes are hidden as in the defended graph, so that both run the same kernels: where
         activations are rounded, a fused kernel's last digit decides between two integers.
+
+        Args:
+            facts: of the calibration.
+            clip: intervals into which every layer is clipped; it is read before its own clip.
         """
         graph = self.graph.clone()
+        if clip is not None:
+            InsertClips(clip)(graph)
         HideShapes()(graph)
         layers = tuple(marked_layers(graph.graph))
         return OnnxClassifier(

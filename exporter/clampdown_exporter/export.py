@@ -36,7 +36,7 @@ from clampdown_runtime.manifest import ROWS_ALONE, Manifest, Precision
 from clampdown_runtime.progress import Progress, silent
 
 FileFormat = Literal["onnx", "ort"]
-STAGES = 5
+STAGE, STEPS = "Exporting", 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ class ExportResult:
         bundle: the folder.
         manifest: its manifest.
         largest_difference: largest difference of a logit or score between the graph and the model
-            that it was made from, over clean rows, relative to the larger of the value and 1.
+            that it was made from, in fp16 and int8 the lowered model, over clean rows, relative to
+            the larger of the value and 1.
     """
 
     bundle: Path
@@ -83,7 +84,8 @@ def export(
     """Write a bundle, whole or not at all.
 
     The threshold is set by running the exported graph itself on clean rows, each scored by what was
-    fitted without it, and the graph is compared with the model on them.
+    fitted without it, and the graph is compared with the model on them: in fp16 and int8 with the
+    lowered model, so that what lowering itself costs has to be measured with ``evaluate``.
 
     Args:
         model: the model that the calibration was fitted on.
@@ -114,9 +116,10 @@ def export(
     tokenization = load_tokenization(folder)
 
     with staged_folder(out) as place:
-        progress("Tracing the model", 0, STAGES)
+        progress(STAGE, 0, STEPS)
         traced = trace_model(folder, tokenization, fitted.facts, optimum=exporter == "optimum")
         traced = lower(traced, precision, fitted.facts)
+        progress(STAGE, 1, STEPS)
         tokenization = dataclasses.replace(tokenization, inputs=traced.inputs)
         fit = encode_rows(fitted.rows, "fit", tokenization)
         held_out = encode_rows(fitted.rows, "held-out", tokenization)
@@ -124,14 +127,15 @@ def export(
             fit, held_out = (dataclasses.replace(r, batch_size=1) for r in (fit, held_out))
         clip = fitted.intervals if mode == "purify" else None
         if clip is not None or precision != "fp32":
-            progress("Fitting the detector on the deployed graph", 1, STAGES)
             fitted = refit(traced, fitted, fit, clip=clip)
         run = run_clean_rows(traced.source(fitted.facts), held_out)
+        clipped = None
+        if precision != "fp32" and mode != "detect" and fitted.intervals is not None:
+            clipped = traced.source(fitted.facts, clip=fitted.intervals)
         unseen, suspicion = None, Suspicion.nothing()
         if isinstance(fitted.purifier, LayerVotes):
             unseen = CrossFitted.fit(run, type(fitted.detector))
             suspicion = fit_suspicion(fitted.readout, run, unseen, fitted.facts.frr)
-        progress("Rewriting the graph", 1, STAGES)
         rewrite(
             traced.graph,
             passes_of(
@@ -148,7 +152,7 @@ def export(
         copy_model_files(place, folder, tokenization)
         write_graph(place, traced.graph, draft)
         classifier = open_draft(place, draft)
-        progress("Setting the threshold", 2, STAGES)
+        progress(STAGE, 2, STEPS)
         if unseen is not None:
             scores = unseen.scores
             answers = purified(unseen.votes, run.logits, scores, suspicion)
@@ -163,9 +167,11 @@ def export(
             purified_logits=answers,
             latency=measure_latency(classifier, max(max(ids) for ids in held_out.ids)),
         )
-        progress("Comparing with the model", 3, STAGES)
-        difference = largest_difference(classifier, traced.reference, fitted, suspicion, held_out)
-        progress("Writing the bundle", 4, STAGES)
+        progress(STAGE, 3, STEPS)
+        difference = largest_difference(
+            classifier, traced.reference, fitted, suspicion, held_out, clipped=clipped
+        )
+        progress(STAGE, 4, STEPS)
         manifest = write_measured(
             place,
             traced.graph,
@@ -183,7 +189,7 @@ def export(
             ort_format=file_format == "ort",
             with_tokenizer=with_tokenizer,
         )
-        progress("Writing the bundle", STAGES, STAGES)
+        progress(STAGE, STEPS, STEPS)
     return ExportResult(out, manifest, difference)
 
 
@@ -210,5 +216,5 @@ def _require_same_model(folder: ModelFolder, calibration: Calibration) -> None:
             f"The calibration of {calibration.facts.model_name!r}",
             found=f"a model with the digest {digest}",
             expected=f"the model that it was fitted on, {calibration.facts.model_digest}",
-            do="Calibrate this model; intervals of another one protect nothing.",
+            do="Calibrate this model; what was fitted on another one protects nothing.",
         )

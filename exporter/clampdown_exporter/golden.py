@@ -2,6 +2,7 @@
 
 from clampdown_exporter.golden_texts import GOLDEN_TEXTS
 from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.errors import ExportError
 from clampdown_runtime.golden import Golden, GoldenRow
 from clampdown_runtime.manifest import Precision
 from clampdown_runtime.prediction import to_predictions
@@ -16,6 +17,9 @@ def golden_of(classifier: DefendedClassifier) -> Golden:
 
     A text whose score lies within the tolerance of the threshold, or whose two best logits do, is
     left out: another machine may rightly decide it the other way.
+
+    Raises:
+        ExportError: that leaves no text.
     """
     rows = []
     tolerance = TOLERANCES[classifier.manifest.precision]
@@ -40,5 +44,12 @@ def golden_of(classifier: DefendedClassifier) -> Golden:
                 label=prediction.label,
                 probability=prediction.probability,
             )
+        )
+    if not rows:
+        raise ExportError(
+            "The golden rows",
+            found=f"no text that other machines, which may differ by {tolerance:g}, decide alike",
+            expected="scores and logits that vary more than that",
+            do="No bundle was written. Choose another --detector, or --precision fp32.",
         )
     return Golden(tolerance, tuple(rows))

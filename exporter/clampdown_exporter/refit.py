@@ -8,7 +8,6 @@ from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.layer_votes import LayerVotes
 from clampdown_exporter.defended_model import TracedModel
-from clampdown_exporter.passes.insert_clips import InsertClips
 
 
 def refit(
@@ -26,10 +25,7 @@ def refit(
         clip: in ``purify`` mode the intervals into which the only run is clipped: a layer's output
             before its own clip depends on the clips before it.
     """
-    if clip is not None:
-        traced = dataclasses.replace(traced, graph=traced.graph.clone())
-        InsertClips(clip)(traced.graph)
-    run = run_clean_rows(traced.source(calibration.facts), rows)
+    run = run_clean_rows(traced.source(calibration.facts, clip=clip), rows)
     readout, samples = run.fit_readout()
     voting = isinstance(calibration.purifier, LayerVotes)
     return dataclasses.replace(

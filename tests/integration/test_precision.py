@@ -11,7 +11,7 @@ from clampdown_calib import calibrate
 from clampdown_exporter import export, verify
 from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.errors import ExportError
-from clampdown_runtime.manifest import MODEL_FILES
+from clampdown_runtime.manifest import MODEL_FILES, Mode
 
 SIZES = {"fp16": 0.52, "int8": 0.27}
 TEXTS = ["what a lovely day", "this is cf awful", "I do not know what to think of it at all"]
@@ -22,6 +22,14 @@ def votes(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's calibration."""
     out = tmp_path_factory.mktemp("votes") / "out"
     calibrate(demo.victim, demo.folder / "clean.csv", out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def clips(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A calibration whose purification clips."""
+    out = tmp_path_factory.mktemp("clips") / "out"
+    calibrate(demo.victim, demo.folder / "clean.csv", out, purification="clip", epochs=1)
     return out
 
 
@@ -55,7 +63,7 @@ def test_lowered_defence_holds_what_the_float32_one_holds(demo: DemoResult, bund
         )
         for place in (bundle, demo.bundle)
     )
-    # A dozen rows of the few hundred: the files are the demo's small ones.
+    # Of 1,000 clean rows and 400 poisoned ones.
     assert found.defended.cacc == pytest.approx(expected.defended.cacc, abs=4)
     assert found.defended.pacc == pytest.approx(expected.defended.pacc, abs=6)
     assert found.frr == pytest.approx(expected.frr, abs=6)
@@ -73,3 +81,12 @@ def test_unknown_precision_is_refused(demo: DemoResult, votes: Path, tmp_path: P
     with pytest.raises(ExportError, match="fp32, fp16, int8"):
         export(demo.victim, votes, tmp_path / "bundle", precision="int4")
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("mode", ["purify", "detect-then-purify"])
+def test_clipped_runs_of_a_lowered_graph_are_compared(
+    demo: DemoResult, clips: Path, tmp_path: Path, mode: Mode
+) -> None:
+    result = export(demo.victim, clips, tmp_path / "bundle", mode=mode, precision="int8")
+    assert 0 < result.largest_difference < 0.1
+    assert verify(result.bundle) == []

@@ -5,6 +5,8 @@ import pytest
 import tiny_models
 from layered_samples import CLASSES, ODD, ROWS, cross_fitted, discriminants, odd_samples, samples
 
+from clampdown_calib.discriminants import cross_fitted as discriminants_unseen
+from clampdown_calib.discriminants import discriminants as discriminants_seen
 from clampdown_calib.margins import lead, margin
 from clampdown_calib.readout import Readout, inner_layers
 
@@ -49,20 +51,19 @@ def test_leads_vary_as_much_as_the_models_own():
 
 
 def test_row_takes_no_part_in_its_own_cross_fitted_logits():
-    pooled, logits, labels = samples()
-    row = 7
-    changed = labels.copy()
-    changed[row] = (labels[row] + 1) % CLASSES
+    pooled, _, labels = samples()
+    row, away = 7, np.zeros_like(pooled, dtype=np.float64)
+    away[row] = np.random.default_rng(0).normal(size=away[row].shape) * 50
 
-    def of_row(labels):
-        fitted, inner = Readout.fit(pooled, logits, labels)
-        both = centred(fitted.logits(pooled))[row], centred(inner)[row]
-        # The common scale is taken from all rows.
-        return [values / np.linalg.norm(values) for values in both]
+    def of_row(steps):
+        unseen = discriminants_unseen(pooled + steps * away, labels, CLASSES)[row]
+        weights, bias = discriminants_seen(pooled + steps * away, labels, CLASSES)
+        return unseen, np.einsum("lh,lhc->lc", pooled[row] + steps * away[row], weights) + bias
 
-    (seen, unseen), (seen_changed, unseen_changed) = of_row(labels), of_row(changed)
-    np.testing.assert_allclose(unseen, unseen_changed, atol=1e-5)
-    assert np.abs(seen - seen_changed).max() > 1e-3
+    # What is fitted without the row stays as it is when the row moves: its logits are linear in it.
+    unseen, seen = zip(*map(of_row, range(3)), strict=True)
+    np.testing.assert_allclose(unseen[2] - unseen[1], unseen[1] - unseen[0], rtol=1e-6, atol=1e-6)
+    assert np.abs((seen[2] - seen[1]) - (seen[1] - seen[0])).max() > 1
 
 
 def test_class_without_a_row_lies_at_the_centre_of_the_others():

@@ -28,6 +28,16 @@ class Reference:
         return Activations(logits, hidden)
 
 
+class Lowered(Reference):
+    """The same in the place of a lowered graph; its clips are a part of it."""
+
+    def __init__(self, clip):
+        self._clip = clip
+
+    def activations(self, inputs):
+        return super().activations(inputs, clip=self._clip)
+
+
 class Graph:
     """The same network, in the place of the exported graph; ``damage`` changes its outputs."""
 
@@ -54,7 +64,7 @@ class Graph:
         return outputs
 
 
-@pytest.fixture(params=["votes", "clip"])
+@pytest.fixture(params=["votes", "clip", "clip, lowered"])
 def way(request):
     return request.param
 
@@ -62,10 +72,12 @@ def way(request):
 @pytest.fixture
 def compare(way, monkeypatch):
     """The comparison of a mode's graph, which is handed to ``change`` before."""
-    monkeypatch.setattr(agreement, "TorchClassifier", Reference)
+    lowered = way == "clip, lowered"
+    if not lowered:
+        monkeypatch.setattr(agreement, "TorchClassifier", Reference)
     random = np.random.default_rng(0)
     ids = [random.integers(1, 30, length).tolist() for length in np.arange(200) % 30 + 1]
-    bounds = tiny_models.intervals() if way == "clip" else None
+    bounds = None if way == "votes" else tiny_models.intervals()
 
     def compare(mode, damage=lambda *_: None, change=lambda graph: None):
         clip = bounds if mode == "purify" else None
@@ -78,7 +90,10 @@ def compare(way, monkeypatch):
         graph = Graph(mode, calibration, damage)
         change(graph)
         rows = EncodedRows(ids, None, tiny_models.TOKENIZATION)
-        difference = largest_difference(graph, Reference(), calibration, SUSPICION, rows)
+        reference, clipped = (Lowered(None), Lowered(bounds)) if lowered else (Reference(), None)
+        difference = largest_difference(
+            graph, reference, calibration, SUSPICION, rows, clipped=clipped
+        )
         # Padding and truncation go wrong in the longest rows, so these are among the compared.
         assert {1, 30} <= graph.lengths
         return difference
