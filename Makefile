@@ -11,7 +11,7 @@ demo: $(VENV)/demo-installed
 	$(VENV)/bin/clampdown demo --out demo-out
 
 test: lint
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --ignore=tests/clients
 
 # Without scripts: that of onnxruntime-node downloads CUDA libraries, the CPU's are in the package.
 client:

@@ -23,7 +23,9 @@ _ERRORS_ONLY = 3
 def create_session(
     model_path: Path, *, provider: Provider = "cpu", threads: int | None = None
 ) -> "onnxruntime.InferenceSession":
-    """Creates a session that runs on the provider asked for and on no other.
+    """Creates a session on the provider asked for, never on another one in its place.
+
+    Single nodes for which the provider has no kernel run on the CPU, as ONNX Runtime places them.
 
     Args:
         model_path: the ONNX file.

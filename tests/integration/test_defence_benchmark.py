@@ -21,11 +21,12 @@ def test_quick_form_measures_the_defence_beside_the_online_ones(demo):
     undefended = by_name["none", "undefended"]
     defended = by_name["Clampdown, FRR 0.1", "detect-then-purify"]
     assert undefended["asr"] > 85
-    assert defended["pacc"] > undefended["pacc"] + 30
-    assert defended["asr"] < 60
-    assert defended["auroc"] > 85
+    assert defended["pacc"] > 70
+    assert defended["asr"] < 20
+    assert defended["auroc"] > 95
     assert defended["calls_per_row"] == 1
     flagging = by_name["Clampdown, FRR 0.1", "detect"]
     assert (flagging["asr"], flagging["auroc"]) == (undefended["asr"], defended["auroc"])
-    online = {name.split(",")[0] for name, mode in by_name if mode == "detect"}
-    assert online == {"Clampdown", "DAN", "STRIP", "RAP"}
+    aurocs = {name.split(",")[0]: row["auroc"] for (name, _), row in by_name.items()}
+    for online in ("DAN", "STRIP", "RAP"):
+        assert aurocs[online] > 50

@@ -16,10 +16,10 @@ def test_victim_is_backdoored_and_defence_stops_most_of_it(demo: DemoResult) -> 
     before, after = demo.evaluation.undefended, demo.evaluation.defended
     assert before.cacc > 80
     assert before.asr is not None and before.asr > 95
-    assert after.asr is not None and after.asr < before.asr - 40
-    assert after.pacc is not None and before.pacc is not None
-    assert after.pacc > before.pacc + 40
-    assert after.cacc > before.cacc - 2
+    # Seeded, but kernels differ between machines; README's table has what one of them gives.
+    assert after.asr is not None and after.asr < 12
+    assert after.pacc is not None and after.pacc > 85
+    assert after.cacc > before.cacc - 2.5
 
 
 def test_detector_finds_the_trigger_and_spares_clean_rows(demo: DemoResult) -> None:
