@@ -56,7 +56,8 @@ def defend(
         frr: the share of clean rows that may be flagged, between 0 and 1.
         epochs: passes over the clean rows to fit what is clipped into; the method's own number
             when None.
-        seed: of the split in halves and of the order of batches, where intervals are optimised.
+        seed: of the split in halves and of the order of batches, where intervals are optimised; at
+            least 0. Votes are fitted without it.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         exporter: what traces the model to ONNX.
         progress: told about every step.
@@ -68,7 +69,8 @@ def defend(
         ClampdownError: a package of the extra ``export`` is missing.
         ModelError: the model cannot be used.
         RowsError: the rows cannot be used.
-        CalibrationError: the rows are too few, or the method needs gradients and there are none.
+        CalibrationError: an option is out of its range, the rows are too few, or the method needs
+            gradients and there are none.
         ExportError: the defended graph disagrees with the model; no bundle is written.
         DestinationError: ``out`` is not a new or empty folder, or cannot be written.
     """
@@ -109,12 +111,18 @@ def defend(
 
 
 def _require_free(destination: Path) -> None:
-    if destination.is_dir() and not any(destination.iterdir()):
-        return
-    if destination.exists() or destination.is_symlink():
+    found = None
+    try:
+        if destination.is_dir():
+            found = "a folder with files in it" if any(destination.iterdir()) else None
+        elif destination.exists() or destination.is_symlink():
+            found = "a file"
+    except OSError as error:
+        found = error.strerror or str(error)
+    if found is not None:
         raise DestinationError(
             str(destination),
-            found="a folder with files in it" if destination.is_dir() else "a file",
+            found=found,
             expected="a new or empty folder",
             do="Choose another folder, or remove this one first.",
         )

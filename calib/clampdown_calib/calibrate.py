@@ -42,8 +42,8 @@ SAMPLE_BYTES = 256 * 2**20
 
 def calibrate(
     model: str | Path,
-    clean: Path,
-    out: Path,
+    clean: str | Path,
+    out: str | Path,
     *,
     layers: Sequence[str] | None = None,
     representation: Representation | None = None,
@@ -74,7 +74,8 @@ def calibrate(
             which are optimised and need gradients.
         frr: false rejection rate, 0 to 1.
         epochs: passes of the intervals' optimisation; None for the method's own.
-        seed: of the split in halves and of the order of batches, where intervals are optimised.
+        seed: of the split in halves and of the order of batches, where intervals are optimised; at
+            least 0. Votes are fitted without it.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         progress: called as the work goes on.
 
@@ -82,10 +83,12 @@ def calibrate(
         ModelError: the model cannot be used.
         UnsupportedArchitectureError: its layers are not known.
         RowsError: the rows cannot be used.
-        CalibrationError: the rows are too few, or the method needs gradients and there are none.
+        CalibrationError: an option is out of its range, the rows are too few, or the method needs
+            gradients and there are none.
         DestinationError: ``out`` cannot be written.
     """
-    _require_options(detector, purification, frr, epochs)
+    _require_options(detector, purification, frr, epochs, seed)
+    clean, out = Path(clean), Path(out)
     require_free(out)
     folder = open_model(model, allow_pickle=allow_pickle)
     if folder.kind == "onnx" and purification != "votes":
@@ -160,7 +163,7 @@ def calibrate(
 
 
 def _require_options(
-    detector: str, purification: PurificationMethod, frr: float, epochs: int | None
+    detector: str, purification: PurificationMethod, frr: float, epochs: int | None, seed: int
 ) -> None:
     methods = get_args(PurificationMethod)
     wrong = None
@@ -174,6 +177,8 @@ def _require_options(
         wrong = ("The epochs", str(epochs), "at least 1")
     elif epochs is not None and purification == "votes":
         wrong = ("The epochs", str(epochs), "none: `votes` is fitted in closed form")
+    elif seed < 0:
+        wrong = ("The seed", str(seed), "at least 0")
     if wrong is not None:
         thing, found, expected = wrong
         raise CalibrationError(thing, found=found, expected=expected, do="Correct the option.")

@@ -1,5 +1,6 @@
 """Which further files an ONNX file reads its weights from, found without reading any of them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,11 @@ def external_places(proto: onnx.ModelProto) -> set[str]:
 
 def is_inside(place: Path, folder: Path) -> bool:
     """Whether a path, links followed, lies in a folder."""
-    return place.resolve().is_relative_to(folder.resolve())
+    # Not Path.resolve, which raises RuntimeError on a link to itself before Python 3.13.
+    try:
+        return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # a name that no file can have
+        return False
 
 
 def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from clampdown_calib.checkpoint_files import (
+    CHECKPOINTS,
+    PICKLES,
+    refuse_other_files,
+    weight_files,
+)
 from clampdown_calib.external_data import external_files
 from clampdown_runtime.digests import file_digest
 from clampdown_runtime.errors import ModelError
+from clampdown_runtime.texts import is_unicode
 
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-CHECKPOINTS = ("model.safetensors", "model.safetensors.index.json")
 ONNX_PLACES = ("model.onnx", "onnx/model.onnx")
 CONFIGURATION = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json")
 VOCABULARY = ("vocab.*", "merges.txt", "*.model", "bpe.codes")
@@ -30,6 +35,7 @@ class ModelFolder:
         labels: the name of class 0, 1, …
         config: the whole of ``config.json``.
         onnx_file: the graph of an ``onnx`` folder, else None.
+        weights: the files that a checkpoint's weights are read from; none of an ``onnx`` folder.
         pickled: the weights to load are a pickle, which was allowed.
     """
 
@@ -40,14 +46,13 @@ class ModelFolder:
     labels: tuple[str, ...]
     config: dict[str, Any]
     onnx_file: Path | None
+    weights: tuple[Path, ...]
     pickled: bool
 
     def digest(self) -> str:
         """``sha256:…`` over the names and digests of configuration, tokenizer and weights."""
-        patterns = [*CONFIGURATION, *VOCABULARY]
-        if self.onnx_file is None:
-            patterns += ["*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json"]
-        found = {p for pattern in patterns for p in self.path.glob(pattern)}
+        found = {p for pattern in (*CONFIGURATION, *VOCABULARY) for p in self.path.glob(pattern)}
+        found |= set(self.weights)
         if self.onnx_file is not None:
             found |= {self.onnx_file, *external_files(self.onnx_file)}
         files = [p for p in found if p.is_file()]
@@ -65,7 +70,8 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
 
     Raises:
         ModelError: there is no such folder, its configuration is missing, unreadable, not a text
-            classifier's or needs remote code, or its weights are missing or pickled.
+            classifier's, needs remote code or names other files of weights, or its weights are
+            missing, pickled or outside the folder.
     """
     path = Path(model)
     if not path.is_dir():
@@ -90,8 +96,11 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
             expected=f"one of {', '.join(CHECKPOINTS + ONNX_PLACES)}",
             do="Point to the folder that save_pretrained or an ONNX export wrote.",
         )
+    weights: tuple[Path, ...] = ()
     if checkpoint or pickled:
         onnx_file = None
+        weights = weight_files(path, pickled=pickled)
+        refuse_other_files(path, config)
         _refuse_other_heads(model, config)
         _refuse_remote_code(model, config)
     labels = _labels(model, config)
@@ -104,6 +113,7 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
         labels=labels,
         config=config,
         onnx_file=onnx_file,
+        weights=weights,
         pickled=pickled,
     )
 
@@ -177,7 +187,7 @@ def _labels(model: str | Path, config: dict[str, Any]) -> tuple[str, ...]:
         names = f"num_labels {count!r}"
     elif isinstance(names, dict) and set(names) == {str(i) for i in range(len(names))} and names:
         labels = tuple(str(names[str(i)]) for i in range(len(names)))
-        if len(set(labels)) == len(labels):
+        if len(set(labels)) == len(labels) and all(map(is_unicode, labels)):
             return labels
     raise ModelError(
         f"config.json of {model}",

@@ -92,9 +92,13 @@ def _load(path: Path) -> ir.Model:
                 f"Export the model again with opset {OLDEST_OPSET}.",
             ) from error
     else:
-        model = ir.load(path)
-    # In memory, so that the graph outlives its file.
-    ir.external_data.load_to_model(model)
+        try:
+            model = ir.load(path)
+            # In memory, so that the graph outlives its file. The checker does not look into
+            # external data, which can be shorter than its tensors.
+            ir.external_data.load_to_model(model)
+        except Exception as error:  # whatever the bytes of strangers raise
+            raise _damaged(path, error) from error
     model.ir_version = min(model.ir_version, IR_VERSION)
     # torch's older exporter writes no types; the layers' have to be known.
     common.ShapeInferencePass()(model)

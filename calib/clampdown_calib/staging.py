@@ -1,10 +1,12 @@
 """Folders that are written aside and moved into place whole, so that nothing half-written stays."""
 
+import contextlib
 import errno
+import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
@@ -16,9 +18,12 @@ def require_free(destination: Path) -> None:
     """Refuse a place that :func:`staged_folder` would refuse, before the work and not after it.
 
     Raises:
-        DestinationError: ``destination`` exists and is not an empty folder.
+        DestinationError: ``destination`` exists and is not an empty folder, or is a link to itself.
     """
     try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            # Of a link to itself `exists` says that nothing is there.
+            destination.stat()
         taken = destination.exists() and (not destination.is_dir() or any(destination.iterdir()))
     except OSError as error:
         raise _unwritable(destination, error) from error
@@ -31,7 +36,7 @@ def require_free(destination: Path) -> None:
         )
 
 
-@contextmanager
+@contextlib.contextmanager
 def staged_folder(destination: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes ``destination`` when the block ends without an error.
 
@@ -40,7 +45,7 @@ def staged_folder(destination: Path) -> Iterator[Path]:
             or the disk is full. On any error, Ctrl-C included, the written files are removed.
     """
     require_free(destination)
-    place = destination.resolve()
+    place = Path(os.path.realpath(destination))
     with _aside(place) as aside:
         yield aside
         try:
@@ -50,17 +55,25 @@ def staged_folder(destination: Path) -> Iterator[Path]:
             raise _unwritable(destination, error) from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def replaced_folder(destination: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of the existing ``destination`` at the end.
 
+    The folder keeps its permissions, and so does every file in it that is written anew.
+
     Raises:
-        DestinationError: the parent cannot be written to, or the disk is full. On any error the
-            old folder stays as it was.
+        DestinationError: there is no such folder, its parent cannot be written to, or the disk is
+            full. On any error the old folder stays as it was.
     """
-    place = destination.resolve()
+    place = Path(os.path.realpath(destination))
     with _aside(place) as aside:
+        try:
+            # At once: what only its owner may read stays so while it is written.
+            _set_mode(aside, _mode(place) | stat.S_IRWXU)
+        except OSError as error:
+            raise _unwritable(destination, error) from error
         yield aside
+        _copy_modes(place, aside)
         with _aside(place) as old:
             # Two renames: no file system can swap two folders that hold files in one portable step.
             try:
@@ -74,7 +87,7 @@ def replaced_folder(destination: Path) -> Iterator[Path]:
                 raise
 
 
-@contextmanager
+@contextlib.contextmanager
 def _aside(destination: Path) -> Iterator[Path]:
     """A folder beside ``destination``, on its file system; removed at the end if still there."""
     # Not mkdtemp, whose folders only their owner can read: a bundle is meant to be shared.
@@ -92,6 +105,23 @@ def _aside(destination: Path) -> Iterator[Path]:
         raise _unwritable(destination, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _copy_modes(old: Path, new: Path) -> None:
+    for path in (*new.rglob("*"), new):
+        before = old / path.relative_to(new)
+        if before.exists():
+            _set_mode(path, _mode(before))
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    # Some file systems have no permissions and refuse to set any.
+    if mode != _mode(path):
+        path.chmod(mode)
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def _within(error: OSError, folder: Path) -> bool:

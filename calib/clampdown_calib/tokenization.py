@@ -10,6 +10,7 @@ from clampdown_calib.model_folder import VOCABULARY, ModelFolder
 from clampdown_calib.quiet import quiet_transformers
 from clampdown_runtime.errors import BundleError, ModelError
 from clampdown_runtime.manifest import InputName, Padding
+from clampdown_runtime.strict_json import INT64_MAX
 from clampdown_runtime.tokenizer import BundleTokenizer
 
 POSITION_OFFSET = {
@@ -85,7 +86,7 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
         raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json")
     wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
     pad = _padding_id(folder, tokenizer.pad_token_id)
-    limit = _max_length(folder, int(tokenizer.model_max_length), pad)
+    limit = _max_length(folder, tokenizer.model_max_length, pad)
     expected = tokenizer(PROBES, truncation=True, max_length=limit)["input_ids"]
     # The model's own files where they say all: transformers reads settings from other files too.
     for texts in ({**saved, **own}, saved):
@@ -115,7 +116,7 @@ def _padding_id(folder: ModelFolder, of_tokenizer: int | None) -> int:
     # A model that reads the last token finds it by its own padding id, not by the tokenizer's.
     if pad is None and not (known and known.representation == "last"):
         pad = of_tokenizer
-    if type(pad) is not int or pad < 0:
+    if type(pad) is not int or not 0 <= pad <= INT64_MAX:
         raise ModelError(
             f"The model {folder.path}",
             found=f"the padding token {pad}",
@@ -125,10 +126,13 @@ def _padding_id(folder: ModelFolder, of_tokenizer: int | None) -> int:
     return pad
 
 
-def _max_length(folder: ModelFolder, of_tokenizer: int, pad: int) -> int:
+def _max_length(folder: ModelFolder, of_tokenizer: object, pad: int) -> int:
     config = folder.config
+    # Not `< 1`, which NaN is not.
+    if not isinstance(of_tokenizer, int | float) or not of_tokenizer >= 1:
+        raise _unusable(folder, f"model_max_length {of_tokenizer!r}")
     positions = config.get("max_position_embeddings", config.get("n_positions"))
-    limits = [of_tokenizer] if of_tokenizer < NO_LIMIT else []
+    limits = [int(of_tokenizer)] if of_tokenizer < NO_LIMIT else []
     if isinstance(positions, int) and positions > 0:
         limits.append(positions - (pad + 1 if folder.model_type in POSITION_OFFSET else 0))
     if not limits:
@@ -138,6 +142,8 @@ def _max_length(folder: ModelFolder, of_tokenizer: int, pad: int) -> int:
             expected="the number of tokens that the model takes",
             do="Set model_max_length in tokenizer_config.json.",
         )
+    if min(limits) < 1:
+        raise _unusable(folder, f"room for {min(limits)} tokens")
     return min(limits)
 
 

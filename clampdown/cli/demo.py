@@ -23,7 +23,12 @@ from clampdown.run_demo import DemoResult, run_demo
     metavar="DIR",
     help="A new or empty folder: victim, clean.csv, clean-test.csv, poisoned-test.csv, bundle.",
 )
-@click.option("--seed", type=int, default=0, help="The same seed gives the same accuracies.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    help="The same seed gives the same accuracies.",
+)
 @json_option
 def demo(out: Path, seed: int, as_json: bool) -> None:
     """Show the whole of Clampdown on real tweets in a few minutes, without a network or a GPU.

@@ -5,7 +5,7 @@ import dataclasses
 import click
 
 from clampdown.cli.options import example, json_option
-from clampdown.cli.output import echo_facts, echo_json
+from clampdown.cli.output import echo_facts, echo_json, several_lines
 from clampdown.doctor import Diagnosis
 from clampdown.doctor import doctor as examine
 
@@ -39,4 +39,4 @@ def _echo(diagnosis: Diagnosis) -> None:
         }
     )
     if diagnosis.problem:
-        click.echo(f"error: {diagnosis.problem}", err=True)
+        click.echo(f"error: {several_lines(diagnosis.problem)}", err=True)

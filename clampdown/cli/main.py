@@ -1,6 +1,8 @@
 """The entry point `clampdown`: its commands, and what an error of each kind looks like."""
 
 import errno
+import io
+import sys
 from typing import IO, Any
 
 import click
@@ -14,6 +16,7 @@ from clampdown.cli.doctor import doctor
 from clampdown.cli.evaluate import evaluate
 from clampdown.cli.export import export
 from clampdown.cli.inspect import inspect
+from clampdown.cli.output import several_lines
 from clampdown.cli.run import run
 from clampdown.cli.serve import serve
 from clampdown.cli.threshold import threshold
@@ -28,11 +31,19 @@ class _Failure(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"error: {self.message}", file=file, err=True)
+        click.echo(f"error: {several_lines(self.message)}", file=file, err=True)
 
 
 class _Commands(click.Group):
     """Lists the commands in the order in which they are needed and turns errors into messages."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - as click has it
+        # Labels and texts are of any language, and results are read by programs: the encoding does
+        # not depend on the machine. Surrogates, as in names of files, are escaped.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+        return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -46,17 +57,26 @@ class _Commands(click.Group):
             click.echo("interrupted; nothing was left behind", err=True)
             ctx.exit(INTERRUPTED)
         except OSError as error:
-            if error.errno not in _UNWRITABLE:
+            # A closed pipe is no error: click ends in silence.
+            if error.errno == errno.EPIPE:
                 raise
-            raise _Failure(str(_unwritable(error))) from error
+            raise _Failure(str(_refused(error))) from error
 
 
-def _unwritable(error: OSError) -> DestinationError:
-    return DestinationError(
-        str(error.filename or "a file"),
-        found=error.strerror or str(error),
-        expected="a place with free space that can be read and written",
-        do="Free some space or give yourself permission; nothing half-written was left behind.",
+def _refused(error: OSError) -> ClampdownError:
+    thing, found = str(error.filename or "a file"), error.strerror or str(error)
+    if error.errno in _UNWRITABLE:
+        return DestinationError(
+            thing,
+            found=found,
+            expected="a place with free space that can be read and written",
+            do="Free some space or give yourself permission; nothing half-written was left behind.",
+        )
+    return ClampdownError(
+        thing,
+        found=found,
+        expected="what the system can open, read and write",
+        do="Check the path and the disk; nothing half-written was left behind.",
     )
 
 

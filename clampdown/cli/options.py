@@ -39,7 +39,7 @@ provider_option = click.option(
     "--provider",
     type=click.Choice(["cpu", "cuda"]),
     default="cpu",
-    help="Where the model runs; another provider is never used instead.",
+    help="Where the model runs; never replaced by another, though nodes it lacks run on the CPU.",
 )
 
 clean_option = click.option(
@@ -89,7 +89,12 @@ fit_options = together(
         help="Passes over the clean rows to fit what is clipped into.  [default: that of "
         "--purification]",
     ),
-    click.option("--seed", type=int, default=0, help="The same seed gives the same result."),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        help="Of the halves and the batches of `clip` and `published`; `votes` take none.",
+    ),
 )
 
 mode_option = click.option(

@@ -1,4 +1,7 @@
-"""What the commands print: one JSON object, facts line by line, or a table."""
+"""What the commands print: one JSON object, facts line by line, or a table.
+
+Names come out of bundles and models of strangers: what could move a terminal's cursor is escaped.
+"""
 
 import json
 import math
@@ -9,7 +12,11 @@ import click
 
 def echo_json(value: object) -> None:
     """Print one line of JSON; numbers that are not finite become null."""
-    click.echo(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
+    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    if not text.isprintable():
+        # Outside strings JSON has printable characters alone, inside them any may be escaped.
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    click.echo(text)
 
 
 def echo_facts(facts: Mapping[str, object]) -> None:
@@ -21,7 +28,7 @@ def echo_facts(facts: Mapping[str, object]) -> None:
 
 def echo_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table: the first column to the left, the others to the right."""
-    lines = [header, *rows]
+    lines = [header, *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     for first, *others in lines:
         cells = [first.ljust(widths[0])]
@@ -41,6 +48,11 @@ def one_line(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def several_lines(text: str) -> str:
+    """A text with every character escaped that is not printable, its line ends left."""
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 def _shown(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clampdown.cli.options import PATH, bundle_argument, example, json_option, provider_option
-from clampdown.cli.output import echo_json, number, one_line
+from clampdown.cli.output import echo_json, number, one_line, several_lines
 from clampdown.cli.progress import terminal_progress
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import RowsError
@@ -130,7 +130,9 @@ def _line(text: str, prediction: "Prediction") -> str:
 def _warnings_on_stderr() -> Iterator[None]:
     """Show a warning as one line, without the place in the code."""
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: click.echo(f"warning: {message}", err=True)
+        warnings.showwarning = lambda message, *_, **__: click.echo(
+            f"warning: {several_lines(str(message))}", err=True
+        )
         yield
 
 

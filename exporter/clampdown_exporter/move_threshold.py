@@ -22,7 +22,7 @@ from clampdown_runtime.manifest import Manifest
 
 
 def move_threshold(
-    bundle: Path, *, frr: float | None = None, value: float | None = None
+    bundle: str | Path, *, frr: float | None = None, value: float | None = None
 ) -> Manifest:
     """Set the threshold from the clean scores kept in the bundle, or to a value.
 
@@ -48,10 +48,10 @@ def move_threshold(
     scores = tensors["clean.held_out_scores"]
     threshold = _threshold(scores, frr, value)
     graph = ir.load(opened.model_path)
-    with replaced_folder(bundle) as place:
+    with replaced_folder(opened.path) as place:
         for name in opened.manifest.files:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle / name, place / name)
+            shutil.copyfile(opened.path / name, place / name)
         return write_measured(
             place,
             graph,

@@ -48,5 +48,5 @@ def trace_with_optimum(folder: ModelFolder, facts: CalibrationFacts) -> OnnxGrap
                 expected="an architecture that Optimum exports",
                 do="Leave --exporter out: torch's exporter covers more architectures.",
             ) from error
-        exported = replace(folder, kind="onnx", onnx_file=Path(place) / "model.onnx")
+        exported = replace(folder, kind="onnx", onnx_file=Path(place) / "model.onnx", weights=())
         return read_onnx_graph(exported, layers=facts.layers, representation=facts.representation)

@@ -12,7 +12,7 @@ from clampdown_runtime.golden import check_golden, read_golden
 from clampdown_runtime.manifest import GOLDEN_FILE
 
 
-def verify(bundle: Path) -> list[str]:
+def verify(bundle: str | Path) -> list[str]:
     """Find everything in which a bundle is not what its manifest says.
 
     Args:
@@ -25,6 +25,7 @@ def verify(bundle: Path) -> list[str]:
     Raises:
         BundleError: there is no readable manifest.
     """
+    bundle = Path(bundle)
     manifest = read_manifest(bundle)
     words = {
         "missing": "is missing",

@@ -116,7 +116,7 @@ def bundle_differences(path: Path, manifest: Manifest) -> list[FileDifference]:
     Raises:
         BundleError: a file or folder cannot be read.
     """
-    root = path.resolve()
+    root = _real(path)
     try:
         differences = list(_differences(root, manifest))
     except OSError as error:
@@ -134,7 +134,7 @@ def _differences(root: Path, manifest: Manifest) -> Iterator[FileDifference]:
     for entry in _entries(root):
         name = entry.relative_to(root).as_posix()
         present.add(name)
-        if not entry.resolve().is_relative_to(root):
+        if not _real(entry).is_relative_to(root):
             yield FileDifference(name, "outside")
         elif name == MANIFEST_NAME:
             continue
@@ -145,6 +145,11 @@ def _differences(root: Path, manifest: Manifest) -> Iterator[FileDifference]:
             yield FileDifference(name, "different")
     for name in manifest.files.keys() - present:
         yield FileDifference(name, "missing")
+
+
+def _real(path: Path) -> Path:
+    # Not Path.resolve, which raises RuntimeError on a link to itself before Python 3.13.
+    return Path(os.path.realpath(path))
 
 
 def _entries(root: Path) -> Iterator[Path]:

@@ -72,7 +72,7 @@ class DefendedClassifier:
         return self.bundle.manifest
 
     def __call__(
-        self, texts: Sequence[str], *, batch_size: int = 32, threshold: float | None = None
+        self, texts: Iterable[str], *, batch_size: int = 32, threshold: float | None = None
     ) -> list[Prediction]:
         """Classifies texts.
 
@@ -94,7 +94,7 @@ class DefendedClassifier:
             TruncationWarning: once, when texts were longer than the manifest's ``max_length``.
         """
         _refuse_one_text(texts)
-        encoded = self._encode(texts, first=0)
+        encoded = self._encode(list(texts), first=0)
         predictions = self._predict(encoded, batch_size, threshold)
         self._warn_truncated(sum(item.truncated for item in encoded), stacklevel=3)
         return predictions

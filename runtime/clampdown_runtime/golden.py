@@ -143,6 +143,8 @@ def _compared(
 ) -> Iterator[tuple[str, object, object]]:
     [encoded] = classifier.tokenizer.encode([row.text])
     yield "input_ids", row.input_ids, tuple(encoded.ids)
+    if len(row.input_ids) > classifier.manifest.max_length:
+        return  # The graph takes no such row.
     # The golden ids, so that a tokenizer that differs does not hide whether the graph does.
     outputs = classifier.run_ids([row.input_ids])
     [prediction] = to_predictions(outputs, classifier.manifest.labels)
@@ -166,9 +168,12 @@ def _row(fields: JsonObject) -> GoldenRow:
     fields.require_only(
         "text", "input_ids", "logits", "anomaly_score", "flagged", "label", "probability"
     )
+    input_ids = fields.integers("input_ids", minimum=0)
+    if not input_ids:
+        fields.refuse("input_ids", found="no token ids", expected="at least one")
     return GoldenRow(
         text=fields.string("text"),
-        input_ids=fields.integers("input_ids"),
+        input_ids=input_ids,
         logits=tuple(
             math.nan if logit is None else logit for logit in fields.numbers_or_nulls("logits")
         ),

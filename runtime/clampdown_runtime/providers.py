@@ -26,6 +26,8 @@ _BUILDS = (
 )
 """The distributions that install the module ``onnxruntime``, each over the files of the others."""
 
+_NEEDED = ("InferenceSession", "get_available_providers")
+
 _EXTRAS = "pip install 'clampdown[cpu]', or pip install 'clampdown[cuda]' for an NVIDIA GPU"
 _NAMES: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 # TF32 rounds to 10 bits: scores would leave the threshold that was set on the CPU's float32.
@@ -39,8 +41,8 @@ def import_onnxruntime() -> "ModuleType":
         The module ``onnxruntime``.
 
     Raises:
-        ProviderError: none or several builds are installed, or the build cannot be imported; the
-            message says what to install.
+        ProviderError: none or several builds are installed, or the build cannot be imported or
+            lacks files; the message says what to install.
     """
     builds = installed_builds()
     if not builds:
@@ -67,6 +69,14 @@ def import_onnxruntime() -> "ModuleType":
             do=f"Run pip uninstall {builds[0]}, then {_EXTRAS}.",
         ) from error
     module: ModuleType = onnxruntime
+    if missing := [name for name in _NEEDED if not hasattr(module, name)]:
+        # Folders that stay when one of two builds is uninstalled are a package to Python.
+        raise ProviderError(
+            builds[0],
+            found=f"a build whose files are missing (it has no {' and no '.join(missing)})",
+            expected="a working build",
+            do=f"Run pip uninstall {builds[0]}, then {_EXTRAS}.",
+        )
     return module
 
 

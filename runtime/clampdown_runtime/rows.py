@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 _TEXT = "text"
 _LABEL = "label"
 _PARQUET_BATCH = 1024
+_LONGEST_CELL = 2**24
+"""Characters: more than any text has, and little enough to be held where a quote never closes."""
+
+_INTEGER = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,16 @@ def read_rows(path: Path) -> Iterator[Row]:
 
     Raises:
         RowsError: the file is not one of these, is empty, or has a row that cannot be used; the
-            message names the line. What is wrong with the whole file is raised by the call itself,
-            what is wrong with a row when its turn comes.
+            message names the line. What shows without reading the file (it is missing, empty, or
+            of another extension) is raised by the call itself, the rest as the rows are read.
     """
+    try:
+        return _rows(path)
+    except OSError as error:
+        _refuse_unreadable(path, error)
+
+
+def _rows(path: Path) -> Iterator[Row]:
     reader = _READERS.get(path.suffix.lower())
     if not path.exists():
         _refuse(path, found="nothing there", expected="a file of rows")
@@ -69,27 +81,38 @@ def read_rows(path: Path) -> Iterator[Row]:
 def resolve_label(label: int | str | None, labels: Sequence[str], *, where: str = "a row") -> int:
     """Finds the class that a label means: a class's name, or else its index.
 
+    Where a name is an integer itself, only names count: of a model with the names 1 to 5, the
+    labels 0 to 4 would mean other classes than they say.
+
     Args:
-        label: the label of a row; a string of digits counts as a number.
+        label: the label of a row; a string of digits counts as a number, and white space around
+            labels and names does not count.
         labels: the names of class 0, 1, …
         where: the row's name in the error message, such as ``rows.csv, line 3``.
 
     Returns:
-        The index of the class. Where names are numbers themselves, the name decides.
+        The index of the class.
 
     Raises:
         RowsError: there is no label, or the model has no such class.
     """
+    stripped = [name.strip() for name in labels]
+    by_index = not any(_INTEGER.fullmatch(name) for name in stripped)
     if label is not None:
-        name = str(label).strip()
+        name = str(label)
+        if name in labels:
+            return labels.index(name)
+        name = name.strip()
+        if stripped.count(name) == 1:
+            return stripped.index(name)
         numbers = [str(index) for index in range(len(labels))]
-        for names in (labels, numbers):
-            if name in names:
-                return names.index(name)
+        if by_index and name in numbers:
+            return numbers.index(name)
+    indices = f"or 0 to {len(labels) - 1}" if by_index else "and no index, since names are numbers"
     raise RowsError(
         where,
         found="no label" if label is None else f"the label {label!r}",
-        expected=f"one of {', '.join(labels)}, or 0 to {len(labels) - 1}",
+        expected=f"one of {', '.join(labels)}, {indices}",
         do="Correct the label or leave the row out.",
     )
 
@@ -107,12 +130,14 @@ def _at_least_one(rows: Iterator[Row], path: Path) -> Iterator[Row]:
             do="Save the file as UTF-8.",
         )
     except OSError as error:
-        _refuse(path, found=f"a file that cannot be read ({error})", expected="a readable file")
+        _refuse_unreadable(path, error)
     if row is None:
         _refuse(path, found="no rows", expected="at least one row")
 
 
 def _read_csv(path: Path) -> Iterator[Row]:
+    # Of all readers of the process; never lowered, since others may count on theirs.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     with path.open(encoding="utf-8-sig", newline="") as file:
         # Strict: else an unclosed quote would turn the rest of the file into one text.
         reader = csv.reader(file, strict=True)
@@ -131,7 +156,12 @@ def _read_csv(path: Path) -> Iterator[Row]:
                     )
                 line = reader.line_num + 1
         except csv.Error as error:
-            _refuse_line(path, line, found=f"a row that is not valid CSV ({error})", expected="CSV")
+            _refuse_line(
+                path,
+                line,
+                found=f"a row that is not valid CSV ({error})",
+                expected=f"CSV with at most {_LONGEST_CELL} characters in a cell",
+            )
 
 
 def _require_cells(cells: list[str], header: list[str], path: Path, line: int) -> None:
@@ -250,6 +280,10 @@ def _refuse_line(
     path: Path, line: int, *, found: str, expected: str, do: str = "Correct the line."
 ) -> NoReturn:
     raise RowsError(_at(path, line), found=found, expected=expected, do=do)
+
+
+def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:
+    _refuse(path, found=f"a file that cannot be read ({error})", expected="a readable file")
 
 
 def _refuse(path: Path, *, found: str, expected: str, do: str = "Pass another file.") -> NoReturn:

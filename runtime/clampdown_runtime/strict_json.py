@@ -2,11 +2,13 @@
 
 import json
 import math
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 from clampdown_runtime.errors import BundleError
+from clampdown_runtime.texts import is_unicode
 
-Item = TypeVar("Item")
+INT64_MAX = 2**63 - 1
+"""What token ids are fed to the graph as; JSON knows no limit."""
 
 _KINDS = {
     dict: "an object",
@@ -70,20 +72,12 @@ class JsonObject:
             )
 
     def string(self, key: str) -> str:
-        """A string."""
-        value = self._get(key)
-        if not isinstance(value, str):
-            self.refuse(key, found=_kind(value), expected="a string")
-        return value
+        """A string of valid Unicode."""
+        return self._string(key, self._get(key))
 
     def integer(self, key: str, *, minimum: int) -> int:
-        """An integer of at least ``minimum``."""
-        value = self._get(key)
-        if not isinstance(value, int) or isinstance(value, bool):
-            self.refuse(key, found=_kind(value), expected="an integer")
-        if value < minimum:
-            self.refuse(key, found=str(value), expected=f"at least {minimum}")
-        return value
+        """An integer from ``minimum`` to ``INT64_MAX``."""
+        return self._integer(key, self._get(key), minimum)
 
     def boolean(self, key: str) -> bool:
         """A boolean."""
@@ -106,17 +100,19 @@ class JsonObject:
             None if item is None else self._number(name, item) for name, item in self._items(key)
         )
 
-    def integers(self, key: str) -> tuple[int, ...]:
-        """A list of integers."""
-        return tuple(self._each(key, int, "an integer"))
+    def integers(self, key: str, *, minimum: int) -> tuple[int, ...]:
+        """A list of integers from ``minimum`` to ``INT64_MAX``."""
+        return tuple(self._integer(name, item, minimum) for name, item in self._items(key))
 
     def strings(self, key: str) -> tuple[str, ...]:
-        """A list of strings."""
-        return tuple(self._each(key, str, "a string"))
+        """A list of strings of valid Unicode."""
+        return tuple(self._string(name, item) for name, item in self._items(key))
 
     def string_map(self, key: str) -> dict[str, str]:
-        """An object whose values are strings."""
+        """An object whose keys and values are strings of valid Unicode."""
         fields = self.child(key)
+        for name in fields._fields:
+            self._string(key, name)
         return {name: fields.string(name) for name in fields._fields}
 
     def child(self, key: str) -> "JsonObject":
@@ -145,13 +141,19 @@ class JsonObject:
             self.refuse(key, found=_kind(value), expected="a list")
         return [(f"{key}[{index}]", item) for index, item in enumerate(value)]
 
-    def _each(self, key: str, kind: type[Item], expected: str) -> list[Item]:
-        items: list[Item] = []
-        for name, item in self._items(key):
-            if not isinstance(item, kind) or isinstance(item, bool):
-                self.refuse(name, found=_kind(item), expected=expected)
-            items.append(item)
-        return items
+    def _string(self, key: str, value: object) -> str:
+        if not isinstance(value, str):
+            self.refuse(key, found=_kind(value), expected="a string")
+        if not is_unicode(value):
+            self.refuse(key, found="half of a surrogate pair", expected="valid Unicode")
+        return value
+
+    def _integer(self, key: str, value: object, minimum: int) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            self.refuse(key, found=_kind(value), expected="an integer")
+        if not minimum <= value <= INT64_MAX:
+            self.refuse(key, found=str(value), expected=f"an integer from {minimum} to {INT64_MAX}")
+        return value
 
     def _number(self, key: str, value: object) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool):

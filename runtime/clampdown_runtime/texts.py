@@ -20,7 +20,7 @@ def require_text(text: object, thing: str) -> str:
         found = "no text" if text is None else f"a text of the type {type(text).__name__}"
     elif not text.strip():
         found = "a text of white space" if text else "an empty text"
-    elif not _is_unicode(text):
+    elif not is_unicode(text):
         found = "a text with half of a surrogate pair"
     else:
         return text
@@ -32,7 +32,8 @@ def require_text(text: object, thing: str) -> str:
     )
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Says whether a string is valid Unicode: JSON can hold half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -43,6 +43,14 @@ def test_calibration_is_written_and_read_back(bert_folder, clean, tmp_path):
         np.testing.assert_array_equal(tensor, again.tensors()[name])
 
 
+def test_paths_may_be_strings_and_votes_take_no_notice_of_the_seed(bert_folder, clean, tmp_path):
+    one = calibrate(str(bert_folder), str(clean), str(tmp_path / "one"), seed=1)
+    other = calibrate(bert_folder, clean, tmp_path / "other", seed=2)
+    assert (tmp_path / "one" / "calibration.json").is_file()
+    for name, tensor in one.tensors().items():
+        np.testing.assert_array_equal(tensor, other.tensors()[name])
+
+
 def test_clipping_puts_intervals_in_the_place_of_votes(bert_folder, clean, tmp_path):
     steps = []
     clip = {"purification": "clip", "epochs": 1}
@@ -112,6 +120,8 @@ def test_onnx_folder_has_no_gradients_to_clip_with(clean, tmp_path, method):
         ({"frr": 1.0}, "1; expected a share between 0 and 1"),
         ({"frr": float("nan")}, "nan; expected a share between 0 and 1"),
         ({"purification": "clip", "epochs": 0}, "0; expected at least 1"),
+        ({"purification": "clip", "seed": -1}, "The seed: found -1; expected at least 0"),
+        ({"seed": -1}, "The seed: found -1; expected at least 0"),
     ],
 )
 def test_wrong_options(bert_folder, clean, tmp_path, options, pattern):

@@ -59,7 +59,10 @@ def test_folder_named_by_a_dot_has_its_own_name(folder, monkeypatch):
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model.bin.index.json"])
 def test_pickle_is_refused_unless_allowed(folder, name):
-    (folder / "model.safetensors").rename(folder / name)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    if name.endswith(".json"):
+        (folder / "pytorch_model.bin").rename(folder / "part.bin")
+        index(folder, "part.bin", name=name)
     with pytest.raises(ModelError, match=r"pickled.*--allow-pickle"):
         open_model(folder)
     assert open_model(folder, allow_pickle=True).pickled
@@ -76,6 +79,78 @@ def test_pickle_beside_onnx_is_not_loaded_unless_allowed(folder):
 def test_pickle_beside_safetensors_is_not_loaded(folder):
     (folder / "pytorch_model.bin").touch()
     assert not open_model(folder, allow_pickle=True).pickled
+
+
+def index(folder, *parts, name="model.safetensors.index.json"):
+    """Puts an index of parts in the place of the whole weights."""
+    (folder / "model.safetensors").unlink(missing_ok=True)
+    places = {f"weight {number}": part for number, part in enumerate(parts)}
+    (folder / name).write_text(json.dumps({"metadata": {}, "weight_map": places}))
+
+
+def test_checkpoint_in_parts(folder):
+    for part in ("a.safetensors", "b.safetensors", "stray.safetensors", "stray.bin"):
+        (folder / part).write_text(part)
+    index(folder, "b.safetensors", "a.safetensors", "b.safetensors")
+    model = open_model(folder)
+    assert (model.kind, model.pickled) == ("checkpoint", False)
+    names = ["model.safetensors.index.json", "a.safetensors", "b.safetensors"]
+    assert [path.name for path in model.weights] == names
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["part.bin", "../part.safetensors", "sub/part.safetensors", "sub\\part.safetensors", 3, None],
+)
+def test_part_that_is_no_safetensors_file_in_the_folder_is_refused(folder, part):
+    (folder / "sub").mkdir()
+    for place in ("part.bin", "../part.safetensors", "sub/part.safetensors"):
+        (folder / place).write_bytes(b"weights")
+    index(folder, "a.safetensors", part)
+    (folder / "a.safetensors").write_bytes(b"weights")
+    with pytest.raises(ModelError, match=r"model\.safetensors\.index\.json: found weights in"):
+        open_model(folder, allow_pickle=True)
+
+
+def test_absolute_part_is_refused(folder, tmp_path):
+    (tmp_path / "part.safetensors").write_bytes(b"weights")
+    index(folder, str(tmp_path / "part.safetensors"))
+    with pytest.raises(ModelError, match="found weights in"):
+        open_model(folder)
+
+
+def test_part_of_an_allowed_pickle_lies_in_the_folder_too(folder, tmp_path):
+    (tmp_path / "part.bin").write_bytes(b"weights")
+    index(folder, "../part.bin", name="pytorch_model.bin.index.json")
+    with pytest.raises(ModelError, match=r"found weights in '\.\./part\.bin'"):
+        open_model(folder, allow_pickle=True)
+
+
+def test_missing_part(folder):
+    index(folder, "gone.safetensors")
+    with pytest.raises(ModelError, match=r"found no file 'gone\.safetensors'"):
+        open_model(folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"weight_map": []}', '"text"', "[" * 100_000])
+def test_broken_index(folder, text):
+    index(folder)
+    (folder / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(ModelError, match="expected an object `weight_map`"):
+        open_model(folder)
+
+
+@pytest.mark.parametrize("key", ["transformers_weights", "configuration_files"])
+def test_configuration_that_names_other_files_is_refused(folder, key):
+    configure(folder, **{key: "other.safetensors"})
+    with pytest.raises(ModelError, match=f"found `{key}` in config.json"):
+        open_model(folder, allow_pickle=True)
+
+
+def test_adapter_beside_the_weights_is_refused(folder):
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"adapter_config\.json"):
+        open_model(folder)
 
 
 def test_no_weights(folder):
@@ -132,6 +207,7 @@ def test_no_choice_between_classes(folder, changes):
         {"a": "negative", "b": "positive"},
         {"1": "negative", "2": "positive"},
         {"0": "same", "1": "same"},
+        {"0": "half \ud800", "1": "b"},
         {},
         ["negative", "positive"],
         7,
@@ -181,8 +257,6 @@ def test_hub_that_cannot_be_reached(monkeypatch):
 FILES = (
     "config.json",
     "model.safetensors",
-    "model-00002-of-00002.safetensors",
-    "pytorch_model.bin",
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.txt",
@@ -206,8 +280,20 @@ def test_digest_covers_every_byte_that_decides_a_result(folder):
     assert len(digests) == len(FILES) + 2
 
 
+def test_digest_covers_every_part_and_the_index(folder):
+    (folder / "a.safetensors").write_bytes(b"a")
+    (folder / "b.safetensors").write_bytes(b"b")
+    index(folder, "a.safetensors", "b.safetensors")
+    digests = {open_model(folder).digest()}
+    for name in ("a.safetensors", "b.safetensors", "model.safetensors.index.json"):
+        (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+        digests.add(open_model(folder).digest())
+    assert len(digests) == 4
+
+
 def test_digest_leaves_out_what_decides_nothing(folder, tmp_path):
     before = open_model(folder).digest()
-    (folder / "README.md").write_text("about")
+    for name in ("README.md", "pytorch_model.bin", "other.safetensors", "training_args.bin"):
+        (folder / name).write_text("about")
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
     assert open_model(moved).digest() == before

@@ -62,7 +62,32 @@ def test_external_data_beside_the_model(folder):
     np.testing.assert_array_equal(before.logits, after.logits)
 
 
-@pytest.mark.parametrize("place", ["../secret", "/etc/passwd", "sub/../../secret"])
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_truncated_external_data(folder, share):
+    external(folder, "weights.bin")
+    data = (folder / "weights.bin").read_bytes()
+    (folder / "weights.bin").write_bytes(data[: int(len(data) * share)])
+    refused(folder, "not a whole ONNX model")
+
+
+@pytest.mark.parametrize(("key", "value"), [("offset", "2"), ("offset", "x"), ("length", "-1")])
+def test_external_data_of_other_places_than_its_file_has(folder, key, value):
+    external(folder, "weights.bin")
+    model = onnx.load(folder / "model.onnx", load_external_data=False)
+    tensor = next(t for t in model.graph.initializer if t.name == "embedding")
+    tensor.external_data.add(key=key, value=value)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    refused(folder, "not a whole ONNX model")
+
+
+def test_external_data_behind_a_link_to_itself(folder):
+    (folder / "loop").symlink_to("loop")
+    external(folder, "loop")
+    refused(folder, "no file 'loop'")
+    open_model(folder).digest()
+
+
+@pytest.mark.parametrize("place", ["../secret", "/etc/passwd", "sub/../../secret", "zero\0byte"])
 def test_external_data_outside_the_folder(folder, place):
     (folder.parent / "secret").write_bytes(b"0" * 10_000)
     external(folder, place)

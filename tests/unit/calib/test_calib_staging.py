@@ -91,6 +91,17 @@ def test_existing_thing_is_refused_before_any_work(tmp_path, kind):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_link_to_itself_is_refused(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for out in (tmp_path / "loop", tmp_path / "loop" / "out"):
+        with pytest.raises(DestinationError):
+            require_free(out)
+        for folder in (staged_folder, replaced_folder):
+            with pytest.raises(DestinationError), folder(out):
+                pytest.fail("the block ran")
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+
+
 def test_parent_that_is_a_file(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DestinationError), staged_folder(tmp_path / "file" / "out"):
@@ -111,6 +122,43 @@ def test_replaced_folder_takes_the_old_ones_place(old, tmp_path):
         assert (old / "old").exists()
     assert [path.name for path in old.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [old]
+
+
+def modes(folder):
+    paths = [folder, *folder.rglob("*")]
+    return {
+        path.relative_to(folder).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in paths
+    }
+
+
+def test_replaced_folder_keeps_the_modes_of_what_it_replaces(old):
+    (old / "sub").mkdir(mode=0o750)
+    (old / "sub" / "file").touch(mode=0o640)
+    (old / "old").chmod(0o400)
+    old.chmod(0o700)
+    expected = modes(old)
+    with replaced_folder(old) as place:
+        # No more than the owner may look while it is written.
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        (place / "sub").mkdir()
+        for name in ("sub/file", "old", "new"):
+            (place / name).touch()
+    found = modes(old)
+    assert found.pop("new")
+    assert found == expected
+
+
+def test_replaced_folder_that_its_owner_must_not_change_is_written_all_the_same(old):
+    old.chmod(0o555)
+    with replaced_folder(old) as place:
+        assert stat.S_IMODE(place.stat().st_mode) == 0o755
+    assert stat.S_IMODE(old.stat().st_mode) == 0o555
+
+
+def test_replaced_folder_that_does_not_exist(tmp_path):
+    with pytest.raises(DestinationError), replaced_folder(tmp_path / "nothing"):
+        pytest.fail("the block ran")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_replaced_folder_may_be_reached_by_a_link(old, tmp_path):

@@ -77,6 +77,19 @@ def test_no_limit_at_all_is_refused(folder):
         load(folder)
 
 
+@pytest.mark.parametrize("limit", [-1, 0, 1, 2, "many", [1], True, float("nan"), -float("inf")])
+def test_limit_that_leaves_no_room_for_a_token_is_refused(folder, limit):
+    edit(folder / "tokenizer_config.json", model_max_length=limit)
+    with pytest.raises(ModelError, match=f"{folder}"):
+        load(folder)
+
+
+def test_positions_that_leave_no_room_for_a_token_are_refused(folder):
+    edit(folder / "config.json", max_position_embeddings=1, model_type="roberta", pad_token_id=1)
+    with pytest.raises(ModelError, match=f"{folder}"):
+        load(folder)
+
+
 def test_padding_of_the_tokenizer_serves_where_the_model_names_none(folder):
     edit(folder / "config.json", pad_token_id=...)
     assert load(folder).padding.token_id == 0
@@ -91,9 +104,10 @@ def test_model_that_reads_the_last_token_needs_its_own_padding(folder, model_typ
     assert load(folder).padding.token_id == 3
 
 
-def test_negative_padding_is_none(folder):
-    edit(folder / "config.json", pad_token_id=-1)
-    with pytest.raises(ModelError, match="the padding token -1"):
+@pytest.mark.parametrize("pad", [-1, 2**63])
+def test_padding_that_is_no_token_id_is_none(folder, pad):
+    edit(folder / "config.json", pad_token_id=pad)
+    with pytest.raises(ModelError, match=f"the padding token {pad}"):
         load(folder)
 
 

@@ -231,6 +231,19 @@ def test_defend_refuses_a_taken_destination_before_it_fits(packages, tmp_path, k
     assert packages == []
 
 
+def test_defend_refuses_a_destination_that_it_may_not_look_into(packages, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DestinationError, match=f"{tmp_path}: found Permission denied"):
+        defend("model", "c.csv", tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(DestinationError, match="File name too long"):
+        defend("model", "c.csv", tmp_path / ("n" * 5000))
+    assert packages == []
+
+
 def test_defend_takes_an_empty_folder(packages, tmp_path):
     defend("model", "c.csv", tmp_path)
     assert [name for name, *_ in packages] == ["calibrate", "export"]
@@ -267,7 +280,7 @@ def test_threshold_takes_exactly_one_of_rate_and_value(invoke, packages, options
     "option",
     [
         *("--frr=0", "--frr=1", "--epochs=0", "--layers=a,,b", "--detector=x"),
-        "--purification=fast",
+        *("--purification=fast", "--seed=-1"),
     ],
 )
 def test_options_out_of_range_are_refused(invoke, packages, command, option):
@@ -322,6 +335,20 @@ def test_a_missing_package_says_which_extra_to_install(invoke, monkeypatch, tmp_
     assert "found no package torch" in result.stderr
     assert f"pip install 'clampdown[{extra}]'" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["defend m --clean c.csv --out o", "export m --calibration c --out o", "verify b"],
+)
+def test_no_onnx_runtime_says_what_to_install(invoke, monkeypatch, tmp_path, line):
+    monkeypatch.delitem(sys.modules, "clampdown_exporter", raising=False)
+    monkeypatch.setattr(sys.modules["clampdown_runtime.providers"], "installed_builds", list)
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*line.split())
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ONNX Runtime: found no build of it installed")
+    assert "pip install 'clampdown[cpu]'" in result.stderr
 
 
 def test_a_missing_module_of_no_extra_is_a_defect():

@@ -3,6 +3,7 @@
 import errno
 import importlib.metadata
 import io
+import json
 import os
 import signal
 import subprocess
@@ -133,9 +134,25 @@ def test_a_place_that_cannot_be_written_is_told(invoke, failing, number):
     assert result.stderr.startswith(f"error: some/where: found {os.strerror(number)}; expected")
 
 
-@pytest.mark.parametrize(
-    "error", [OSError(errno.EIO, "broken"), ModuleNotFoundError("x", name="x"), RuntimeError()]
-)
+@pytest.mark.parametrize("number", [errno.EIO, errno.ELOOP, errno.EMFILE, errno.ENAMETOOLONG])
+def test_whatever_a_system_refuses_is_told(invoke, failing, number):
+    failing(OSError(number, os.strerror(number), "some/where"))
+    result = invoke("doctor")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: some/where: found {os.strerror(number)}; expected")
+    failing(OSError("no number at all"))
+    assert invoke("doctor").stderr.startswith("error: a file: found no number at all; expected")
+
+
+def test_a_path_that_is_too_long_is_told(invoke, pristine):
+    long = "n" * 5000
+    for line in (("run", pristine, "--input", f"{long}.csv"), ("run", long, "good")):
+        result = invoke(*line)
+        assert result.exit_code == 2
+        assert "File name too long" in result.stderr
+
+
+@pytest.mark.parametrize("error", [ModuleNotFoundError("x", name="x"), RuntimeError()])
 def test_a_defect_is_not_dressed_up(invoke, failing, error):
     failing(error)
     assert invoke("doctor").exception is error
@@ -186,6 +203,31 @@ def test_ctrl_c_ends_a_real_process(pristine):
     assert errors == "interrupted; nothing was left behind\n"
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_the_output_is_utf8_whatever_the_environment_says(bundle_path, seal, options):
+    seal(bundle_path, labels=["否定的", "肯定的"])
+    run = subprocess.run(
+        [*CLAMPDOWN, "run", str(bundle_path), "bad film ž", *options],
+        env={**ENVIRONMENT, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert "肯定的" in run.stdout.decode()
+
+
+def test_an_error_is_told_whatever_the_environment_says(tmp_path):
+    # A file name of bytes that are no UTF-8 comes as surrogates.
+    run = subprocess.run(
+        [*CLAMPDOWN, "run", os.fsencode(tmp_path / "否") + b"\xff", "good"],
+        env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii:strict"},
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert r"否\udcff: found nothing there" in run.stderr.decode()
+
+
 def test_progress_is_silent_where_there_is_no_terminal(capsys):
     with progress.terminal_progress() as show:
         show("Stage", 1, 2)
@@ -226,6 +268,25 @@ def test_facts_and_tables_are_aligned(capsys):
         "first    1.0",
         "second  10.0",
     ]
+
+
+def test_json_and_tables_hold_no_control_characters(capsys):
+    hostile = "\x1b[2J\x9b1m\x7f\u202e\ud800\nü"
+    echo_json({hostile: [hostile]})
+    echo_table(("a", "b"), [(hostile, hostile)])
+    printed = capsys.readouterr().out
+    assert all(line.isprintable() for line in printed.split("\n"))
+    json_line, _, row, _ = printed.split("\n")
+    assert json.loads(json_line) == {hostile: [hostile]}
+    assert "ü" in json_line
+    assert row == "  ".join([one_line(hostile)] * 2)
+
+
+def test_an_error_message_keeps_its_lines_and_no_control_characters(invoke, failing):
+    failing(ClampdownError("\x1b]0;title\x07", found="a\r\nb\x9b", expected="ü", do="Do\tso."))
+    assert invoke("doctor").stderr == (
+        "error: \\x1b]0;title\\x07: found a\\r\nb\\x9b; expected ü. Do\\tso.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,16 @@ def test_inspect(invoke, pristine, monkeypatch):
     assert all(digest in text for digest in manifest["files"].values())
 
 
+def test_inspect_shows_no_control_characters(invoke, bundle_path, seal, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    (bundle_path / "a\x1b[2J").touch()
+    seal(bundle_path, layers=["encoder\x1b[31m"], labels=["a\x9b", "b\nc"])
+    result = invoke("inspect", bundle_path, color=True)
+    assert result.exit_code == 0
+    assert all(line.isprintable() for line in result.stdout.split("\n"))
+    assert r"encoder\x1b[31m" in result.stdout
+
+
 def test_inspect_shows_the_widths(invoke, bundle_path, seal):
     import numpy as np
     from safetensors.numpy import save_file
@@ -273,6 +283,14 @@ def test_demo(invoke, replaced_demo, tmp_path, monkeypatch):
         "clean-test.csv",
         "poisoned-test.csv",
     }
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_demo_refuses_a_seed_that_its_generators_do_not_take(invoke, replaced_demo, tmp_path, seed):
+    result = invoke("demo", "--out", tmp_path / "out", f"--seed={seed}")
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
+    assert replaced_demo == []
 
 
 @pytest.mark.usefixtures("replaced_demo")

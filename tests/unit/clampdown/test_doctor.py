@@ -1,5 +1,5 @@
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import onnx
@@ -93,6 +93,13 @@ def test_no_build_is_a_problem(monkeypatch):
     found = doctor()
     assert found.available == found.usable == ()
     assert "Install it." in found.problem
+
+
+def test_a_build_of_which_only_some_files_are_left_is_a_problem(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
+    found = doctor()
+    assert found.available == found.usable == ()
+    assert "files are missing" in found.problem
 
 
 def test_a_missing_package_has_no_version(monkeypatch):

@@ -1,10 +1,12 @@
 """Moving a threshold: what is refused leaves the bundle as it was."""
 
+import importlib
+
 import numpy as np
 import pytest
 
 from clampdown_calib.artefact import write_tensors
-from clampdown_exporter import move_threshold
+from clampdown_exporter import move_threshold, verify
 from clampdown_runtime import BundleError, CalibrationError, open_bundle
 
 
@@ -53,6 +55,24 @@ def test_bundle_without_usable_scores(bundle, seal, content):
     seal(bundle)
     with pytest.raises(BundleError, match="no usable clean scores"):
         move_threshold(bundle, value=1.0)
+
+
+def test_path_may_be_a_string(bundle, monkeypatch):
+    module = importlib.import_module("clampdown_exporter.move_threshold")
+
+    def written(place, _graph, manifest, *_, **__):
+        assert sorted(path.name for path in place.iterdir() if path.is_file()) == sorted(
+            name for name in manifest.files if "/" not in name
+        )
+        return manifest
+
+    monkeypatch.setattr(module, "write_measured", written)
+    assert move_threshold(str(bundle), value=1.5).threshold == 1.5
+
+
+def test_verify_takes_a_string(bundle):
+    (bundle / "config.json").write_text("{ }")
+    assert verify(str(bundle)) == ["config.json: has other contents than the manifest says"]
 
 
 def test_damaged_bundle(bundle):

@@ -60,6 +60,21 @@ def test_a_manifest_that_is_a_link_to_outside_is_refused(bundle_path, tmp_path):
     assert differences(bundle_path) == [FileDifference("clampdown.json", "outside")]
 
 
+def test_a_link_to_itself_is_refused(bundle_path):
+    (bundle_path / "config.json").unlink()
+    (bundle_path / "config.json").symlink_to("config.json")
+    assert differences(bundle_path) == [FileDifference("config.json", "different")]
+
+
+def test_a_bundle_that_is_a_link_to_itself_is_refused(bundle_path, tmp_path):
+    manifest = read_manifest(bundle_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(BundleError, match=r"loop: found"):
+        open_bundle(tmp_path / "loop")
+    with pytest.raises(BundleError, match=r"loop: found"):
+        bundle_differences(tmp_path / "loop", manifest)
+
+
 def test_links_to_folders_are_not_followed(bundle_path, tmp_path):
     moved = (bundle_path / "onnx").rename(tmp_path / "onnx")
     (bundle_path / "onnx").symlink_to(moved)

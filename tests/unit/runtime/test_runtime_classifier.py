@@ -59,6 +59,10 @@ def test_a_stream_reads_no_further_than_its_window(classifier):
     assert next(taken) == 8
 
 
+def test_texts_of_a_generator_are_classified(classifier, texts, alone):
+    assert_same(classifier(text for text in texts), alone)
+
+
 def test_no_texts_give_no_predictions(classifier):
     assert classifier([]) == []
     assert list(classifier.stream([])) == []

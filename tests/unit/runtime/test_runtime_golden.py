@@ -70,6 +70,12 @@ def test_a_tokenizer_that_differs_is_told_from_a_graph_that_differs(classifier, 
     assert mismatch.field == "input_ids"
 
 
+def test_more_tokens_than_the_bundle_takes_differ(classifier, golden):
+    row = dataclasses.replace(golden.rows[0], input_ids=(4,) * 1000)
+    [mismatch] = check_golden(classifier, Golden(1e-4, (row,)))
+    assert mismatch.field == "input_ids"
+
+
 def test_the_tolerance_is_absolute(classifier, golden):
     row = dataclasses.replace(golden.rows[0], anomaly_score=golden.rows[0].anomaly_score + 0.01)
     assert check_golden(classifier, Golden(0.02, (row,))) == []
@@ -97,6 +103,10 @@ def test_a_golden_file_is_read_strictly(fields, key, value):
     ("key", "value"),
     [
         ("text", 1),
+        ("text", "half \ud800"),
+        ("input_ids", []),
+        ("input_ids", [-1]),
+        ("input_ids", [2**70]),
         ("input_ids", [1.5]),
         ("input_ids", [True]),
         ("logits", ["1"]),

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.errors import BundleError
 from clampdown_runtime.manifest import Manifest
 
@@ -29,6 +30,16 @@ def test_writing_and_reading_give_the_manifest_back(fields):
     assert list(json.loads(text)) == sorted(fields)
     backwards = Manifest.from_json(json.dumps(dict(reversed(fields.items()))), "m.json")
     assert backwards.to_json() == text
+
+
+def test_a_manifest_may_hold_the_greatest_numbers(bundle_path, seal, texts, classifier):
+    seal(
+        bundle_path,
+        max_length=2**63 - 1,
+        padding={"side": "right", "token_id": 2**63 - 1, "type_id": 2**63 - 1},
+    )
+    [prediction] = DefendedClassifier.load(bundle_path)(texts[:1])
+    assert prediction.label == classifier(texts[:1])[0].label
 
 
 def test_frr_may_be_null(fields):
@@ -89,6 +100,11 @@ def test_every_wrong_type_is_named(fields):
         ("inputs", ["input_ids", "attention_mask", "input_ids"]),
         ("max_length", 0),
         ("max_length", 1.5),
+        ("max_length", 10**30),
+        ("labels", ["one", "half \ud800"]),
+        ("clampdown_version", "\udfff"),
+        ("versions", {"onnx": "\ud800"}),
+        ("versions", {"\ud800": "1"}),
         ("layers", []),
         ("representation", "mean"),
         ("detector", "oracle"),
@@ -112,6 +128,8 @@ def test_every_invalid_value_is_named(fields, key, value):
         ("model", "digest", "md5:1"),
         ("padding", "side", "both"),
         ("padding", "token_id", -1),
+        ("padding", "token_id", 2**63),
+        ("padding", "type_id", 10**30),
         ("padding", "type_id", 0.0),
     ],
 )

@@ -1,6 +1,6 @@
 import sys
 from importlib import metadata
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -47,6 +47,18 @@ def test_a_build_whose_files_are_gone_is_an_error_too(installed, monkeypatch):
     installed("onnxruntime-gpu")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ProviderError, match="cannot be imported"):
+        import_onnxruntime()
+
+
+@pytest.mark.parametrize("left", ["InferenceSession", "get_available_providers", None])
+def test_a_build_of_which_only_some_files_are_left_is_an_error_too(installed, monkeypatch, left):
+    # Uninstalling one of two builds leaves folders, which Python takes for a package.
+    installed("onnxruntime")
+    package = ModuleType("onnxruntime")
+    if left:
+        setattr(package, left, None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", package)
+    with pytest.raises(ProviderError, match=r"files are missing.*pip uninstall onnxruntime"):
         import_onnxruntime()
 
 

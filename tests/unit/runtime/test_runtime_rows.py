@@ -156,7 +156,13 @@ def test_a_row_with_more_or_fewer_cells_is_refused(tmp_path, cells):
     assert "2, as in the header" in error.expected
 
 
-@pytest.mark.parametrize("row", ['"never closed', '"a"b', "x" * 200_000])
+def test_a_long_text_is_read(tmp_path):
+    texts = ["x" * 200_000, "good"]
+    path = write(tmp_path, "rows.csv", "text\n" + "\n".join(texts) + "\n")
+    assert [row.text for row in read_rows(path)] == texts
+
+
+@pytest.mark.parametrize("row", ['"never closed', '"a"b', "x" * (2**24 + 1)])
 def test_a_row_that_is_no_csv_is_refused(tmp_path, row):
     error = refuse(write(tmp_path, "rows.csv", f"text\ngood\n{row}\nmore\n"))
     assert error.thing.endswith("line 3")
@@ -207,6 +213,13 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
     assert "Permission denied" in refuse(path).found
 
 
+@pytest.mark.parametrize("name", ["n" * 5000 + ".csv", "loop/rows.csv"])
+def test_a_path_that_cannot_be_looked_at_is_refused(tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(RowsError, match=r"cannot be read|nothing there"):
+        read_rows(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("label", "index"), [(0, 0), (1, 1), ("1", 1), (" 1 ", 1), ("positive", 1), ("negative", 0)]
 )
@@ -216,7 +229,29 @@ def test_a_label_is_a_name_or_an_index(label, index):
 
 def test_names_that_are_numbers_decide():
     stars = ["1", "2", "3"]
-    assert [resolve_label(label, stars) for label in (1, "2", "0")] == [0, 1, 0]
+    assert [resolve_label(label, stars) for label in (1, "2", " 3")] == [0, 1, 2]
+    assert [resolve_label(label, ["0", "1"]) for label in (0, "1")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("label", "names"),
+    [(0, ["1", "2", "3"]), ("2", ["-1", " 0 ", "+1"]), (0, ["none", "7", "all"])],
+)
+def test_an_index_is_refused_where_it_could_be_a_name(label, names):
+    with pytest.raises(RowsError) as caught:
+        resolve_label(label, names)
+    assert "no index" in caught.value.expected
+
+
+def test_a_name_counts_without_the_space_around_it():
+    assert [resolve_label(label, [" pos", "neg\n"]) for label in ("pos", " pos", "neg")] == [
+        0,
+        0,
+        1,
+    ]
+    assert [resolve_label(label, ["a", "a "]) for label in ("a", "a ")] == [0, 1]
+    with pytest.raises(RowsError, match="' a'"):
+        resolve_label(" a", ["a", "a "])
 
 
 @pytest.mark.parametrize("label", [2, -1, "2", "-1", "Positive", "", None, "٣", "9" * 5000])
