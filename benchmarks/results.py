@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 PACKAGES = ("clampdown", "onnxruntime", "torch", "transformers", "numpy")
 
@@ -32,7 +34,10 @@ def write_results(name: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> 
     dotted = ".".join(module.parts).removesuffix(".__main__")
     command = shlex.join(["python", "-m", dotted, *sys.argv[1:]])
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in PACKAGES)
-    text = [f"`{command}`; {versions}; Python {platform.python_version()}.", table, *notes]
+    # What ONNX Runtime's kernels are chosen by, in NumPy's names; AVX512_ICL has VNNI.
+    features = ", ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"])
+    python = f"Python {platform.python_version()}; {platform.machine()} with {features}"
+    text = [f"`{command}`; {versions}; {python}.", table, *notes]
     (RESULTS / f"{name}.md").write_text("\n\n".join(text) + "\n", "utf-8")
     print(table)
     for note in notes:
