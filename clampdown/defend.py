@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from clampdown.extras import needs_extra
-from clampdown_runtime.errors import DestinationError
 from clampdown_runtime.manifest import DetectorName, Mode, Precision, Representation
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.staging import require_free
 
 if TYPE_CHECKING:
     from clampdown_exporter import ExportResult
@@ -76,7 +76,7 @@ def defend(
     """
     destination = Path(out)
     # The export says so too, but only after minutes of fitting.
-    _require_free(destination)
+    require_free(destination)
     from clampdown_calib import calibrate  # noqa: PLC0415 - imports torch, which takes seconds
     from clampdown_exporter import export  # noqa: PLC0415
 
@@ -107,22 +107,4 @@ def defend(
             exporter=exporter,
             allow_pickle=allow_pickle,
             progress=progress,
-        )
-
-
-def _require_free(destination: Path) -> None:
-    found = None
-    try:
-        if destination.is_dir():
-            found = "a folder with files in it" if any(destination.iterdir()) else None
-        elif destination.exists() or destination.is_symlink():
-            found = "a file"
-    except OSError as error:
-        found = error.strerror or str(error)
-    if found is not None:
-        raise DestinationError(
-            str(destination),
-            found=found,
-            expected="a new or empty folder",
-            do="Choose another folder, or remove this one first.",
         )

@@ -13,6 +13,7 @@ from clampdown.latency import BenchRow, measure_latency
 from clampdown.undefended import undefended_file
 from clampdown_runtime.bundle import open_bundle
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.staging import staged_folder
 
 _REPEATS = 30
 Result = TypeVar("Result")
@@ -55,9 +56,8 @@ def run_demo(
         ClampdownError: a package of the extra ``demo`` is missing.
         DestinationError: ``out`` is not a new or empty folder, or cannot be written.
     """
-    # Imported here: they import torch, which takes seconds.
+    # Imported here: it imports torch, which takes seconds.
     from clampdown.demo.victim import make_victim  # noqa: PLC0415
-    from clampdown_calib.staging import staged_folder  # noqa: PLC0415
 
     destination = Path(out)
     seconds: dict[str, float] = {}

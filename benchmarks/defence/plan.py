@@ -92,7 +92,7 @@ def everything() -> Iterator[Step]:
         for rows in CLEAN_ROWS:
             yield Step(Victim("sst-2", attack), "clampdown", limits, clean_rows=rows)
     adaptive = [
-        *(Victim("sst-2", "badnets", disguise=strength) for strength in (1.0, 3.0, 10.0)),
+        *(Victim("sst-2", "badnets", disguise=strength) for strength in (1.0, 10.0, 100.0)),
         *(Victim("sst-2", "badnets", poison_rate=rate) for rate in (0.01, 0.05)),
     ]
     for victim in adaptive:

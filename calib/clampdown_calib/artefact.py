@@ -19,9 +19,9 @@ from clampdown_calib.detectors import DETECTORS, Detector
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.layer_votes import LayerVotes, voting_layers
 from clampdown_calib.readout import Readout, inner_layers
-from clampdown_calib.staging import staged_folder
 from clampdown_runtime.digests import file_digest
 from clampdown_runtime.errors import CalibrationError
+from clampdown_runtime.staging import staged_folder
 
 FORMAT_VERSION = 1
 FACTS_FILE = "calibration.json"

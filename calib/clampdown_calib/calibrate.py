@@ -26,12 +26,12 @@ from clampdown_calib.model_folder import open_model
 from clampdown_calib.onnx_classifier import OnnxClassifier
 from clampdown_calib.onnx_graph import read_onnx_graph
 from clampdown_calib.purification import FAST, PUBLISHED, CleanBatch, kept_share, published_start
-from clampdown_calib.staging import require_free
 from clampdown_calib.token_sample import TokenSample
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_runtime.errors import CalibrationError
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.staging import require_free
 
 START_QUANTILE = 0.01
 """`clip` starts at this and the opposite quantile of every neuron's clean tokens."""

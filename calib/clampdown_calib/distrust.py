@@ -24,8 +24,8 @@ USUAL = 3.0
 """The degree to which the chosen one is drawn. It is higher than any: the fewer the rows, the less
 their score tells a trigger, and the more has to be taken off to undo one."""
 
-USUAL_ROWS = 400
-"""Weight of the usual degree, in clean rows: of few rows a chance one or two decide."""
+USUAL_ROWS = 280
+"""Of so many clean rows the chosen degree and the usual one count alike."""
 
 OTHER_CLASSES = 2.0
 """Of C classes the first logits are not taken off, so many times ``log(C - 1)``: found by trial on
@@ -36,8 +36,9 @@ def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: flo
     """Fit on clean rows, each read by what was fitted without it.
 
     The degree is the largest at which they are answered right no less often than by the model,
-    drawn to the usual one by as much as they are few; without labels it is the largest of
-    ``DEGREES``. Where the model is right about most of the clean rows that are flagged, little can
+    drawn to the usual one by as much as they are few: of few, one or two decide the choice, and
+    their score tells less of a trigger. Both fall with their number n, so that the weights are as
+    ``n^2`` to ``USUAL_ROWS^2``. Without labels the degree is the largest of ``DEGREES``. Where the model is right about most of the clean rows that are flagged, little can
     be taken off; where it is right about half of them, much.
 
     Args:
@@ -60,9 +61,8 @@ def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: flo
         still_right = np.where(flagged, answers.argmax(axis=1) == run.labels, right)
         return int(still_right.sum()) >= int(right.sum())
 
-    rows = len(right)
     chosen = max(filter(loses_nothing, DEGREES), default=DEGREES[0])
-    degree = (rows * chosen + USUAL_ROWS * USUAL) / (rows + USUAL_ROWS)
+    degree = np.average([chosen, USUAL], weights=[len(right) ** 2, USUAL_ROWS**2])
     return _suspicion(start, float(degree) * unit, classes)
 
 

@@ -11,6 +11,7 @@ from clampdown.page.server import HOST, page_server
 from clampdown.page.site import write_site
 from clampdown_runtime.bundle import open_bundle
 from clampdown_runtime.errors import ClampdownError
+from clampdown_runtime.staging import staged_folder
 
 
 @click.command(
@@ -33,11 +34,11 @@ def serve(bundle: Path, port: int, out: Path | None) -> None:
 
     It shows label, probability, anomaly score against the threshold, what the undefended model
     would have said, and which layers are unusual. No text leaves the browser. Ctrl-C ends it.
+
+    It runs from a checkout alone, installed with `pip install -e`, after `make client` there.
     """
     opened = open_bundle(bundle)
     if out is not None:
-        from clampdown_calib.staging import staged_folder  # noqa: PLC0415 - imports torch
-
         with staged_folder(out) as place:
             write_site(opened, place)
         click.echo(out)

@@ -15,8 +15,8 @@ from transformers import (
 
 from clampdown.demo.labelled_text import LabelledText
 from clampdown_calib.quiet import quiet_transformers
-from clampdown_calib.staging import staged_folder
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.staging import staged_folder
 
 BATCH = 32
 BATCHES_SORTED_TOGETHER = 20

@@ -15,7 +15,6 @@ from clampdown_calib.distrust import fit_suspicion
 from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.model_folder import ModelFolder, open_model
 from clampdown_calib.purified_logits import Suspicion, purified
-from clampdown_calib.staging import staged_folder
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_exporter.agreement import largest_difference
@@ -34,6 +33,7 @@ from clampdown_exporter.refit import refit
 from clampdown_runtime.errors import CalibrationError, ExportError
 from clampdown_runtime.manifest import ROWS_ALONE, Manifest, Precision
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.staging import staged_folder
 
 FileFormat = Literal["onnx", "ort"]
 STAGE, STEPS = "Exporting", 5
@@ -70,8 +70,8 @@ class ExportResult:
 
 def export(
     model: str | Path,
-    calibration: Path,
-    out: Path,
+    calibration: str | Path,
+    out: str | Path,
     *,
     mode: Mode = "detect-then-purify",
     precision: Precision = "fp32",
@@ -110,6 +110,7 @@ def export(
         DestinationError: ``out`` cannot be written.
     """
     _require_options(mode, precision, file_format, exporter)
+    calibration, out = Path(calibration), Path(out)
     fitted = load_calibration(calibration)
     folder = open_model(model, allow_pickle=allow_pickle)
     _require_same_model(folder, fitted)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
-from clampdown_calib.staging import replaced_folder
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_exporter.bundle_draft import write_measured
 from clampdown_exporter.ort_format import ort_files
@@ -19,6 +18,7 @@ from clampdown_exporter.with_tokenizer import text_model_file
 from clampdown_runtime.bundle import open_bundle
 from clampdown_runtime.errors import BundleError, CalibrationError
 from clampdown_runtime.manifest import Manifest
+from clampdown_runtime.staging import replaced_folder
 
 
 def move_threshold(

@@ -56,8 +56,8 @@ def test_the_largest_degree_is_taken_that_clean_rows_allow():
     assert found.start == threshold_at(unseen.scores, 0.1)
     # Undo the pull towards the usual degree.
     own = (run.logits.argmax(axis=1) != run.labels).mean()
-    rows = len(run.labels)
-    chosen = (degree_of(found, unseen.scores) * (rows + USUAL_ROWS) - USUAL_ROWS * USUAL) / rows
+    many, few = len(run.labels) ** 2, USUAL_ROWS**2
+    chosen = (degree_of(found, unseen.scores) * (many + few) - few * USUAL) / many
     unit = READOUT.spread[0] / unseen.scores.std()
     losses = [wrong(run, unseen, degree * unit, found.start) for degree in DEGREES]
     expected = max(d for d, loss in zip(DEGREES, losses, strict=True) if loss <= own)
@@ -70,7 +70,8 @@ def test_where_the_model_is_wrong_about_half_of_the_rows_all_is_allowed():
     # Of those over the threshold none is right.
     run.labels[unseen.scores > threshold_at(unseen.scores, FRR)] = 1
     found = degree_of(fit_suspicion(READOUT, run, unseen, FRR), unseen.scores)
-    expected = (400 * DEGREES[-1] + USUAL_ROWS * USUAL) / (400 + USUAL_ROWS)
+    many, few = 400**2, USUAL_ROWS**2
+    expected = (many * DEGREES[-1] + few * USUAL) / (many + few)
     assert found == pytest.approx(expected, rel=1e-3)
 
 

@@ -25,9 +25,11 @@ def packages(replace_package):
     def export(*arguments, **keys):
         calls.append(("export", arguments, keys))
         assert arguments[1].is_dir()
-        return SimpleNamespace(
-            bundle=arguments[2], largest_difference=1e-6, summary=lambda: {"threshold": 4.5}
-        )
+        if keys["precision"] == "fp16":
+            raise ModelError("m", found="f", expected="e", do="d")
+        arguments[2].mkdir(parents=True, exist_ok=True)
+        facts = {"bundle": str(arguments[2]), "largest_difference": 1e-6, "threshold": 4.5}
+        return SimpleNamespace(summary=lambda: facts)
 
     def move_threshold(*arguments, **keys):
         calls.append(("move_threshold", arguments, keys))
@@ -132,25 +134,39 @@ def test_calibrate(invoke, packages, tmp_path, options, expected):
     ],
 )
 def test_export(invoke, packages, tmp_path, options, expected):
-    result = invoke("export", "model", "--calibration", tmp_path, "--out", "b", *options, "--json")
+    out = tmp_path / "b"
+    result = invoke("export", "model", "--calibration", tmp_path, "--out", out, *options, "--json")
     assert result.exit_code == 0, result.output
     assert [without_progress(call) for call in packages] == [
-        ("export", ("model", tmp_path, Path("b")), expected)
+        ("export", ("model", tmp_path, out), expected)
     ]
     assert json.loads(result.stdout) == {
-        "bundle": "b",
+        "bundle": str(out),
         "largest_difference": 1e-6,
         "threshold": 4.5,
     }
 
 
 def test_export_in_several_precisions_writes_one_bundle_each(invoke, packages, tmp_path):
-    several = ("--precision=fp32", "--precision=int8")
-    result = invoke("export", "model", "--calibration", tmp_path, "--out", "b", *several, "--json")
+    several = ("--precision=fp32", "--precision=int8", "--precision=fp32")
+    out = tmp_path / "b"
+    result = invoke("export", "model", "--calibration", tmp_path, "--out", out, *several, "--json")
     assert result.exit_code == 0, result.output
-    places = [(call[1][2], call[2]["precision"]) for call in packages]
-    assert places == [(Path("b/fp32"), "fp32"), (Path("b/int8"), "int8")]
-    assert [facts["bundle"] for facts in json.loads(result.stdout)] == ["b/fp32", "b/int8"]
+    assert [call[2]["precision"] for call in packages] == ["fp32", "int8"]
+    places = [out / "fp32", out / "int8"]
+    assert sorted(out.iterdir()) == places
+    assert [facts["bundle"] for facts in json.loads(result.stdout)] == [*map(str, places)]
+
+
+def test_export_in_several_precisions_leaves_nothing_when_one_fails(invoke, packages, tmp_path):
+    several = ("--precision=fp32", "--precision=fp16")
+    calibration = tmp_path / "c"
+    calibration.mkdir()
+    out = tmp_path / "b"
+    result = invoke("export", "model", "--calibration", calibration, "--out", out, *several)
+    assert result.exit_code == 2
+    assert [call[2]["precision"] for call in packages] == ["fp32", "fp16"]
+    assert list(tmp_path.iterdir()) == [calibration]
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,17 @@ def require_free(destination: Path) -> None:
     """Refuse a place that :func:`staged_folder` would refuse, before the work and not after it.
 
     Raises:
-        DestinationError: ``destination`` exists and is not an empty folder, or is a link to itself.
+        DestinationError: ``destination`` exists and is not an empty folder, or is a link to nothing
+            or to itself.
     """
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             # Of a link to itself `exists` says that nothing is there.
             destination.stat()
-        taken = destination.exists() and (not destination.is_dir() or any(destination.iterdir()))
+        if destination.is_dir():
+            taken = any(destination.iterdir())
+        else:
+            taken = destination.exists() or destination.is_symlink()
     except OSError as error:
         raise _unwritable(destination, error) from error
     if taken:

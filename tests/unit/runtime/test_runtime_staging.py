@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clampdown_calib.staging import replaced_folder, require_free, staged_folder
 from clampdown_runtime import DestinationError
+from clampdown_runtime.staging import replaced_folder, require_free, staged_folder
 
 
 def test_folder_appears_at_the_end(tmp_path):
