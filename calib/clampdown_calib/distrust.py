@@ -38,8 +38,9 @@ def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: flo
     The degree is the largest at which they are answered right no less often than by the model,
     drawn to the usual one by as much as they are few: of few, one or two decide the choice, and
     their score tells less of a trigger. Both fall with their number n, so that the weights are as
-    ``n^2`` to ``USUAL_ROWS^2``. Without labels the degree is the largest of ``DEGREES``. Where the model is right about most of the clean rows that are flagged, little can
-    be taken off; where it is right about half of them, much.
+    ``n^2`` to ``USUAL_ROWS^2``. Where the model is right about most of the clean rows that are
+    flagged, little can be taken off; where it is right about half of them, much. Without labels
+    the degree is the largest of ``DEGREES``.
 
     Args:
         readout: of the inner layers.

@@ -70,24 +70,36 @@ async function load() {
 }
 
 async function classify(manifest, run) {
+  const button = element("classify");
+  // Not `disabled`, which would take the focus from it.
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true");
   const texts = element("texts").value.split("\n").filter((line) => line.trim() !== "");
   const results = element("results");
-  const button = element("classify");
   results.replaceChildren();
   element("error").hidden = true;
-  button.disabled = true;
+  let flagged = 0;
   try {
     for (const [index, text] of texts.entries()) {
       element("status").textContent = `Text ${index + 1} of ${texts.length} …`;
-      results.append(showResult(await run(text), manifest));
+      await otherTasks();
+      const result = await run(text);
+      flagged += result.prediction.flagged;
+      results.append(showResult(result, manifest));
     }
-    element("status").textContent = texts.length === 1 ? "1 text." : `${texts.length} texts.`;
+    const count = texts.length === 1 ? "1 text" : `${texts.length} texts`;
+    element("status").textContent = `${count}, ${flagged} flagged.`;
   } catch (error) {
     element("status").textContent = "";
     fail(error);
   } finally {
-    button.disabled = false;
+    button.removeAttribute("aria-disabled");
   }
+}
+
+/** WebAssembly leaves the browser no turn of its own in which to show how far a run is. */
+function otherTasks() {
+  return new Promise((done) => setTimeout(done));
 }
 
 function fail(error) {

@@ -1,5 +1,7 @@
 /** Shows results: elements only, never HTML that was made of a text. */
 
+import { shortLabels } from "./labels.js";
+
 /** Standard deviations from the mean of clean rows after which a layer is called unusual. */
 const UNUSUAL = 3;
 /** Standard deviations that a full bar stands for. */
@@ -35,11 +37,12 @@ export function showResult({ text, truncated, prediction, undefended, distances 
 
 /** What the bundle is, under the results. */
 export function showFacts(list, manifest) {
-  const { model, mode, precision, detector, threshold, frr_measured: frr } = manifest;
+  const { model, mode, precision, layers, detector, threshold, frr_measured: frr } = manifest;
   const facts = {
     Model: model.name,
     Mode: mode,
     Precision: precision,
+    Layers: layers.length === 1 ? layers[0] : `${layers[0]} to ${layers.at(-1)}`,
     Detector: detector,
     Threshold: `${number(threshold)}, which ${percent(frr)} of the clean rows exceeded`,
   };
@@ -66,9 +69,9 @@ function layers(distances, { layers: names }) {
   const details = make("details", unusual > 0 ? { open: "" } : {});
   details.append(make("summary", {}, `${unusual} of ${names.length} layers unusual`));
   const meters = make("div", { class: "meters" });
-  names.forEach((name, layer) => {
+  shortLabels(names).forEach((label, layer) => {
     const distance = furthest[layer];
-    meters.append(makeMeter(name, distance, UNUSUAL, WIDEST, !(distance <= UNUSUAL)));
+    meters.append(makeMeter(`Layer ${label}`, distance, UNUSUAL, WIDEST, !(distance <= UNUSUAL)));
   });
   const note = `Distance from clean rows of the same class, in standard deviations; unusual over ${UNUSUAL}, the line.`;
   details.append(meters, make("p", { class: "muted" }, note));
@@ -77,7 +80,7 @@ function layers(distances, { layers: names }) {
 
 function makeMeter(name, value, limit, scale, over) {
   const meter = make("div", { class: over ? "meter over" : "meter" });
-  const label = make("span", { class: "name", title: name }, name);
+  const label = make("span", { class: "name" }, name);
   const bar = document.createElementNS(SVG, "svg");
   bar.setAttribute("aria-hidden", "true");
   // A value that is no number fills the bar.

@@ -15,7 +15,7 @@ from clampdown_runtime.manifest import GOLDEN_FILE, MANIFEST_NAME, TOKENIZER_FIL
 
 HERE = Path(__file__).parent
 CLIENT = HERE.parents[1] / "runtime" / "clients" / "node"
-ASSETS = ("page.css", "page.js", "results.js")
+ASSETS = ("labels.js", "page.css", "page.js", "results.js")
 LIBRARIES = {
     "@huggingface/tokenizers": "@huggingface/tokenizers/dist/tokenizers.mjs",
     "onnxruntime-web/wasm": "onnxruntime-web/dist/ort.wasm.bundle.min.mjs",
@@ -37,8 +37,15 @@ def write_site(bundle: Bundle, out: Path, *, client: Path = CLIENT) -> None:
         client: the folder of the JavaScript client, built, with its packages.
 
     Raises:
-        ClampdownError: the client is not built.
+        ClampdownError: this is no checkout, or the client in it is not built.
     """
+    if not client.is_dir():
+        raise ClampdownError(
+            "the page",
+            found=f"no {client}",
+            expected="the JavaScript client, which is in a checkout and in no installed package",
+            do="Run `pip install -e '.[cpu,export]'` and then `make client` in a checkout.",
+        )
     packages = client / "node_modules"
     needed = [client / "dist" / "browser.js", *(packages / p for p in (*LIBRARIES.values(), WASM))]
     if missing := [path for path in needed if not path.is_file()]:
@@ -46,7 +53,7 @@ def write_site(bundle: Bundle, out: Path, *, client: Path = CLIENT) -> None:
             "the page",
             found=f"no {missing[0]}",
             expected="the JavaScript client, built, with its packages",
-            do="Run `make client` in a checkout of Clampdown; it needs Node and npm.",
+            do=f"Run `make client` in {client.parents[2]}; it needs Node and npm.",
         )
     _write_bundle(bundle, out / "bundle")
     shutil.copytree(client / "dist", out / "client", ignore=shutil.ignore_patterns("*.ts", "*.map"))

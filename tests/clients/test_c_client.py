@@ -1,5 +1,6 @@
 """The C example answers as the golden rows say."""
 
+import itertools
 import json
 import math
 import os
@@ -8,8 +9,11 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime_extensions import get_library_path
 
 from clampdown_exporter.ort_format import ort_files
@@ -18,6 +22,9 @@ from clampdown_runtime import open_bundle, read_golden
 
 SOURCE = Path(__file__).parents[2] / "runtime" / "clients" / "c"
 HEADER = "onnxruntime_c_api.h"
+
+WHITE_SPACE = "".join(one for one in map(chr, range(0x3100)) if one.isspace() and one != "\n")
+"""Every character that Python strips, but the one that ends a line."""
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +115,49 @@ def test_texts_are_classified(program: Path, real_bundle: Path, tolerance: float
         assert one["flagged"] == row.flagged
 
 
+def test_class_is_pythons_where_logits_are_no_numbers(program: Path, tmp_path: Path) -> None:
+    values = (math.nan, -math.inf, 1.0, 2.0, math.inf)
+    table = np.array(list(itertools.product(values, repeat=3)), np.float32)
+    nodes = [
+        helper.make_node("Slice", ["input_ids", "zero", "one", "one"], ["place"]),
+        helper.make_node("Squeeze", ["place", "one"], ["row"]),
+        helper.make_node("Gather", ["table", "row"], ["logits"]),
+    ]
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "sequence"])
+    model = _model(tmp_path, ids, nodes, table=table, zero=np.array([0]), one=np.array([1]))
+    lines = "".join(f"{row}\n" for row in range(len(table)))
+    found = answers(run(program, model, lines=lines))
+    assert [one["class"] for one in found] == table.argmax(axis=1).tolist()
+
+
+@pytest.fixture
+def text_model(tmp_path: Path) -> Path:
+    """Takes a text and gives one answer for any, without the operators of the extensions."""
+    text = helper.make_tensor_value_info("text", TensorProto.STRING, ["batch"])
+    node = helper.make_node("Identity", ["answer"], ["logits"])
+    return _model(tmp_path, text, [node], answer=np.zeros((1, 2), np.float32))
+
+
+def test_texts_that_python_takes_are_taken(program: Path, text_model: Path) -> None:
+    lines = "".join(f"{one}\n" for one in map(chr, range(1, 0x3100)) if not one.isspace())
+    assert len(answers(run(program, text_model, lines=lines))) == lines.count("\n")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\r", WHITE_SPACE])
+def test_text_of_white_space_is_refused(program: Path, text_model: Path, blank: str) -> None:
+    done = run(program, text_model, lines=f"good\n{blank}\nbad\n")
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    assert "error: line 2: a text with more than white space is expected: " in done.stderr
+
+
+@pytest.mark.parametrize("line", ["good\0bad", "good\0", "\0"])
+def test_text_with_a_nul_is_refused(program: Path, text_model: Path, line: str) -> None:
+    done = run(program, text_model, lines=f"good\n{line}\n")
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    before = line.partition("\0")[0]
+    assert done.stderr == f"error: line 2: a line without the character NUL is expected: {before}\n"
+
+
 @pytest.mark.parametrize(("threshold", "flagged"), [("-inf", True), ("inf", False)])
 def test_threshold_is_taken(
     program: Path, real_bundle: Path, threshold: str, flagged: bool
@@ -120,11 +170,12 @@ def test_threshold_is_taken(
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        ("\n", "a line of token ids is expected"),
-        ("2 good 3\n", "a line of token ids is expected: 2 good 3"),
-        ("2 3 4.5\n", "a line of token ids is expected"),
-        ("2 -6 3\n", "token ids from 0 up are expected: 2 -6 3"),
-        ("2 99999999999999999999 3\n", "token ids from 0 up are expected"),
+        ("\n", "line 2: a line of token ids is expected"),
+        ("2 good 3\n", "line 2: a line of token ids is expected: 2 good 3"),
+        ("2 3 4.5\n", "line 2: a line of token ids is expected"),
+        ("2 6\0 7 3\n", "line 2: a line without the character NUL is expected: 2 6"),
+        ("2 -6 3\n", "line 2: token ids from 0 up are expected: 2 -6 3"),
+        ("2 99999999999999999999 3\n", "line 2: token ids from 0 up are expected"),
         ("2 1000000 3\n", "the run of a row: "),
     ],
 )
@@ -144,8 +195,36 @@ def test_wrong_call_is_refused(program: Path, tmp_path: Path) -> None:
     for words in ([], ["a", "b"], ["a", "--threshold"], ["a", "--what", "1"]):
         done = run(program, *words)
         assert (done.returncode, done.stderr[:6]) == (2, "usage:")
-    done = run(program, tmp_path, "--threshold", "high")
-    assert (done.returncode, done.stderr) == (
-        1,
-        "error: a number is expected for --threshold: high\n",
+    for threshold in ("high", "nan", "-NaN", "nan(1)", "1x", ""):
+        done = run(program, tmp_path, "--threshold", threshold)
+        assert (done.returncode, done.stderr) == (
+            1,
+            f"error: a number is expected for --threshold: {threshold}\n",
+        )
+
+
+def _model(
+    folder: Path, given: onnx.ValueInfoProto, nodes: list[onnx.NodeProto], **tables: np.ndarray
+) -> Path:
+    """A graph with a defended one's outputs, of which ``nodes`` give the logits."""
+    tables |= {"score": np.zeros(1, np.float32), "flag": np.zeros(1, np.bool_)}
+    outputs = [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "classes"]),
+        helper.make_tensor_value_info("anomaly_score", TensorProto.FLOAT, [1]),
+        helper.make_tensor_value_info("flagged", TensorProto.BOOL, [1]),
+    ]
+    graph = helper.make_graph(
+        [
+            *nodes,
+            helper.make_node("Identity", ["score"], ["anomaly_score"]),
+            helper.make_node("Identity", ["flag"], ["flagged"]),
+        ],
+        "answers",
+        [given],
+        outputs,
+        [numpy_helper.from_array(table, name) for name, table in tables.items()],
     )
+    opset = [helper.make_opsetid("", 20)]
+    path = folder / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
+    return path

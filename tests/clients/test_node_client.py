@@ -1,6 +1,7 @@
 """The Node client gives what the Python runtime gives."""
 
 import os
+import shutil
 import subprocess
 import unicodedata
 from pathlib import Path
@@ -108,6 +109,34 @@ def test_texts_are_truncated_as_in_python(run_module, real_bundle: Path) -> None
         }
         for count in (1, 5, 6, 7, 500)
     ]
+
+
+def test_package_runs_in_another_project(
+    node_client: Path, real_bundle: Path, tmp_path: Path
+) -> None:
+    subprocess.run(
+        ["npm", "pack", "--silent", "--pack-destination", tmp_path], cwd=node_client, check=True
+    )
+    [archive] = tmp_path.glob("*.tgz")
+    package = tmp_path / "node_modules" / "clampdown"
+    package.mkdir(parents=True)
+    shutil.unpack_archive(archive, tmp_path / "packed", filter="data")
+    (tmp_path / "packed" / "package").rename(package)
+    # What npm would fetch: the dependencies and the peer, nothing that the tests alone need.
+    for name in ("@huggingface/tokenizers", "valibot", "onnxruntime-node", "onnxruntime-common"):
+        place = tmp_path / "node_modules" / name
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(node_client / "node_modules" / name)
+    (tmp_path / "main.mjs").write_text(
+        'import { DefendedClassifier } from "clampdown";\n'
+        "const classifier = await DefendedClassifier.load(process.argv[2]);\n"
+        'console.log((await classifier.classify(["the film was good"]))[0].label);\n'
+    )
+    done = subprocess.run(
+        ["node", "main.mjs", real_bundle], check=False, cwd=tmp_path, capture_output=True, text=True
+    )
+    [expected] = DefendedClassifier.load(real_bundle, threads=1)(["the film was good"])
+    assert (done.returncode, done.stdout.strip()) == (0, expected.label), done.stderr
 
 
 def _numbers(value: object) -> list[float]:

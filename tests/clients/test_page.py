@@ -1,14 +1,17 @@
 """The page answers as Python does, in a real browser, and asks no other server."""
 
-import shutil
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from chromium import chromium_or_skip
 
 from clampdown.page.server import page_server
-from clampdown.page.site import write_site
+from clampdown.page.site import HERE, write_site
+from clampdown_exporter.report.widths import short_labels
 from clampdown_runtime import DefendedClassifier, open_bundle
 
 pytestmark = [pytest.mark.node, pytest.mark.chromium]
@@ -23,7 +26,7 @@ TEXTS = [
     "the film " * 100,
 ]
 
-OPEN = """
+OPEN = r"""
 import { chromium } from "playwright-core";
 const browser = await chromium.launch({
   executablePath: input.chromium,
@@ -37,18 +40,40 @@ page.on("pageerror", (error) => errors.push(error.message));
 page.on("console", (message) => {
   if (message.type() === "error") errors.push(message.text());
 });
+let midway;
 await page.goto(input.address);
+const starts = {
+  keys: () => page.press("#texts", "Control+Enter"),
+  keysTwice: () =>
+    page.$eval("#texts", async (box) => {
+      const press = { key: "Enter", ctrlKey: true };
+      box.dispatchEvent(new KeyboardEvent("keydown", press));
+      await new Promise((done) => setTimeout(done));
+      const midway = document.getElementById("status").textContent;
+      box.dispatchEvent(new KeyboardEvent("keydown", press));
+      return midway;
+    }),
+  button: () => page.press("#classify", "Enter"),
+};
 const settled = () =>
-  /^(Ready|\\\\d+ texts)\\\\.$/.test(document.getElementById("status").textContent) ||
+  document.getElementById("status").textContent === "Ready." ||
   !document.getElementById("error").hidden;
 await page.waitForFunction(settled);
 if (input.texts.length > 0) {
-  await page.fill("#texts", input.texts.join("\\\\n"));
-  await page.press("#texts", "Control+Enter");
+  await page.fill("#texts", input.texts.join("\n"));
+  midway = await starts[input.start]();
   await page.waitForFunction(
-    (count) => document.getElementById("status").textContent === `${count} texts.`,
+    (count) => document.getElementById("status").textContent.startsWith(`${count} texts, `),
     input.texts.length,
   );
+}
+const colours = {};
+for (const colorScheme of ["light", "dark"]) {
+  await page.emulateMedia({ colorScheme });
+  colours[colorScheme] = await page.$eval("#texts", (box) => {
+    const { borderTopColor, backgroundColor } = getComputedStyle(box);
+    return [borderTopColor, backgroundColor, getComputedStyle(document.body).backgroundColor];
+  });
 }
 const cards = await page.$$eval("article", (articles) =>
   articles.map((card) => {
@@ -61,6 +86,7 @@ const cards = await page.$$eval("article", (articles) =>
       alone: all(".alone")[0],
       score: all(".score .value")[0],
       layers: all(".meters .name"),
+      announced: card.closest("[aria-live], [role=status], [role=alert]") !== null,
       truncated: card.textContent.includes("was not seen by the model"),
     };
   }),
@@ -69,11 +95,17 @@ output({
   cards,
   requests,
   errors,
+  colours,
+  midway,
+  status: await page.textContent("#status"),
+  focus: await page.evaluate(() => document.activeElement.id),
   error: await page.textContent("#error"),
   overflow: await page.evaluate(() => document.documentElement.scrollWidth),
 });
 await browser.close();
-""".replace("\\\\", "\\")
+"""
+
+LABEL = "output((await import(input.module)).shortLabels(input.names));"
 
 
 @pytest.fixture
@@ -96,11 +128,9 @@ def address(site: Path) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(run_module, address: str):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no Chromium")
-    return lambda texts: run_module(
-        OPEN, {"address": address, "chromium": chromium, "texts": texts}
+    chromium = chromium_or_skip()
+    return lambda texts, start="keys": run_module(
+        OPEN, {"address": address, "chromium": chromium, "texts": texts, "start": start}
     )
 
 
@@ -120,10 +150,12 @@ def test_page_answers_as_python(
     # Nothing is asked of another server, nothing is wider than a telephone.
     assert [one for one in found["requests"] if not one.startswith(address)] == []
     assert found["overflow"] == 390
+    assert found["status"] == f"7 texts, {sum(one.flagged for one in defended)} flagged."
+    layers = [f"Layer {label}" for label in short_labels(classifier.manifest.layers)]
     for text, card, one, own in zip(TEXTS, found["cards"], defended, alone, strict=True):
         assert card["text"] == text
         assert card["badge"] == ("flagged" if one.flagged else "not flagged")
-        assert card["layers"] == list(classifier.manifest.layers)
+        assert card["layers"] == layers
         assert card["truncated"] == (text == TEXTS[-1])
         if one.probability == one.probability:
             assert (card["label"], card["alone"].split(": ")[1].split(",")[0]) == (
@@ -146,3 +178,56 @@ def test_changed_file_is_told_of(open_page, site: Path) -> None:
     found = open_page([])
     assert "tokenizer.json (different)" in found["error"]
     assert found["cards"] == []
+
+
+def test_second_press_during_a_run_starts_no_other(open_page) -> None:
+    found = open_page(TEXTS, start="keysTwice")
+    # The run leaves the page turns of its own: the status is shown, a press is heard.
+    assert re.fullmatch("Text [1-7] of 7 …", found["midway"])
+    assert [card["text"] for card in found["cards"]] == TEXTS
+
+
+def test_keyboard_keeps_its_place_and_hears_the_status_alone(open_page) -> None:
+    found = open_page(TEXTS, start="button")
+    assert len(found["cards"]) == len(TEXTS)
+    assert found["focus"] == "classify"
+    assert not any(card["announced"] for card in found["cards"])
+
+
+def test_border_of_the_texts_can_be_seen(open_page) -> None:
+    """WCAG 2.2, 1.4.11: at least 3 to 1."""
+    colours = open_page([])["colours"]
+    assert len({str(scheme) for scheme in colours.values()}) == 2
+    for border, *beside in colours.values():
+        assert min(_contrast(border, other) for other in beside) >= 3
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"distilbert.transformer.layer.{number}" for number in range(12)],
+        ["h.0.ln", "h.1.ln", "h.10.ln"],
+        ["albert.group#0", "albert.group#1"],
+        ["only.layer.3"],
+        ["first", "first.second"],
+        ["a.quite.long.layer", "another.very.long.layer"],
+    ],
+)
+def test_layers_are_named_as_in_the_report(run_module, names: list[str]) -> None:
+    # By its text, since Node takes a file in this place for a CommonJS module.
+    module = "data:text/javascript," + quote((HERE / "labels.js").read_text())
+    assert run_module(LABEL, {"module": module, "names": names}) == short_labels(names)
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2.2's contrast ratio of two colours that are given as ``rgb(…)``."""
+    dark, light = sorted(map(_luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    shares = [int(number) / 255 for number in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -19,7 +19,17 @@ enum { MOST_INPUTS = 4, LOGITS = 0, SCORE, FLAGGED, OUTPUTS };
 
 static const char *const OUTPUT_NAMES[OUTPUTS] = {"logits", "anomaly_score", "flagged"};
 
+/* In UTF-8, what Python's str.strip takes for white space. */
+static const char *const WHITE_SPACE[] = {
+    "\t", "\v", "\f", "\r", "\x1c", "\x1d", "\x1e", "\x1f", " ", "\xc2\x85", "\xc2\xa0",
+    "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81", "\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84",
+    "\xe2\x80\x85", "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a",
+    "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80"};
+
 static const OrtApi *ort;
+
+/* Of the row that is read or run, from 1. */
+static size_t line_number;
 
 /* What stays the same from row to row. */
 typedef struct {
@@ -38,6 +48,11 @@ static void fail(const char *what, const char *found) {
     exit(EXIT_FAILURE);
 }
 
+static void refuse_line(const char *expected, const char *line) {
+    fprintf(stderr, "error: line %zu: %s: %s\n", line_number, expected, line);
+    exit(EXIT_FAILURE);
+}
+
 static void check(OrtStatus *status, const char *what) {
     if (status != NULL) fail(what, ort->GetErrorMessage(status));
 }
@@ -52,9 +67,12 @@ static void *grown(void *block, size_t bytes) {
 static bool read_line(char **line, size_t *capacity) {
     size_t length = 0;
     int next;
+    line_number++;
     while ((next = getchar()) != EOF && next != '\n') {
         if (length + 2 > *capacity) *line = grown(*line, *capacity = 2 * *capacity + 64);
         (*line)[length++] = (char)next;
+        /* It would end the row for everyone who reads it. */
+        if (next == '\0') refuse_line("a line without the character NUL is expected", *line);
     }
     if (ferror(stdin)) fail("standard input", strerror(errno));
     if (next == EOF && length == 0) return false;
@@ -73,7 +91,7 @@ static size_t read_ids(const char *line, int64_t **ids) {
         errno = 0;
         long long id = strtoll(place, &end, 10);
         if (end == place) break;
-        if (errno != 0 || id < 0) fail("token ids from 0 up are expected", line);
+        if (errno != 0 || id < 0) refuse_line("token ids from 0 up are expected", line);
         if (count == capacity) {
             capacity = 2 * capacity + 64;
             *ids = grown(*ids, capacity * sizeof **ids);
@@ -83,8 +101,22 @@ static size_t read_ids(const char *line, int64_t **ids) {
     }
     const char *rest = line + strlen(line);
     while (rest > line && strchr(" \t0123456789", rest[-1]) != NULL) rest--;
-    if (count == 0 || rest != line) fail("a line of token ids is expected", line);
+    if (count == 0 || rest != line) refuse_line("a line of token ids is expected", line);
     return count;
+}
+
+static void require_text(const char *line) {
+    const char *rest = line;
+    for (size_t i = 0; i < sizeof WHITE_SPACE / sizeof *WHITE_SPACE;) {
+        size_t length = strlen(WHITE_SPACE[i]);
+        if (strncmp(rest, WHITE_SPACE[i], length) == 0) {
+            rest += length;
+            i = 0;
+        } else {
+            i++;
+        }
+    }
+    if (*rest == '\0') refuse_line("a text with more than white space is expected", line);
 }
 
 static OrtValue *tensor(const Classifier *classifier, void *data, size_t bytes,
@@ -130,8 +162,9 @@ static void print_number(float number) {
 static void print_row(OrtValue *const outputs[OUTPUTS]) {
     const float *logits = data_of(outputs[LOGITS]);
     size_t classes = size_of(outputs[LOGITS]), best = 0;
-    for (size_t c = 1; c < classes; c++)
-        if (logits[c] > logits[best]) best = c;
+    /* The first NaN, where there is one, counts as the largest, as it does in Python. */
+    for (size_t c = 1; c < classes && !isnan(logits[best]); c++)
+        if (!(logits[c] <= logits[best])) best = c;
     printf("{\"class\": %zu, \"logits\": [", best);
     for (size_t c = 0; c < classes; c++) {
         if (c > 0) printf(", ");
@@ -147,6 +180,7 @@ static void classify(Classifier *classifier, const char *line) {
     int64_t *ids = NULL, *ones = NULL, *zeros = NULL;
     const int64_t one = 1;
     if (classifier->takes_text) {
+        require_text(line);
         given[0] = text_tensor(classifier, line);
     } else {
         size_t count = read_ids(line, &ids), bytes = count * sizeof *ids;
@@ -216,7 +250,8 @@ int main(int count, char **words) {
     if (threshold != NULL) {
         char *end;
         classifier.threshold = strtof(threshold, &end);
-        if (end == threshold || *end != '\0') fail("a number is expected for --threshold", threshold);
+        if (end == threshold || *end != '\0' || isnan(classifier.threshold))
+            fail("a number is expected for --threshold", threshold);
     }
 
     ort = OrtGetApiBase()->GetApi(ORT_API_VERSION);

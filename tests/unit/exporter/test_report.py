@@ -1,12 +1,12 @@
 import dataclasses
 import html
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from chromium import chromium_or_skip
 
 from clampdown_exporter.report import render_report
 from clampdown_runtime import Manifest, ModelIdentity, Padding
@@ -24,7 +24,6 @@ FILES = (
 )
 DIGESTS = {path: f"sha256:{number:064x}" for number, path in enumerate(FILES, start=10)}
 MODEL_DIGEST = f"sha256:{7:064x}"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def manifest(count=6, **changes):
@@ -211,6 +210,17 @@ def test_limits_are_said_in_plain_words(mode, purification):
     assert ("The caller must act on flagged" in text) == (mode == "detect")
 
 
+def test_only_int8_rows_are_said_to_influence_each_other():
+    singly, apart = "are run one at a time", "depends neither on the other texts of its batch"
+    for precision, (said, unsaid) in {
+        "fp32": (apart, singly),
+        "fp16": (apart, singly),
+        "int8": (singly, apart),
+    }.items():
+        page = words(report(precision=precision))
+        assert said in page and unsaid not in page
+
+
 def test_every_digest_but_the_reports_own_is_there():
     page = report(files={**DIGESTS, "report.html": f"sha256:{99:064x}"})
     text = words(page)
@@ -326,7 +336,6 @@ LONG = "someone/" + "a-very-long-name-" * 6 + "x" * 80
 
 
 @pytest.mark.chromium
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.parametrize(("purification", "panels"), [("votes", 6), ("clip", 7)])
 def test_nothing_overflows_on_a_phone(tmp_path, purification, panels):
     page = report(
@@ -354,7 +363,7 @@ def test_nothing_overflows_on_a_phone(tmp_path, purification, panels):
     )
     shown = subprocess.run(
         [
-            CHROMIUM,
+            chromium_or_skip(),
             *["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"],
             *["--disable-background-networking", "--disable-component-update", "--disable-quic"],
             f"--user-data-dir={tmp_path / 'profile'}",
