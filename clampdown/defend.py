@@ -75,11 +75,12 @@ def defend(
         DestinationError: ``out`` is not a new or empty folder, or cannot be written.
     """
     destination = Path(out)
-    # The export says so too, but only after minutes of fitting.
+    # The export refuses the same, but only after minutes of fitting.
     require_free(destination)
     from clampdown_calib import calibrate  # noqa: PLC0415 - imports torch, which takes seconds
-    from clampdown_exporter import export  # noqa: PLC0415
+    from clampdown_exporter import export, require_options  # noqa: PLC0415
 
+    require_options(mode, precision, file_format, exporter, with_tokenizer=with_tokenizer)
     with tempfile.TemporaryDirectory(prefix="clampdown-") as folder:
         calibration = Path(folder) / "calibration"
         calibrate(

@@ -1,5 +1,6 @@
 """Models small enough to be made in a moment: a graph made by hand, and random transformers."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -183,7 +184,11 @@ def seen_alone(
     rows: EncodedRows, representation: str = "first", clip: Intervals | None = None
 ) -> Representations:
     """What a detector sees of each row without any padding, in the rows' order."""
-    return Representations.join([seen(padded([ids]), representation, clip) for ids in rows.ids])
+    alone = [seen(padded([ids]), representation, clip) for ids in rows.ids]
+    names = [field.name for field in dataclasses.fields(Representations)]
+    return Representations(
+        *(np.concatenate([getattr(row, name) for row in alone]) for name in names)
+    )
 
 
 def intervals(quantile: float = 0.2) -> Intervals:

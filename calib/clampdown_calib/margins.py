@@ -30,11 +30,6 @@ def lead(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.
     return result
 
 
-def margin(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Largest less second largest logit, float32 ``[n]`` of ``[n, C]``."""
-    return lead(logits, logits.argmax(axis=1))
-
-
 def lead_spread(logits: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
     """Standard deviation of the rows' leads, at least ``LEAST_SPREAD``.
 

@@ -27,9 +27,11 @@ from clampdown_exporter.bundle_draft import (
 )
 from clampdown_exporter.clean_measurements import CleanMeasurements, measure_latency
 from clampdown_exporter.defended_model import trace_model
+from clampdown_exporter.optimum_trace import require_optimum
 from clampdown_exporter.passes.pipeline import Mode, passes_of, rewrite
 from clampdown_exporter.precision import lower
 from clampdown_exporter.refit import refit
+from clampdown_exporter.with_tokenizer import extensions_library
 from clampdown_runtime.errors import CalibrationError, ExportError
 from clampdown_runtime.manifest import ROWS_ALONE, Manifest, Precision
 from clampdown_runtime.progress import Progress, silent
@@ -66,6 +68,33 @@ class ExportResult:
             "frr_measured": self.manifest.frr_measured,
             "largest_difference": self.largest_difference,
         }
+
+
+def require_options(
+    mode: str, precision: str, file_format: str, exporter: str, *, with_tokenizer: bool
+) -> None:
+    """Refuse options of :func:`export` that cannot work, before the minutes of a calibration.
+
+    Raises:
+        ExportError: one is unknown, or needs a package that is not installed.
+    """
+    for name, value, choices in (
+        ("mode", mode, get_args(Mode)),
+        ("precision", precision, get_args(Precision)),
+        ("file format", file_format, get_args(FileFormat)),
+        ("exporter", exporter, ("torch", "optimum")),
+    ):
+        if value not in choices:
+            raise ExportError(
+                f"The {name}",
+                found=repr(value),
+                expected=f"one of {', '.join(choices)}",
+                do="Correct the option.",
+            )
+    if with_tokenizer:
+        extensions_library()
+    if exporter == "optimum":
+        require_optimum()
 
 
 def export(
@@ -109,7 +138,7 @@ def export(
             with it, or the tokenizer cannot be written as a graph.
         DestinationError: ``out`` cannot be written.
     """
-    _require_options(mode, precision, file_format, exporter)
+    require_options(mode, precision, file_format, exporter, with_tokenizer=with_tokenizer)
     calibration, out = Path(calibration), Path(out)
     fitted = load_calibration(calibration)
     folder = open_model(model, allow_pickle=allow_pickle)
@@ -192,22 +221,6 @@ def export(
         )
         progress(STAGE, STEPS, STEPS)
     return ExportResult(out, manifest, difference)
-
-
-def _require_options(mode: str, precision: str, file_format: str, exporter: str) -> None:
-    for name, value, choices in (
-        ("mode", mode, get_args(Mode)),
-        ("precision", precision, get_args(Precision)),
-        ("file format", file_format, get_args(FileFormat)),
-        ("exporter", exporter, ("torch", "optimum")),
-    ):
-        if value not in choices:
-            raise ExportError(
-                f"The {name}",
-                found=repr(value),
-                expected=f"one of {', '.join(choices)}",
-                do="Correct the option.",
-            )
 
 
 def _require_same_model(folder: ModelFolder, calibration: Calibration) -> None:

@@ -2,6 +2,7 @@
 
 import tempfile
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from clampdown_calib.quiet import quiet_transformers
 from clampdown_runtime.errors import ExportError
 
 
-def trace_with_optimum(folder: ModelFolder, facts: CalibrationFacts) -> OnnxGraph:
-    """Export by ``optimum.exporters.onnx`` and find the calibration's layers in the result.
+def require_optimum() -> Callable[..., None]:
+    """Optimum's export.
 
     Raises:
-        ExportError: Optimum is not installed, or cannot export the model.
+        ExportError: it is not installed.
     """
     try:
         from optimum.exporters.onnx import main_export  # noqa: PLC0415 - may be missing
@@ -27,6 +28,17 @@ def trace_with_optimum(folder: ModelFolder, facts: CalibrationFacts) -> OnnxGrap
             expected="it beside the transformers release that it needs",
             do="Run pip install 'clampdown[optimum]' in an environment of its own.",
         ) from error
+    export: Callable[..., None] = main_export
+    return export
+
+
+def trace_with_optimum(folder: ModelFolder, facts: CalibrationFacts) -> OnnxGraph:
+    """Export by ``optimum.exporters.onnx`` and find the calibration's layers in the result.
+
+    Raises:
+        ExportError: Optimum is not installed, or cannot export the model.
+    """
+    main_export = require_optimum()
     with tempfile.TemporaryDirectory() as place:
         try:
             # The tracer warns of constants; whether they are right is seen when the graph is

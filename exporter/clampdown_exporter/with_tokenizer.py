@@ -42,7 +42,7 @@ def write_with_tokenizer(folder: Path, manifest: Manifest, golden: Golden) -> No
         ExportError: onnxruntime-extensions is missing, the tokenizer is not a WordPiece one, or
             the graph gives other token ids or other outputs.
     """
-    library = _extensions()
+    library = extensions_library()
     path = folder / manifest.model_file
     tokens = token_graph((folder / TOKENIZER_FILE).read_text("utf-8"), manifest)
     _require_same_ids(_session(ir.to_proto(tokens).SerializeToString(), library), folder, manifest)
@@ -65,7 +65,12 @@ def write_with_tokenizer(folder: Path, manifest: Manifest, golden: Golden) -> No
     _require_same_outputs(_session(target, library), golden)
 
 
-def _extensions() -> str:
+def extensions_library() -> str:
+    """Where the library of onnxruntime-extensions lies.
+
+    Raises:
+        ExportError: it is not installed.
+    """
     try:
         from onnxruntime_extensions import get_library_path  # noqa: PLC0415 - may be missing
     except ImportError as error:

@@ -7,15 +7,6 @@ from pathlib import Path
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-def bytes_digest(data: bytes) -> str:
-    """Digests bytes.
-
-    Returns:
-        ``sha256:`` and 64 lower-case hexadecimal digits.
-    """
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
 def file_digest(path: Path) -> str:
     """Digests a file in constant memory.
 

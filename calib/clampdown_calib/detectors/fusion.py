@@ -54,7 +54,7 @@ class FusionDetector(Detector):
 
     def emit(self, tape: ir.tape.Tape, seen: Emitted) -> ir.Value:
         """The nodes of the distance, and those of the two leads."""
-        if seen.pooled is None or seen.inner is None:
+        if seen.inner is None:
             raise ValueError("the graph has no readout")
         both = tape.op("Concat", [seen.hidden, seen.pooled], {"axis": 1})
         distance = self.distance.emit(tape, replace(seen, hidden=both))

@@ -1,7 +1,6 @@
 """What every detector offers: a fit on clean rows, a NumPy form, and the nodes that it emits."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -28,26 +27,16 @@ class Representations:
     logits: NDArray[np.float32]
     inner: NDArray[np.float32]
 
-    @classmethod
-    def join(cls, parts: Sequence[Self]) -> Self:
-        """The samples of all parts."""
-        return cls(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("hidden", "pooled", "logits", "inner")
-            )
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
     """The values of a graph that hold :class:`Representations`, the batch first.
 
-    ``pooled`` and ``inner`` are None in a graph without a readout.
+    ``inner`` is None for a detector that reads no inner layers.
     """
 
     hidden: ir.Value
-    pooled: ir.Value | None
+    pooled: ir.Value
     logits: ir.Value
     inner: ir.Value | None
 

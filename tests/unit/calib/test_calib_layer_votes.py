@@ -7,7 +7,7 @@ from layered_samples import CLASSES, ODD, cross_fitted, discriminants, odd_sampl
 from scipy.special import log_softmax, softmax
 
 from clampdown_calib.layer_votes import SHARPNESS, LayerVotes, voting_layers
-from clampdown_calib.margins import lead, margin
+from clampdown_calib.margins import lead
 
 VOTING = {1: [0], 2: [0], 3: [0, 1], 6: [0, 1, 2, 3], 12: list(range(8))}
 """The layers that vote of so many."""
@@ -27,7 +27,7 @@ def test_layers_that_vote(layers):
 def test_votes_equal_a_linear_opinion_pool_of_scikit_learn(layers):
     pooled, logits, labels = samples(layers)
     unseen = pooled[::-1] * np.float32(1.1)
-    predicted, own = logits.argmax(axis=1), margin(logits).std()
+    predicted, own = logits.argmax(axis=1), lead(logits, logits.argmax(axis=1)).std()
     crossed = cross_fitted(pooled, labels, VOTING[layers])
     sharp = SHARPNESS * own / lead(crossed.mean(axis=1), predicted).std()
 

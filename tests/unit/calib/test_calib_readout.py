@@ -7,7 +7,7 @@ from layered_samples import CLASSES, ODD, ROWS, cross_fitted, discriminants, odd
 
 from clampdown_calib.discriminants import cross_fitted as discriminants_unseen
 from clampdown_calib.discriminants import discriminants as discriminants_seen
-from clampdown_calib.margins import lead, margin
+from clampdown_calib.margins import lead
 from clampdown_calib.readout import Readout, inner_layers
 
 READ = {1: [0], 2: [0], 3: [1], 6: [2, 3, 4], 12: [4, 5, 6, 7, 8, 9, 10]}
@@ -26,7 +26,7 @@ def test_readout_equals_scikit_learn_on_the_second_half_of_the_layers_without_th
     unseen = unseen[::-1] * np.float32(1.1)
     crossed = cross_fitted(pooled, labels, READ[layers]).mean(axis=1)
     predicted = logits.argmax(axis=1)
-    scale = margin(logits).std() / lead(crossed, predicted).std()
+    scale = lead(logits, logits.argmax(axis=1)).std() / lead(crossed, predicted).std()
 
     fitted, inner = Readout.fit(pooled, logits, labels)
     expected = scale * discriminants(pooled, labels, unseen, READ[layers]).mean(axis=1)
@@ -45,7 +45,7 @@ def test_leads_vary_as_much_as_the_models_own():
     pooled, logits, labels = samples()
     for factor in (1, 10):
         fitted, inner = Readout.fit(pooled, logits * np.float32(factor), labels)
-        own = margin(logits * np.float32(factor)).std()
+        own = lead(logits * np.float32(factor), logits.argmax(axis=1)).std()
         assert lead(inner, logits.argmax(axis=1)).std() == pytest.approx(own, rel=1e-4)
         assert fitted.spread == pytest.approx(own, rel=1e-4)
 

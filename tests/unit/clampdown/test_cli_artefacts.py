@@ -9,7 +9,7 @@ import pytest
 
 from clampdown import defend
 from clampdown.extras import needs_extra
-from clampdown_runtime import DestinationError, ModelError
+from clampdown_runtime import DestinationError, ExportError, ModelError
 
 
 @pytest.fixture
@@ -40,8 +40,17 @@ def packages(replace_package):
         return ["golden.json: row 1", "config.json: is\nmissing"] if bundle.name == "bad" else []
 
     replace_package("clampdown_calib", calibrate=calibrate)
+
+    def require_options(*options, with_tokenizer):
+        if "fp16" in options:
+            raise ExportError("o", found="f", expected="e", do="d")
+
     replace_package(
-        "clampdown_exporter", export=export, move_threshold=move_threshold, verify=verify
+        "clampdown_exporter",
+        export=export,
+        move_threshold=move_threshold,
+        require_options=require_options,
+        verify=verify,
     )
     return calls
 
@@ -218,6 +227,13 @@ def test_defend_calibrates_and_exports(invoke, packages, tmp_path, options, cali
     allow_pickle = {"allow_pickle": calibrated["allow_pickle"]}
     assert second == ("export", ("model", calibration, out), {**exported, **allow_pickle})
     assert not calibration.parent.exists()
+
+
+def test_defend_refuses_options_of_the_export_before_it_fits(invoke, packages, tmp_path):
+    out = tmp_path / "bundle"
+    result = invoke("defend", "model", "--clean", "c.csv", "--out", out, "--precision=fp16")
+    assert result.exit_code == 2
+    assert packages == []
 
 
 def test_defend_removes_its_calibration_when_the_export_fails(packages, tmp_path):
