@@ -9,11 +9,12 @@ from clampdown_runtime.errors import CalibrationError
 
 
 def threshold_at(scores: NDArray[np.float32], frr: float) -> float:
-    """The threshold that new clean rows exceed at most at the rate ``frr``.
+    """The threshold that new clean rows exceed at about the rate ``frr``.
 
     Of n scores the ``ceil((n + 1)(1 - frr))``-th smallest: the split-conformal quantile, whose
     exceedance by an exchangeable new score has a probability of at most ``frr`` (Vovk et al.,
-    2005). A plain quantile of few scores would promise more than it holds.
+    2005). Scores of several fits, each without its rows, hold it nearly. A plain quantile of few
+    scores would promise more than it holds.
 
     Args:
         scores: float32 ``[n]``, held-out clean scores of the graph that is deployed.
