@@ -64,6 +64,8 @@ def _measure(step: Step) -> None:
 def _in_parallel(what: str, work: Callable[[T], None], items: Sequence[T]) -> None:
     """Do the work of all items, and say after each how long the rest will take."""
     start = time.monotonic()
+    if items:
+        print(f"0 of {len(items)} {what}", file=sys.stderr, flush=True)
     with ProcessPoolExecutor(WORKERS) as pool:
         waiting = {pool.submit(work, item): item for item in items}
         for done, future in enumerate(as_completed(waiting), 1):
