@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from clampdown.undefended import undefended_file
 from clampdown_runtime.batching import plan_batches
+from clampdown_runtime.class_labels import resolve_label
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ClampdownError
 from clampdown_runtime.manifest import ROWS_ALONE, Manifest
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.providers import Provider
-from clampdown_runtime.rows import read_rows, resolve_label
+from clampdown_runtime.rows import read_rows
 from clampdown_runtime.session import create_session
 from clampdown_runtime.tokenizer import pad_batch
 

@@ -47,9 +47,10 @@ def write_table(rows: Sequence[Row], missing: Sequence[str]) -> None:
     ]
     few = ", ".join(f"{limits.online} of {dataset}" for dataset, limits in LIMITS.items())
     notes.append(
-        f"DAN, STRIP and RAP are measured on the first test rows alone ({few}), fitted on half of "
-        "the clean rows and their thresholds set on the other half. Two steps of the benchmark run "
-        "at a time, so `ms_per_row` is rough; `docs/results/latency.md` has what can be compared."
+        f"DAN, STRIP and RAP are measured on the first of the test rows alone ({few}), fitted on "
+        "half of the clean rows and their thresholds set on the other half. Two steps of the "
+        "benchmark run at a time, so `ms_per_row` is rough; `docs/results/latency.md` has what can "
+        "be compared."
     )
     notes.append("ONION is missing: it needs a causal language model, and none is packaged.")
     write_results("defence", [*rows, *_means(rows, failed)], notes)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from clampdown_calib.threshold import fewest_scores
 from clampdown_calib.tokenization import Tokenization
 from clampdown_runtime.batching import plan_batches
+from clampdown_runtime.class_labels import resolve_label
 from clampdown_runtime.errors import CalibrationError, RowsError
-from clampdown_runtime.rows import read_rows, resolve_label
+from clampdown_runtime.rows import read_rows
 from clampdown_runtime.tokenizer import pad_batch
 
 Use = Literal["fit", "held-out"]

@@ -1,6 +1,7 @@
 """Loads a Clampdown bundle, tokenises texts, runs the defended model and gives typed results."""
 
 from clampdown_runtime.bundle import Bundle, FileDifference, bundle_differences, open_bundle
+from clampdown_runtime.class_labels import resolve_label
 from clampdown_runtime.classifier import DefendedClassifier, TruncationWarning
 from clampdown_runtime.errors import (
     BundleError,
@@ -24,7 +25,7 @@ from clampdown_runtime.manifest import Manifest, ModelIdentity, Padding
 from clampdown_runtime.prediction import Prediction, RawOutputs
 from clampdown_runtime.progress import Progress
 from clampdown_runtime.providers import Provider
-from clampdown_runtime.rows import Row, read_rows, resolve_label
+from clampdown_runtime.rows import Row, read_rows
 
 __all__ = [
     "Bundle",
