@@ -88,5 +88,5 @@ def test_clipped_runs_of_a_lowered_graph_are_compared(
     demo: DemoResult, clips: Path, tmp_path: Path, mode: Mode
 ) -> None:
     result = export(demo.victim, clips, tmp_path / "bundle", mode=mode, precision="int8")
-    assert 0 < result.largest_difference < 0.1
+    assert 0 < result.largest_difference <= 0.1
     assert verify(result.bundle) == []
