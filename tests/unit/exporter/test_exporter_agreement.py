@@ -1,5 +1,6 @@
 """No bundle is written of a graph that disagrees with its model, wherever it disagrees."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -41,8 +42,8 @@ class Lowered(Reference):
 class Graph:
     """The same network, in the place of the exported graph; ``damage`` changes its outputs."""
 
-    def __init__(self, mode, calibration, damage=lambda outputs, ids, purifies: None):
-        self.manifest = SimpleNamespace(mode=mode, precision="fp32")
+    def __init__(self, mode, calibration, damage, precision):
+        self.manifest = SimpleNamespace(mode=mode, precision=precision)
         self._calibration = calibration
         self._damage = damage
         self.suspicion = SUSPICION
@@ -79,7 +80,7 @@ def compare(way, monkeypatch):
     ids = [random.integers(1, 30, length).tolist() for length in np.arange(200) % 30 + 1]
     bounds = None if way == "votes" else tiny_models.intervals()
 
-    def compare(mode, damage=lambda *_: None, change=lambda graph: None):
+    def compare(mode, damage=lambda *_: None, change=lambda graph: None, precision="fp32"):
         clip = bounds if mode == "purify" else None
         calibration = SimpleNamespace(
             purifier=tiny_models.votes() if bounds is None else bounds,
@@ -87,9 +88,10 @@ def compare(way, monkeypatch):
             readout=tiny_models.readout(clip),
             detector=FusionDetector.fit(tiny_models.seen(tiny_models.batch(100, 6), clip=clip)),
         )
-        graph = Graph(mode, calibration, damage)
+        graph = Graph(mode, calibration, damage, precision)
         change(graph)
-        rows = EncodedRows(ids, None, tiny_models.TOKENIZATION)
+        alone = {"batch_size": 1} if precision == "int8" else {}
+        rows = EncodedRows(ids, None, tiny_models.TOKENIZATION, **alone)
         reference, clipped = (Lowered(None), Lowered(bounds)) if lowered else (Reference(), None)
         difference = largest_difference(
             graph, reference, calibration, SUSPICION, rows, clipped=clipped
@@ -141,6 +143,25 @@ def infinite_score(outputs, _ids, _purifies):
 def test_graph_that_disagrees(compare, mode, damage):
     with pytest.raises(ExportError, match="differ from the model's by"):
         compare(mode, damage)
+
+
+def every(count, change):
+    """Damage to every so many-th run of a flagged row."""
+    runs = itertools.count(1)
+
+    def damage(outputs, _ids, purifies):
+        if purifies and next(runs) % count == 0:
+            outputs.logits[0, 0] += change
+
+    return damage
+
+
+@pytest.mark.parametrize("way", ["clip, lowered"], indirect=True)
+def test_single_rows_of_int8_may_be_rounded_otherwise(compare):
+    assert compare("detect-then-purify", every(10, 0.5), precision="int8") < 1e-5
+    for damage in (every(1, 0.5), every(2, 0.5), every(10, np.nan)):
+        with pytest.raises(ExportError, match="differ from the model's by"):
+            compare("detect-then-purify", damage, precision="int8")
 
 
 @pytest.mark.parametrize("mode", ["detect-then-purify", "purify"])
