@@ -21,7 +21,10 @@ HEAD = ["Gather", "MatMul"]
 PLAIN = [*FIRST_LAYER, *SECOND_LAYER, *HEAD]
 TOKENS = ["Gather", "Gather", "Concat"]
 MEANS = ["Cast", "Unsqueeze", "MatMul", "MatMul", "Concat", "ReduceSum", "Div"]
-VOTES = ["Slice", "Unsqueeze", "MatMul", "Add", "LogSoftmax", "ReduceLogSumExp", "Mul"]
+POOL = ["MatMul", "Add", "LogSoftmax", "ReduceLogSumExp", "Mul"]
+TOTAL = ["Sub", "ReduceLogSumExp"]
+SHARES = ["ArgMax", "Equal", "Cast", "Mul", *TOTAL, *TOTAL, "Sub", "Cast", "Add", "Where"]
+VOTES = ["Slice", "Unsqueeze", *POOL, *POOL, *SHARES]
 NAS = ["Sub", "Abs", "LessOrEqual", "Cast", "ReduceMean", "Sub"]
 FINITE = ["ReduceSum", "ReduceSum", "Add", "ReduceSum", "Add", "Sub", "Add"]
 VERDICT = ["LessOrEqual", "Not"]
@@ -29,6 +32,9 @@ TAKEN_OFF = [
     "Sub",
     "Relu",
     "Mul",
+    "Mul",
+    "Sub",
+    "Relu",
     "Unsqueeze",
     "Add",
     "Mul",
@@ -38,7 +44,7 @@ TAKEN_OFF = [
     "Mul",
     "Sub",
 ]
-SUSPICION = Suspicion(start=-0.5, slope=1.5)
+SUSPICION = Suspicion(start=-0.5, rate=1.5, spared=0.25)
 """Starts below the threshold of most tests: of some flagged rows' predictions much is taken off."""
 
 
@@ -97,7 +103,7 @@ def expected(mode, way, detector, inputs, threshold=None, representation="first"
         if way == "clip":
             _, answer = tiny_models.reference(inputs, tiny_models.intervals())
         else:
-            answer = purified(tiny_models.votes().logits(seen.pooled), free, score, SUSPICION)
+            answer = purified(tiny_models.votes().logits(seen.pooled, free), free, score, SUSPICION)
     threshold = np.float32(middle_threshold(score) if threshold is None else threshold)
     flagged = ~(score <= threshold)
     logits = {

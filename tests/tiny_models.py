@@ -15,9 +15,10 @@ from clampdown_calib.activations import token_positions
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import Representations
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.layer_votes import LayerVotes
+from clampdown_calib.layer_votes import LayerVotes, voting_layers
 from clampdown_calib.readout import Readout
 from clampdown_calib.tokenization import Tokenization
+from clampdown_calib.words import WordRun
 from clampdown_exporter.sites import mark_layers, marked_layers
 from clampdown_runtime import Padding
 
@@ -139,8 +140,19 @@ def votes() -> LayerVotes:
     inputs = batch(200, 6, seed=3)
     hidden, logits = reference(inputs)
     return LayerVotes.fit(
-        token_means(hidden, inputs["attention_mask"]), logits, logits.argmax(axis=1)
+        token_means(hidden, inputs["attention_mask"]),
+        logits,
+        logits.argmax(axis=1),
+        words().directions(),
     )
+
+
+def words() -> WordRun:
+    """The run of single words through :func:`reference`."""
+    ids = np.arange(1, INFINITE)[:, None]
+    hidden, logits = reference({"input_ids": ids, "attention_mask": np.ones_like(ids)})
+    voting = voting_layers(len(hidden))
+    return WordRun(np.stack([h[:, 0] for h in hidden[voting]], axis=1), logits)
 
 
 def seen(

@@ -75,9 +75,9 @@ class CleanRun:
         """The labels; without them the model's predictions, int64 ``[n]``."""
         return self.logits.argmax(axis=1) if self.labels is None else self.labels
 
-    def fit_votes(self) -> LayerVotes:
-        """Fit the votes on the rows."""
-        return LayerVotes.fit(self.pooled, self.logits, self.classes)
+    def fit_votes(self, words: NDArray[np.float32] | None) -> LayerVotes:
+        """Fit the votes on the rows, and on what their words say, see :class:`LayerVotes`."""
+        return LayerVotes.fit(self.pooled, self.logits, self.classes, words)
 
     def fit_readout(self) -> tuple[Readout, Representations]:
         """Fit the readout on the rows.

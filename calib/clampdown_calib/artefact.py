@@ -17,7 +17,7 @@ from clampdown_calib.architectures import Representation
 from clampdown_calib.clean_rows import CleanRow, rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.detectors import DETECTORS, Detector
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.layer_votes import LayerVotes, voting_layers
+from clampdown_calib.layer_votes import LayerVotes, Words, voting_layers
 from clampdown_calib.readout import Readout, inner_layers
 from clampdown_runtime.digests import file_digest
 from clampdown_runtime.errors import CalibrationError
@@ -257,9 +257,18 @@ def _votes(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any
     if weights is not None and bias is not None and scale is not None:
         shape = (count, *weights.shape[1:2], classes)
         if weights.shape == shape and bias.shape == (count, classes) and scale.shape == (1,):
-            return LayerVotes(weights, bias, scale)
+            said, plus = tensors.get("votes.word_weights"), tensors.get("votes.word_bias")
+            if classes <= 2:
+                return LayerVotes(weights, bias, scale, None)
+            if (
+                said is not None
+                and plus is not None
+                and (said.shape, plus.shape) == (shape, bias.shape)
+            ):
+                return LayerVotes(weights, bias, scale, Words(said, plus))
     found = f"the votes' tensors {sorted(n for n in tensors if n.startswith('votes.'))}"
     expected = f"weights, bias and scale of {count} layers and {classes} classes"
+    expected += ", and word_weights and word_bias" if classes > 2 else ""
     raise _unusable(folder / TENSORS_FILE, found, expected)
 
 

@@ -29,6 +29,7 @@ from clampdown_calib.purification import FAST, PUBLISHED, CleanBatch, kept_share
 from clampdown_calib.token_sample import TokenSample
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
+from clampdown_calib.words import word_directions
 from clampdown_runtime.errors import CalibrationError
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.staging import require_free
@@ -125,7 +126,7 @@ def calibrate(
     purifier: LayerVotes | Intervals
     kept, done = None, 0
     if torch_classifier is None or purification == "votes":
-        purifier = run.fit_votes()
+        purifier = run.fit_votes(word_directions(source, fit, len(folder.labels)))
     else:
         purifier, kept, done = _optimise(
             torch_classifier,

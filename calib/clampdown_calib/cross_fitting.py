@@ -28,12 +28,17 @@ class CrossFitted:
     votes: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, run: CleanRun, detector: type[Detector]) -> Self:
+    def fit(
+        cls, run: CleanRun, detector: type[Detector], words: NDArray[np.float32] | None
+    ) -> Self:
         """Fit on all folds but one, and read that one; five times.
 
         Args:
             run: of the clean rows through the graph that is deployed.
             detector: the kind of detector.
+            words: float32 ``[J, H, C]``, what the words say, see
+                :class:`clampdown_calib.layer_votes.LayerVotes`. The model labels them, not the
+                rows, so that all folds can share them.
         """
         scores = np.empty(len(run.logits), np.float32)
         votes = np.empty_like(run.logits)
@@ -41,5 +46,5 @@ class CrossFitted:
             seen, unseen = run.rows(~out), run.rows(out)
             readout, samples = seen.fit_readout()
             scores[out] = detector.fit(samples).score(unseen.samples(readout))
-            votes[out] = seen.fit_votes().logits(unseen.pooled)
+            votes[out] = seen.fit_votes(words).logits(unseen.pooled, unseen.logits)
         return cls(scores, votes)

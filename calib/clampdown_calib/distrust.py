@@ -15,9 +15,9 @@ BEYOND = 0.1
 """Share of clean rows whose predictions are distrusted at all."""
 
 DEGREES = np.linspace(1, 2, 21)
-"""Standard deviations of the clean leads that are taken off a prediction for every standard
-deviation of its score beyond the clean ones. Clean rows choose one; none is so small that a few
-poisoned rows among them, which the model is right about by its trigger, could disarm the
+"""Standard deviations of the clean leads that are taken off a prediction whose score lies one
+standard deviation of the clean scores beyond them. Clean rows choose one; none is so small that a
+few poisoned rows among them, which the model is right about by its trigger, could disarm the
 defence."""
 
 USUAL = 3.0
@@ -50,7 +50,8 @@ def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: flo
     """
     start, classes = threshold_at(unseen.scores, BEYOND), run.logits.shape[1]
     usable = unseen.scores[np.isfinite(unseen.scores)]
-    unit = float(readout.spread[0]) / max(float(usable.std(dtype=np.float64)), LEAST_SPREAD)
+    deviation = max(float(usable.std(dtype=np.float64)), LEAST_SPREAD)
+    unit = float(readout.spread[0]) / deviation**2
     if run.labels is None:
         return _suspicion(start, float(DEGREES[-1]) * unit, classes)
     flagged = ~(unseen.scores <= np.float32(threshold_at(unseen.scores, frr)))
@@ -67,12 +68,11 @@ def fit_suspicion(readout: Readout, run: CleanRun, unseen: CrossFitted, frr: flo
     return _suspicion(start, float(degree) * unit, classes)
 
 
-def _suspicion(exceeded: float, slope: float, classes: int) -> Suspicion:
+def _suspicion(exceeded: float, rate: float, classes: int) -> Suspicion:
     """What is taken off for scores over the one that few clean rows exceed.
 
     A forced prediction leaves C - 1 classes that the text may have instead, so against any one of
     them the odds that the prediction was meant are C - 1 times as high: the first logits are not
     taken off, ``log(C - 1)`` times ``OTHER_CLASSES``.
     """
-    spared = OTHER_CLASSES * math.log(max(classes - 1, 1))
-    return Suspicion(exceeded + spared / slope, slope)
+    return Suspicion(exceeded, rate, OTHER_CLASSES * math.log(max(classes - 1, 1)))

@@ -17,27 +17,31 @@ class Suspicion:
     """How far an anomalous row's own prediction is distrusted.
 
     The logit of the class that the model predicts is lowered by
-    ``slope * max(0, score - start)``: the further a score lies beyond the clean ones, the less the
-    prediction that came with it can be what the text says.
+    ``max(0, rate * max(0, score - start)^2 - spared)``: the further a score lies beyond the clean
+    ones, the less the prediction that came with it can be what the text says. The logarithm of a
+    normal density falls with the square of the distance, and so do the odds that a row is clean.
 
     Attributes:
         start: score up to which nothing is taken off.
-        slope: logits taken off for a score of one more.
+        rate: logits taken off at a score of one more; four times as many at two more.
+        spared: of these logits the first that are not taken off.
     """
 
     start: float
-    slope: float
+    rate: float
+    spared: float
 
     @classmethod
     def nothing(cls) -> Self:
         """Takes nothing off."""
-        return cls(0.0, 0.0)
+        return cls(0.0, 0.0, 0.0)
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Both numbers, float32 ``[1]`` each."""
+        """Every number, float32 ``[1]`` each."""
         return {
             "suspicion.start": np.array([self.start], np.float32),
-            "suspicion.slope": np.array([self.slope], np.float32),
+            "suspicion.rate": np.array([self.rate], np.float32),
+            "suspicion.spared": np.array([self.spared], np.float32),
         }
 
 
@@ -65,7 +69,8 @@ def purified(
     chosen = logits.argmax(axis=1)[:, None] == np.arange(logits.shape[1])
     # Multiplied as in the graph, so that a score that is not finite gives NaN in both.
     with np.errstate(invalid="ignore"):
-        less = np.float32(suspicion.slope) * beyond
+        forced = np.float32(suspicion.rate) * (beyond * beyond)
+        less = np.maximum(forced - np.float32(suspicion.spared), np.float32(0))
         result: NDArray[np.float32] = (votes + logits) * HALF - chosen * less[:, None]
     return result
 
@@ -75,10 +80,12 @@ def emit_purified(
 ) -> ir.Value:
     """The nodes of :func:`purified`."""
     start = tape.initializer(ir.tensor(np.float32(suspicion.start)), "clampdown.suspicion.start")
-    slope = tape.initializer(ir.tensor(np.float32(suspicion.slope)), "clampdown.suspicion.slope")
+    rate = tape.initializer(ir.tensor(np.float32(suspicion.rate)), "clampdown.suspicion.rate")
+    spared = tape.initializer(ir.tensor(np.float32(suspicion.spared)), "clampdown.suspicion.spared")
     axis = tape.initializer(ir.tensor(np.array([1])), "clampdown.suspicion.class_axis")
     beyond = tape.op("Relu", [tape.op("Sub", [score, start])])
-    less = tape.op("Unsqueeze", [tape.op("Mul", [beyond, slope]), axis])
+    forced = tape.op("Mul", [tape.op("Mul", [beyond, beyond]), rate])
+    less = tape.op("Unsqueeze", [tape.op("Relu", [tape.op("Sub", [forced, spared])]), axis])
     half = tape.initializer(ir.tensor(HALF), "clampdown.suspicion.half")
     both = tape.op("Mul", [tape.op("Add", [votes, logits]), half])
     chosen = emit_prediction(tape, logits, "clampdown.suspicion")

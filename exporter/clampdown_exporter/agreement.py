@@ -78,7 +78,7 @@ def largest_difference(
         samples = seen.samples(calibration.readout)
         scores = calibration.detector.score(samples)
         if isinstance(calibration.purifier, LayerVotes) and mode != "detect":
-            votes = calibration.purifier.logits(samples.pooled)
+            votes = calibration.purifier.logits(samples.pooled, run.logits)
             answer = purified(votes, run.logits, scores, suspicion)
         if mode != "purify":
             differences.append(_difference(plain.logits, run.logits))

@@ -164,7 +164,10 @@ def export(
             clipped = traced.source(fitted.facts, clip=fitted.intervals)
         unseen, suspicion = None, Suspicion.nothing()
         if isinstance(fitted.purifier, LayerVotes):
-            unseen = CrossFitted.fit(run, type(fitted.detector))
+            words = fitted.purifier.words
+            unseen = CrossFitted.fit(
+                run, type(fitted.detector), None if words is None else words.weights
+            )
             suspicion = fit_suspicion(fitted.readout, run, unseen, fitted.facts.frr)
         rewrite(
             traced.graph,

@@ -7,6 +7,7 @@ from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.intervals import Intervals
 from clampdown_calib.layer_votes import LayerVotes
+from clampdown_calib.words import word_directions
 from clampdown_exporter.defended_model import TracedModel
 
 
@@ -25,12 +26,15 @@ def refit(
         clip: in ``purify`` mode the intervals into which the only run is clipped: a layer's output
             before its own clip depends on the clips before it.
     """
-    run = run_clean_rows(traced.source(calibration.facts, clip=clip), rows)
+    source = traced.source(calibration.facts, clip=clip)
+    run = run_clean_rows(source, rows)
     readout, samples = run.fit_readout()
-    voting = isinstance(calibration.purifier, LayerVotes)
+    purifier = calibration.purifier
+    if isinstance(purifier, LayerVotes):
+        purifier = run.fit_votes(word_directions(source, rows, len(calibration.facts.labels)))
     return dataclasses.replace(
         calibration,
         readout=readout,
         detector=type(calibration.detector).fit(samples),
-        purifier=run.fit_votes() if voting else calibration.purifier,
+        purifier=purifier,
     )

@@ -98,10 +98,10 @@ def test_defended_graph_equals_defended_torch_model(
     readout, clean = _clean(classifier)
     bounds = np.quantile(clean.hidden, [0.2, 0.8], axis=0).astype(np.float32)
     intervals = Intervals(*bounds) if way == "clip" else None
-    votes = LayerVotes.fit(clean.pooled, clean.logits, clean.logits.argmax(axis=1))
+    votes = LayerVotes.fit(clean.pooled, clean.logits, clean.logits.argmax(axis=1), None)
     purifier = intervals or votes
     detector = FusionDetector.fit(clean)
-    suspicion = Suspicion(float(np.median(detector.score(clean))), 1.0)
+    suspicion = Suspicion(float(np.median(detector.score(clean))), 1.0, 0.1)
     model = traced.clone()
     token = classifier.representation
     rewrite(model, _passes(readout, purifier, detector, token, suspicion))
@@ -115,7 +115,7 @@ def test_defended_graph_equals_defended_torch_model(
         seen = CleanRun.of_batch(run, inputs["attention_mask"], token).samples(readout)
         score = detector.score(seen)
         if intervals is None:
-            answer = purified(votes.logits(seen.pooled), seen.logits, score, suspicion)
+            answer = purified(votes.logits(seen.pooled, seen.logits), seen.logits, score, suspicion)
         else:
             answer = classifier.activations(inputs, clip=intervals).logits
         # Between two scores, so that some rows of a batch are flagged and others are not.
@@ -148,12 +148,12 @@ def test_row_does_not_depend_on_its_batch_or_padding(
 ) -> None:
     bound = np.full((len(classifier.layers), WIDTH), 0.5, np.float32)
     readout, clean = _clean(classifier)
-    votes = LayerVotes.fit(clean.pooled, clean.logits, clean.logits.argmax(axis=1))
+    votes = LayerVotes.fit(clean.pooled, clean.logits, clean.logits.argmax(axis=1), None)
     purifier = Intervals(-bound, bound) if way == "clip" else votes
     detector = FusionDetector.fit(clean)
     model = traced.clone()
     token = classifier.representation
-    rewrite(model, _passes(readout, purifier, detector, token, Suspicion(0.0, 1.0)))
+    rewrite(model, _passes(readout, purifier, detector, token, Suspicion(0.0, 1.0, 0.1)))
     session = _session(ir.to_proto(model).SerializeToString())
     batch = _batch(classifier, 4, 24)
     together = session.run(None, batch)

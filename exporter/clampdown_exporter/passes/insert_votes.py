@@ -21,7 +21,7 @@ class InsertVotes(ir.passes.InPlacePass):
 
     ::
 
-        token means ─ votes ─ less slope * max(0, score - start) at argmax(undefended) ─▶ purified
+        token means ─ votes ─ less what the score casts doubt on at argmax(undefended) ─▶ purified
         Where(flagged, purified, undefended) ─▶ logits
     """
 
@@ -41,7 +41,7 @@ class InsertVotes(ir.passes.InPlacePass):
         graph = model.graph
         raw, score, flagged = graph.outputs
         tape = ir.tape.Tape()
-        votes = self.votes.emit(tape, token_means(tape, graph), len(marked_layers(graph)))
+        votes = self.votes.emit(tape, token_means(tape, graph), raw, len(marked_layers(graph)))
         logits = emit_purified(tape, votes, raw, score, self.suspicion)
         for node in tape.nodes:
             if node.inputs[0] is raw:

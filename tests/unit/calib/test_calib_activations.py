@@ -120,5 +120,8 @@ def test_readout_and_votes_learn_the_labels_and_without_them_the_predictions():
         readout, _ = run.fit_readout()
         expected, _ = Readout.fit(samples.pooled, samples.logits, classes)
         np.testing.assert_array_equal(readout.weights, expected.weights)
-        votes = LayerVotes.fit(samples.pooled, samples.logits, classes)
-        np.testing.assert_array_equal(run.fit_votes().weights, votes.weights)
+        words = tiny_models.words().directions()
+        votes = LayerVotes.fit(samples.pooled, samples.logits, classes, words)
+        found = run.fit_votes(words)
+        for name, tensor in votes.tensors().items():
+            np.testing.assert_array_equal(found.tensors()[name], tensor)

@@ -108,6 +108,10 @@ def test_missing_file(folder, name):
         {"votes.weights": np.zeros((1, 6, 2), np.float32)},
         {"votes.bias": np.zeros(3, np.float32)},
         {"votes.scale": np.zeros(2, np.float32)},
+        {"votes.word_weights": None},
+        {"votes.word_bias": None},
+        {"votes.word_weights": np.zeros((1, 6, 2), np.float32)},
+        {"votes.word_bias": np.zeros(3, np.float32)},
     ],
 )
 def test_votes_that_are_none(tmp_path, changes):

@@ -23,24 +23,24 @@ def run(request):
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_the_fifth_that_is_left_out_is_read_by_the_rest(run, name):
-    found = CrossFitted.fit(run, DETECTORS[name])
+    found = CrossFitted.fit(run, DETECTORS[name], None)
     for out in folds(run.classes):
         seen, unseen = run.rows(~out), run.rows(out)
         assert len(unseen.logits) == ROWS // 5
         readout, samples = seen.fit_readout()
         expected = DETECTORS[name].fit(samples).score(unseen.samples(readout))
         np.testing.assert_array_equal(found.scores[out], expected.astype(np.float32))
-        votes = LayerVotes.fit(seen.pooled, seen.logits, seen.classes)
-        np.testing.assert_array_equal(found.votes[out], votes.logits(unseen.pooled))
+        votes = LayerVotes.fit(seen.pooled, seen.logits, seen.classes, None)
+        np.testing.assert_array_equal(found.votes[out], votes.logits(unseen.pooled, unseen.logits))
 
 
 @pytest.mark.parametrize("run", [True], indirect=True)
 def test_a_row_has_no_say_in_its_own_score_and_votes(run):
-    before = CrossFitted.fit(run, DETECTORS["fusion"])
+    before = CrossFitted.fit(run, DETECTORS["fusion"], None)
     # What its fold was read by has not seen it, and cannot change with it.
     run.hidden[7] += 1
     run.pooled[7] -= 1
-    after = CrossFitted.fit(run, DETECTORS["fusion"])
+    after = CrossFitted.fit(run, DETECTORS["fusion"], None)
     [fold] = [part for part in folds(run.classes) if part[7]]
     others = fold & (np.arange(ROWS) != 7)
     np.testing.assert_array_equal(before.scores[others], after.scores[others])
@@ -52,4 +52,4 @@ def test_a_row_has_no_say_in_its_own_score_and_votes(run):
 def test_rows_that_a_detector_has_seen_score_lower(run):
     readout, samples = run.fit_readout()
     seen = DETECTORS["mahalanobis"].fit(samples).score(run.samples(readout))
-    assert CrossFitted.fit(run, DETECTORS["mahalanobis"]).scores.mean() > seen.mean()
+    assert CrossFitted.fit(run, DETECTORS["mahalanobis"], None).scores.mean() > seen.mean()

@@ -17,7 +17,7 @@ FRR = 0.2
 
 
 def clean_rows(rows: int = 400, *, right: float = 1.0, labels: bool = True):
-    """Rows that the model gives class 0 by a lead of 6, and the votes by one of 3.
+    """Rows that the model gives class 0 by a lead of 12, and the votes by one of 6.
 
     Args:
         rows: how many.
@@ -27,8 +27,8 @@ def clean_rows(rows: int = 400, *, right: float = 1.0, labels: bool = True):
     random = np.random.default_rng(0)
     truth = (np.arange(rows) >= right * rows).astype(np.int64)
     random.shuffle(truth)
-    logits = np.tile(np.float32([6, 0]), (rows, 1))
-    votes = np.tile(np.float32([3, 0]), (rows, 1))
+    logits = np.tile(np.float32([12, 0]), (rows, 1))
+    votes = np.tile(np.float32([6, 0]), (rows, 1))
     none = np.zeros((rows, 1, 1), np.float32)
     scores = random.normal(size=rows).astype(np.float32) * 3
     run = CleanRun(none, none, logits, truth if labels else None)
@@ -36,16 +36,16 @@ def clean_rows(rows: int = 400, *, right: float = 1.0, labels: bool = True):
 
 
 def degree_of(suspicion, scores):
-    return suspicion.slope * scores.std() / READOUT.spread[0]
+    return suspicion.rate * scores.std() ** 2 / READOUT.spread[0]
 
 
-def wrong(run, unseen, slope, start):
+def wrong(run, unseen, rate, start):
     """Share of rows whose answer is wrong, worked out row by row."""
     threshold = threshold_at(unseen.scores, FRR)
     count = 0
     for score, label in zip(unseen.scores, run.labels, strict=True):
         # Half of both leads against what is taken off.
-        flips = score > threshold and slope * max(0, score - start) > 4.5
+        flips = score > threshold and rate * max(0, score - start) ** 2 > 9
         count += int(flips) != label
     return count / len(run.labels)
 
@@ -58,7 +58,7 @@ def test_the_largest_degree_is_taken_that_clean_rows_allow():
     own = (run.logits.argmax(axis=1) != run.labels).mean()
     many, few = len(run.labels) ** 2, USUAL_ROWS**2
     chosen = (degree_of(found, unseen.scores) * (many + few) - few * USUAL) / many
-    unit = READOUT.spread[0] / unseen.scores.std()
+    unit = READOUT.spread[0] / unseen.scores.std() ** 2
     losses = [wrong(run, unseen, degree * unit, found.start) for degree in DEGREES]
     expected = max(d for d, loss in zip(DEGREES, losses, strict=True) if loss <= own)
     assert chosen == pytest.approx(expected, rel=1e-3)
@@ -94,7 +94,8 @@ def test_without_labels_the_degree_is_the_largest():
     assert degree_of(found, unseen.scores) == pytest.approx(DEGREES[-1], rel=1e-4)
     assert {name: value.tolist() for name, value in found.tensors().items()} == {
         "suspicion.start": [np.float32(found.start)],
-        "suspicion.slope": [np.float32(found.slope)],
+        "suspicion.rate": [np.float32(found.rate)],
+        "suspicion.spared": [0],
     }
 
 
@@ -104,8 +105,8 @@ def test_of_more_classes_less_is_taken_off(labels):
     four = CleanRun(run.hidden, run.pooled, np.pad(run.logits, ((0, 0), (0, 2))), run.labels)
     votes = CrossFitted(unseen.scores, np.pad(unseen.votes, ((0, 0), (0, 2))))
     found = fit_suspicion(READOUT, four, votes, FRR)
-    beyond = found.start - threshold_at(unseen.scores, 0.1)
-    assert beyond * found.slope == pytest.approx(OTHER_CLASSES * math.log(3), rel=1e-4)
+    assert found.start == threshold_at(unseen.scores, 0.1)
+    assert found.spared == pytest.approx(OTHER_CLASSES * math.log(3), rel=1e-4)
 
 
 @pytest.mark.filterwarnings("error")
@@ -113,9 +114,9 @@ def test_suspicion_is_finite_whatever_single_scores_are():
     run, unseen = clean_rows(labels=False)
     unseen.scores[-2:] = np.inf, np.nan
     found = fit_suspicion(READOUT, run, unseen, FRR)
-    assert found.slope == pytest.approx(DEGREES[-1] * 2 / unseen.scores[:-2].std(), rel=1e-4)
+    assert found.rate == pytest.approx(DEGREES[-1] * 2 / unseen.scores[:-2].std() ** 2, rel=1e-4)
     unseen.scores[:] = 1
-    assert np.isfinite(fit_suspicion(READOUT, run, unseen, FRR).slope)
+    assert np.isfinite(fit_suspicion(READOUT, run, unseen, FRR).rate)
     unseen.scores[:] = np.nan
     with pytest.raises(CalibrationError, match="not finite"):
         fit_suspicion(READOUT, run, unseen, FRR)

@@ -6,8 +6,8 @@ from layered_samples import CLASSES
 
 from clampdown_calib.purified_logits import Suspicion, emit_purified, purified
 
-SUSPICION = Suspicion(start=1.5, slope=2.0)
-SCORES = np.float32([-3, 0, 1.5, 1.75, 4, 100])
+SUSPICION = Suspicion(start=1.5, rate=2.0, spared=0.25)
+SCORES = np.float32([-3, 0, 1.5, 1.75, 2.5, 4, 100])
 
 
 def answers(rows: int = len(SCORES)):
@@ -18,11 +18,11 @@ def answers(rows: int = len(SCORES)):
     return votes, logits
 
 
-def test_only_the_predicted_class_is_lowered_and_only_beyond_the_start():
+def test_only_the_predicted_class_is_lowered_by_the_square_of_what_lies_beyond():
     votes, logits = answers()
     before = votes.copy()
     found = purified(votes, logits, SCORES, SUSPICION)
-    for row, taken in enumerate([0, 0, 0, 0.5, 5, 197]):
+    for row, taken in enumerate([0, 0, 0, 0, 1.75, 12.25, 19404.25]):
         expected = (before[row] + logits[row]) / 2
         expected[1 if row == 4 else logits[row].argmax()] -= taken
         np.testing.assert_allclose(found[row], expected, rtol=1e-5)

@@ -15,7 +15,7 @@ from clampdown_exporter import agreement
 from clampdown_exporter.agreement import largest_difference
 from clampdown_runtime import ExportError, RawOutputs
 
-SUSPICION = Suspicion(start=-1.0, slope=1.0)
+SUSPICION = Suspicion(start=-1.0, rate=1.0, spared=0.5)
 
 
 class Reference:
@@ -58,7 +58,7 @@ class Graph:
         score = self._calibration.detector.score(seen)
         _, logits = tiny_models.reference(inputs, bounds if purifies else None)
         if purifies and bounds is None:
-            votes = self._calibration.purifier.logits(seen.pooled)
+            votes = self._calibration.purifier.logits(seen.pooled, seen.logits)
             logits = purified(votes, logits, score, self.suspicion)
         outputs = RawOutputs(logits.copy(), score, np.zeros(len(ids), bool))
         self._damage(outputs, ids, purifies)

@@ -82,7 +82,7 @@ def test_answers_equal_numpy(defended, mode):
     fitted, results = defended
     tensors = load_file(results[mode].bundle / "calibration.safetensors")
     run = clean_run(fitted, results[mode].bundle)
-    unseen = CrossFitted.fit(run, type(fitted.detector))
+    unseen = CrossFitted.fit(run, type(fitted.detector), fitted.purifier.words.weights)
     suspicion = fit_suspicion(fitted.readout, run, unseen, 0.1)
     for name, value in suspicion.tensors().items():
         np.testing.assert_allclose(tensors[name], value, **CLOSE)
@@ -90,7 +90,7 @@ def test_answers_equal_numpy(defended, mode):
         found, seen = answered(results[mode].bundle, threshold)
         inner = fitted.readout.logits(seen.pooled)
         score = fitted.detector.score(replace(seen, inner=inner))
-        votes = fitted.purifier.logits(seen.pooled)
+        votes = fitted.purifier.logits(seen.pooled, seen.logits)
         answer = purified(votes, seen.logits, score, suspicion)
         takes = mode == "purify" or (mode == "detect-then-purify" and threshold < 0)
         np.testing.assert_allclose(found.logits, answer if takes else seen.logits, **CLOSE)
@@ -108,7 +108,9 @@ def test_bundle_says_how_it_purifies_and_holds_no_intervals(defended, mode):
         assert file.metadata() == {"purification": "votes"}
         names = set(file.keys())
     assert not {"lower", "upper"} & names
-    assert set(fitted.tensors()) | {"suspicion.start", "suspicion.slope"} <= names
+    assert (
+        set(fitted.tensors()) | {"suspicion.start", "suspicion.rate", "suspicion.spared"} <= names
+    )
     assert "nothing is clipped" in inspect_bundle(bundle).note
     scores = load_file(bundle / "calibration.safetensors")["clean.held_out_scores"]
     assert results[mode].manifest.threshold == threshold_at(scores, 0.1)
@@ -122,11 +124,15 @@ def test_rows_are_held_out_of_what_scores_them(defended, mode):
     classifier = DefendedClassifier.load(bundle)
     rows = encoded(fitted, bundle)
     run = clean_run(fitted, bundle)
-    unseen = CrossFitted.fit(run, type(fitted.detector))
+    unseen = CrossFitted.fit(run, type(fitted.detector), fitted.purifier.words.weights)
     np.testing.assert_allclose(tensors["clean.held_out_scores"], unseen.scores, **CLOSE)
     seen = classifier.run_ids(rows.ids, threshold=np.inf).anomaly_score
     np.testing.assert_allclose(tensors["clean.fit_scores"], seen, **CLOSE)
     assert np.abs(unseen.scores - seen).max() > 0.1
+    suspicion = fit_suspicion(fitted.readout, run, unseen, 0.1)
+    answers = purified(unseen.votes, run.logits, unseen.scores, suspicion)
+    changed = answers.argmax(axis=1) != run.logits.argmax(axis=1)
+    np.testing.assert_array_equal(tensors["clean.changed"], changed)
 
 
 def test_moved_threshold_leaves_the_suspicion_as_it_was(defended, tmp_path):

@@ -73,7 +73,7 @@ def test_much_is_taken_off_some_rows_and_nothing_off_others(mode):
     model, of_run = defended(mode, "votes")
     found = tiny_models.session(model).run(None, {**inputs, "threshold": np.float32([-np.inf])})[0]
     seen = tiny_models.seen(inputs)
-    votes = tiny_models.votes().logits(seen.pooled)
+    votes = tiny_models.votes().logits(seen.pooled, seen.logits)
     taken = purified(votes, seen.logits, of_run.score(seen), Suspicion.nothing()) - found
     assert taken.max() > 0.5
     assert np.abs(taken.max(axis=1)).min() < 1e-4
