@@ -17,7 +17,7 @@ from clampdown_calib.architectures import Representation
 from clampdown_calib.clean_rows import CleanRow, rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.detectors import DETECTORS, Detector
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.layer_votes import LayerVotes, Words, voting_layers
+from clampdown_calib.layer_votes import LayerVotes
 from clampdown_calib.readout import Readout, inner_layers
 from clampdown_runtime.digests import file_digest
 from clampdown_runtime.errors import CalibrationError
@@ -252,24 +252,14 @@ def _readout(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[A
 
 
 def _votes(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]) -> LayerVotes:
-    weights, bias, scale = (tensors.get(f"votes.{name}") for name in ("weights", "bias", "scale"))
-    count, classes = voting_layers(len(facts.layers)).stop, len(facts.labels)
-    if weights is not None and bias is not None and scale is not None:
-        shape = (count, *weights.shape[1:2], classes)
-        if weights.shape == shape and bias.shape == (count, classes) and scale.shape == (1,):
-            said, plus = tensors.get("votes.word_weights"), tensors.get("votes.word_bias")
-            if classes <= 2:
-                return LayerVotes(weights, bias, scale, None)
-            if (
-                said is not None
-                and plus is not None
-                and (said.shape, plus.shape) == (shape, bias.shape)
-            ):
-                return LayerVotes(weights, bias, scale, Words(said, plus))
-    found = f"the votes' tensors {sorted(n for n in tensors if n.startswith('votes.'))}"
-    expected = f"weights, bias and scale of {count} layers and {classes} classes"
-    expected += ", and word_weights and word_bias" if classes > 2 else ""
-    raise _unusable(folder / TENSORS_FILE, found, expected)
+    prefix = "votes."
+    given = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    width = tensors["readout.weights"].shape[1]
+    wanted = LayerVotes.shapes(len(facts.layers), width, len(facts.labels))
+    found = {name: tensor.shape for name, tensor in given.items()}
+    if found != wanted:
+        raise _unusable(folder / TENSORS_FILE, f"the votes' tensors {found}", str(wanted))
+    return LayerVotes.from_tensors(given)
 
 
 def _intervals(

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from clampdown_calib.discriminants import cross_fitted, discriminants
-from clampdown_calib.margins import FAR, emit_prediction, lead_spread
+from clampdown_calib.margins import FAR, emit_prediction, lead_spread, prediction
 
 SHARPNESS = 1 / 0.3
 """Times the scale of the model's own logits: a layer's vote goes to few classes, so that one which
@@ -18,6 +18,11 @@ a trigger has persuaded has next to no say about the other classes."""
 def voting_layers(count: int) -> slice:
     """Of ``count`` layers those that vote: all but the last third, and never the last alone."""
     return slice(0, max(count - max(count // 3, 1), 1))
+
+
+def words_vote(classes: int) -> bool:
+    """Whether a prediction that is left out leaves more than one class to choose from."""
+    return classes > 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +107,17 @@ class LayerVotes:
             float32 ``[n, C]``.
         """
         voting = pooled[:, voting_layers(pooled.shape[1])]
-        opinions = np.einsum("njh,jhc->njc", voting, self.weights) + self.bias
-        votes: NDArray[np.float32] = self.scale * _log_votes(opinions)
+
+        def pool(weights: NDArray[np.float32], bias: NDArray[np.float32]) -> NDArray[np.float32]:
+            opinions = np.einsum("njh,jhc->njc", voting, weights) + bias
+            logits: NDArray[np.float32] = self.scale * _log_votes(opinions)
+            return logits
+
+        votes = pool(self.weights, self.bias)
         if self.words is None:
             return votes
-        said = np.einsum("njh,jhc->njc", voting, self.words.weights) + self.words.bias
-        shares = self.scale * _log_votes(said)
-        chosen = own.argmax(axis=1)[:, None] == np.arange(own.shape[1])
+        shares = pool(self.words.weights, self.words.bias)
+        chosen = prediction(own)
         others = _log_total(votes, chosen) - _log_total(shares, chosen)
         result: NDArray[np.float32] = np.where(chosen, votes, shares + others)
         return result
@@ -155,6 +164,23 @@ class LayerVotes:
         others = tape.op("Sub", [total(votes), total(shares)])
         is_predicted = tape.op("Cast", [predicted], {"to": ir.DataType.BOOL})
         return tape.op("Where", [is_predicted, votes, tape.op("Add", [shares, others])])
+
+    @classmethod
+    def shapes(cls, layers: int, width: int, classes: int) -> dict[str, tuple[int, ...]]:
+        """Of the tensors, by their names, of a model of L layers, H neurons and C classes."""
+        voting = voting_layers(layers).stop
+        rows = {"weights": (voting, width, classes), "bias": (voting, classes), "scale": (1,)}
+        if not words_vote(classes):
+            return rows
+        return {**rows, "word_weights": rows["weights"], "word_bias": rows["bias"]}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, NDArray[np.float32]]) -> Self:
+        """Take every attribute of those that :meth:`tensors` returns."""
+        words = None
+        if "word_weights" in tensors:
+            words = Words(tensors["word_weights"], tensors["word_bias"])
+        return cls(tensors["weights"], tensors["bias"], tensors["scale"], words)
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Return every attribute; those of the words begin with ``word_``."""

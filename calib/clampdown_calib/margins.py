@@ -64,8 +64,14 @@ def emit_lead(tape: ir.tape.Tape, of: ir.Value, logits: Sequence[ir.Value]) -> l
     return leads
 
 
+def prediction(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where the predicted class is, bool ``[n, C]`` of float32 ``[n, C]``."""
+    predicted: NDArray[np.bool_] = logits.argmax(axis=1)[:, None] == np.arange(logits.shape[1])
+    return predicted
+
+
 def emit_prediction(tape: ir.tape.Tape, logits: ir.Value, name: str) -> ir.Value:
-    """The predicted class as 1 among zeros, float32 ``[batch, C]``.
+    """The nodes of :func:`prediction`, as 1 among zeros, float32 ``[batch, C]``.
 
     Args:
         tape: where nodes and initializers are recorded.

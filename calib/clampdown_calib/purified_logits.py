@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from clampdown_calib.margins import emit_prediction
+from clampdown_calib.margins import emit_prediction, prediction
 
 HALF = np.float32(0.5)
 
@@ -66,7 +66,7 @@ def purified(
         float32 ``[n, C]``.
     """
     beyond = np.maximum(scores - np.float32(suspicion.start), np.float32(0))
-    chosen = logits.argmax(axis=1)[:, None] == np.arange(logits.shape[1])
+    chosen = prediction(logits)
     # Multiplied as in the graph, so that a score that is not finite gives NaN in both.
     with np.errstate(invalid="ignore"):
         forced = np.float32(suspicion.rate) * (beyond * beyond)

@@ -1,4 +1,4 @@
-"""What the model makes of every word of the clean rows alone."""
+"""What the model makes of every word, that is token, of the clean rows alone."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from clampdown_calib.activations import ActivationSource, require_finite
 from clampdown_calib.clean_rows import EncodedRows
-from clampdown_calib.layer_votes import voting_layers
+from clampdown_calib.layer_votes import voting_layers, words_vote
 
 RIDGE = 0.1
 """Multiple of the mean eigenvalue that is added to the words' covariance: most words are rare, and
@@ -52,7 +52,7 @@ def word_directions(
     source: ActivationSource, rows: EncodedRows, classes: int
 ) -> NDArray[np.float32] | None:
     """What the rows' words say, float32 ``[J, H, C]``; None of two classes, where nobody asks."""
-    return run_words(source, rows).directions() if classes > 2 else None
+    return run_words(source, rows).directions() if words_vote(classes) else None
 
 
 def run_words(source: ActivationSource, rows: EncodedRows) -> WordRun:

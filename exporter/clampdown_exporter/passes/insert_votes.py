@@ -21,7 +21,7 @@ class InsertVotes(ir.passes.InPlacePass):
 
     ::
 
-        token means ─ votes ─ less what the score casts doubt on at argmax(undefended) ─▶ purified
+        token means ─ votes ─ less the suspicion at argmax(undefended) ─▶ purified
         Where(flagged, purified, undefended) ─▶ logits
     """
 

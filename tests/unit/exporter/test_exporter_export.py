@@ -144,6 +144,20 @@ def test_moved_threshold_leaves_the_suspicion_as_it_was(defended, tmp_path):
     np.testing.assert_array_equal(answered(bundle, -np.inf)[0].logits, before)
 
 
+def test_votes_and_words_are_fitted_again_on_the_graph(defended):
+    fitted, results = defended
+    rows = encoded(fitted, results["detect"].bundle)
+    inputs = tiny_models.TOKENIZATION.inputs
+    rows = replace(rows, tokenization=replace(rows.tokenization, inputs=inputs))
+    wanted = fitted.purifier.tensors()
+    none = type(fitted.purifier).from_tensors({k: np.zeros_like(v) for k, v in wanted.items()})
+    traced = TracedModel(tiny_models.marked_graph(), inputs, None)
+    again = refit(traced, replace(fitted, purifier=none), rows, clip=None).purifier.tensors()
+    assert set(again) == set(wanted)
+    for name, tensor in wanted.items():
+        np.testing.assert_allclose(again[name], tensor, **CLOSE)
+
+
 @pytest.mark.parametrize("detector", sorted(DETECTORS))
 def test_detector_of_a_clipped_run_is_fitted_on_that_run(detector):
     bounds = tiny_models.intervals()
