@@ -18,10 +18,11 @@ from clampdown_calib.activations import CleanRun, token_means, token_states
 from clampdown_calib.architectures import ARCHITECTURES, Representation
 from clampdown_calib.detectors import FusionDetector, Representations
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.layer_votes import LayerVotes
+from clampdown_calib.layer_votes import LayerVotes, voting_layers
 from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_calib.readout import Readout
 from clampdown_calib.torch_classifier import TorchClassifier
+from clampdown_calib.words import WordRun
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_exporter.trace import trace
 
@@ -98,7 +99,7 @@ def test_defended_graph_equals_defended_torch_model(
     readout, clean = _clean(classifier)
     bounds = np.quantile(clean.hidden, [0.2, 0.8], axis=0).astype(np.float32)
     intervals = Intervals(*bounds) if way == "clip" else None
-    votes = LayerVotes.fit(clean.pooled, clean.logits, clean.logits.argmax(axis=1), None)
+    votes = _votes(classifier, clean)
     purifier = intervals or votes
     detector = FusionDetector.fit(clean)
     suspicion = Suspicion(float(np.median(detector.score(clean))), 1.0, 0.1)
@@ -148,8 +149,7 @@ def test_row_does_not_depend_on_its_batch_or_padding(
 ) -> None:
     bound = np.full((len(classifier.layers), WIDTH), 0.5, np.float32)
     readout, clean = _clean(classifier)
-    votes = LayerVotes.fit(clean.pooled, clean.logits, clean.logits.argmax(axis=1), None)
-    purifier = Intervals(-bound, bound) if way == "clip" else votes
+    purifier = Intervals(-bound, bound) if way == "clip" else _votes(classifier, clean)
     detector = FusionDetector.fit(clean)
     model = traced.clone()
     token = classifier.representation
@@ -191,8 +191,24 @@ def _batch(classifier: TorchClassifier, rows: int, tokens: int) -> dict[str, np.
     for row in range(1, rows):
         mask[row, random.integers(1, tokens + 1) :] = 0
     ids[mask == 0] = 0
+    return _inputs(classifier, ids, mask)
+
+
+def _inputs(
+    classifier: TorchClassifier, ids: np.ndarray, mask: np.ndarray
+) -> dict[str, np.ndarray]:
     arrays = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
     return {name: arrays[name] for name in classifier.inputs}
+
+
+def _votes(classifier: TorchClassifier, clean: Representations) -> LayerVotes:
+    """Of rows and words: three classes leave more than one beside the predicted one."""
+    ids = np.array([[1, word, 1] for word in range(5, WORDS)])
+    run = classifier.activations(_inputs(classifier, ids, np.ones_like(ids)))
+    voting = run.hidden[voting_layers(len(run.hidden))]
+    words = WordRun(np.stack([layer[:, 1] for layer in voting], axis=1), run.logits)
+    classes = clean.logits.argmax(axis=1)
+    return LayerVotes.fit(clean.pooled, clean.logits, classes, words.directions())
 
 
 def _clean(classifier: TorchClassifier) -> tuple[Readout, Representations]:
