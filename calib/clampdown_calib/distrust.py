@@ -20,11 +20,11 @@ standard deviation of the clean scores beyond them. Clean rows choose one; none 
 few poisoned rows among them, which the model is right about by its trigger, could disarm the
 defence."""
 
-USUAL = 3.0
+USUAL = 5.0
 """The degree to which the chosen one is drawn. It is higher than any: the fewer the rows, the less
 their score tells a trigger, and the more has to be taken off to undo one."""
 
-USUAL_ROWS = 280
+USUAL_ROWS = 160
 """Of so many clean rows the chosen degree and the usual one count alike."""
 
 OTHER_CLASSES = 3.0
