@@ -19,7 +19,8 @@ class Suspicion:
     The logit of the class that the model predicts is lowered by
     ``max(0, rate * max(0, score - start)^2 - spared)``: the further a score lies beyond the clean
     ones, the less the prediction that came with it can be what the text says. The logarithm of a
-    normal density falls with the square of the distance, and so do the odds that a row is clean.
+    normal density falls with the square of the distance, and so does that of the odds that the
+    prediction was meant.
 
     Attributes:
         start: score up to which nothing is taken off.
