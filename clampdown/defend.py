@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from clampdown.extras import needs_extra
-from clampdown_runtime.manifest import DetectorName, Mode, Precision, Representation
+from clampdown_runtime.manifest import Mode, Precision, Representation
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.staging import require_free
 
 if TYPE_CHECKING:
     from clampdown_exporter import ExportResult
 
-PurificationMethod = Literal["votes", "clip", "published"]
+Method = Literal["probe", "badacts"]
 Exporter = Literal["torch", "optimum"]
 FileFormat = Literal["onnx", "ort"]
 
@@ -28,8 +28,7 @@ def defend(
     precision: Precision = "fp32",
     file_format: FileFormat = "onnx",
     with_tokenizer: bool = False,
-    detector: DetectorName = "fusion",
-    purification: PurificationMethod = "votes",
+    method: Method = "probe",
     layers: Sequence[str] | None = None,
     representation: Representation | None = None,
     frr: float = 0.1,
@@ -49,15 +48,14 @@ def defend(
         precision: ``fp32``, ``fp16`` or ``int8``.
         file_format: ``ort`` writes the graph in ONNX Runtime's format, too.
         with_tokenizer: write the graph with the tokenizer in front, too.
-        detector: ``fusion``, ``mahalanobis`` or ``nas``.
-        purification: how a purified prediction is come by: ``votes``, ``clip`` or ``published``.
+        method: ``probe`` or, with neuron states and intervals as published, ``badacts``.
         layers: the modules whose outputs are defended; every encoder block when None.
-        representation: the token that the detector reads; the architecture's own when None.
-        frr: the share of clean rows that may be flagged, between 0 and 1.
-        epochs: passes over the clean rows to fit what is clipped into; the method's own number
+        representation: the token that the detector of ``badacts`` reads; the architecture's own
             when None.
-        seed: of the split in halves and of the order of batches, where intervals are optimised; at
-            least 0. Votes are fitted without it.
+        frr: the share of clean rows that may be flagged, between 0 and 1.
+        epochs: passes over the clean rows to fit the intervals of ``badacts``; its own 50 when
+            None.
+        seed: of the halves and the batches of ``badacts``; at least 0. Probes take none.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         exporter: what traces the model to ONNX.
         progress: told about every step.
@@ -89,8 +87,7 @@ def defend(
             calibration,
             layers=layers,
             representation=representation,
-            detector=detector,
-            purification=purification,
+            method=method,
             frr=frr,
             epochs=epochs,
             seed=seed,

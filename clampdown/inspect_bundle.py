@@ -61,7 +61,7 @@ def inspect_bundle(path: str | Path) -> BundleFacts:
         note = "the package safetensors is not installed: pip install 'clampdown[export]'"
         return BundleFacts(bundle.manifest, sizes, None, note)
     if widths is None:
-        note = "purified predictions come from the votes of the earlier layers, nothing is clipped"
+        note = "flagged rows are answered with what the earlier layers say, nothing is clipped"
         return BundleFacts(bundle.manifest, sizes, None, note)
     return BundleFacts(bundle.manifest, sizes, widths, None)
 
@@ -72,7 +72,7 @@ def _widths(bundle: Bundle) -> tuple[LayerWidths, ...] | None:
 
     try:
         with safe_open(bundle.calibration_path, framework="numpy") as tensors:
-            if (tensors.metadata() or {}).get("purification") == "votes":
+            if (tensors.metadata() or {}).get("method") == "probe":
                 return None
             widths = np.asarray(tensors.get_tensor("upper") - tensors.get_tensor("lower"))
     except SafetensorError as error:

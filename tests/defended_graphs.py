@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 import tiny_models
 
-from clampdown_calib.detectors import DETECTORS
-from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_runtime import ExportError
 
 MODES = ("detect-then-purify", "purify", "detect")
-WAYS = ("votes", "clip")
-"""Where a purified prediction comes from."""
+WAYS = ("probe", "badacts")
+"""The methods: where a purified prediction comes from."""
 
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
 FIRST_LAYER = ["Cast", "Unsqueeze", "Gather", "Mul", "Relu"]
@@ -20,61 +18,44 @@ SECOND_LAYER = ["Mul", "ReduceSum", "ReduceSum", "Div", "Add", "MatMul"]
 HEAD = ["Gather", "MatMul"]
 PLAIN = [*FIRST_LAYER, *SECOND_LAYER, *HEAD]
 TOKENS = ["Gather", "Gather", "Concat"]
-MEANS = ["Cast", "Unsqueeze", "MatMul", "MatMul", "Concat", "ReduceSum", "Div"]
-POOL = ["MatMul", "Add", "LogSoftmax", "ReduceLogSumExp", "Mul"]
-TOTAL = ["Sub", "ReduceLogSumExp"]
-SHARES = ["ArgMax", "Equal", "Cast", "Mul", *TOTAL, *TOTAL, "Sub", "Cast", "Add", "Where"]
-VOTES = ["Slice", "Unsqueeze", *POOL, *POOL, *SHARES]
-NAS = ["Sub", "Abs", "LessOrEqual", "Cast", "ReduceMean", "Sub"]
-FINITE = ["ReduceSum", "ReduceSum", "Add", "ReduceSum", "Add", "Sub", "Add"]
-VERDICT = ["LessOrEqual", "Not"]
-TAKEN_OFF = [
-    "Sub",
-    "Relu",
-    "Mul",
-    "Mul",
-    "Sub",
-    "Relu",
-    "Unsqueeze",
-    "Add",
-    "Mul",
-    "ArgMax",
-    "Equal",
-    "Cast",
-    "Mul",
-    "Sub",
+MEANS = ["Cast", "Unsqueeze", "MatMul", "Concat", "ReduceSum", "Div"]
+PROBES = ["Unsqueeze", "MatMul", "Squeeze", "Add"]
+LEAD = ["Mul", "ReduceSum", "Sub", "ReduceMax", "Sub"]
+CHOSEN = ["ArgMax", "Equal", "Cast"]
+EXCESS = [
+    *PROBES,
+    *CHOSEN,
+    *("Unsqueeze", "Unsqueeze", "Mul"),
+    *LEAD,
+    *LEAD,
+    *("Mul", "Sub", "Sub", "Div", "ReduceMax"),
 ]
-SUSPICION = Suspicion(start=-0.5, rate=1.5, spared=0.25)
-"""Starts below the threshold of most tests: of some flagged rows' predictions much is taken off."""
+NAS = ["Sub", "Abs", "LessOrEqual", "Cast", "ReduceMean", "Sub"]
+FINITE = ["ReduceSum", "ReduceSum", "Add", "Sub", "Add"]
+VERDICT = ["LessOrEqual", "Not"]
+MIXTURE = [
+    *CHOSEN,
+    *("Mul", "Unsqueeze", "Mul", "Add", "Add", "LogSoftmax", "Unsqueeze", "Add"),
+    *("Mul", "LogSoftmax", "Unsqueeze", "Concat", "ReduceLogSumExp", "LogSoftmax"),
+]
 
 
 def clip_of_run(mode, way):
     """The intervals into which the run is clipped that scores are taken from."""
-    return tiny_models.intervals() if (mode, way) == ("purify", "clip") else None
+    return tiny_models.intervals() if (mode, way) == ("purify", "badacts") else None
 
 
-def fitted(detector="fusion", representation="first", clip=None):
+def fitted(way="probe", representation="first", clip=None):
     """On clean rows of the run that its score will be taken from."""
     seen = tiny_models.seen(tiny_models.batch(200, 6, seed=3), representation, clip)
-    return DETECTORS[detector].fit(seen)
+    return tiny_models.DETECTORS[{"probe": "excess", "badacts": "nas"}[way]].fit(seen)
 
 
-def defended(mode, way, *, detector="fusion", representation="first", threshold=0.0):
-    clip = clip_of_run(mode, way)
-    of_run = fitted(detector, representation, clip)
-    purifier = tiny_models.intervals() if way == "clip" else tiny_models.votes()
+def defended(mode, way, *, representation="first", threshold=0.0):
+    of_run = fitted(way, representation, clip_of_run(mode, way))
+    purifier = tiny_models.intervals() if way == "badacts" else tiny_models.answer()
     model = tiny_models.marked_graph()
-    readout = tiny_models.readout(clip)
-    passes = passes_of(
-        mode,
-        readout,
-        purifier,
-        of_run,
-        representation,
-        suspicion=SUSPICION,
-        threshold=threshold,
-    )
-    rewrite(model, passes)
+    rewrite(model, passes_of(mode, of_run, purifier, representation, threshold=threshold))
     return model, of_run
 
 
@@ -100,10 +81,11 @@ def expected(mode, way, detector, inputs, threshold=None, representation="first"
     with np.errstate(invalid="ignore"):
         seen = tiny_models.seen(inputs, representation, clip_of_run(mode, way))
         score = detector.score(seen)
-        if way == "clip":
+        if way == "badacts":
             _, answer = tiny_models.reference(inputs, tiny_models.intervals())
         else:
-            answer = purified(tiny_models.votes().logits(seen.pooled, free), free, score, SUSPICION)
+            probes = detector.probes.logits(seen.pooled)
+            answer = tiny_models.answer().logits(probes, detector.excess(free, probes), free)
     threshold = np.float32(middle_threshold(score) if threshold is None else threshold)
     flagged = ~(score <= threshold)
     logits = {
@@ -119,5 +101,5 @@ def refused(passes, pattern, model=None):
         rewrite(model or tiny_models.marked_graph(), passes)
 
 
-def statistic(detector="fusion"):
-    return InsertStatistic(fitted(detector), tiny_models.readout(), "first", 0.0)
+def statistic(way="probe"):
+    return InsertStatistic(fitted(way), "first", 0.0)

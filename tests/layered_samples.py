@@ -13,7 +13,7 @@ def samples(layers: int = 6):
     """Token means, logits of a model that is right on most rows, and labels.
 
     Every fold has as many rows of each class: scikit-learn weighs the classes' covariances by
-    their priors, which are alike, and the readout by their rows.
+    their priors, which are alike, and the probe by their rows.
     """
     random = np.random.default_rng(layers)
     labels = np.arange(ROWS) % CLASSES
@@ -52,7 +52,7 @@ def discriminants(clean, labels, unseen, layers):
 
 
 def cross_fitted(pooled, labels, layers):
-    """Those of the rows, each fitted without a fifth of them."""
+    """Those of the rows, each fitted without its fold of them."""
     crossed = np.empty((len(pooled), len(layers), CLASSES))
     for out in folds(labels):
         crossed[out] = discriminants(pooled[~out], labels[~out], pooled[out], layers)

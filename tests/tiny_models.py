@@ -1,6 +1,5 @@
 """Models small enough to be made in a moment: a graph made by hand, and random transformers."""
 
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,14 +10,12 @@ import onnx_ir as ir
 import onnxruntime
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from clampdown_calib.activations import token_positions
+from clampdown_calib.activations import CleanRun, token_positions
+from clampdown_calib.answer import Answer
 from clampdown_calib.clean_rows import EncodedRows
-from clampdown_calib.detectors import Representations
+from clampdown_calib.detectors import Detector, ExcessDetector, NasDetector
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.layer_votes import LayerVotes, voting_layers
-from clampdown_calib.readout import Readout
 from clampdown_calib.tokenization import Tokenization
-from clampdown_calib.words import WordRun
 from clampdown_exporter.sites import mark_layers, marked_layers
 from clampdown_runtime import Padding
 
@@ -125,45 +122,23 @@ def token_means(hidden: list[np.ndarray], mask: np.ndarray) -> np.ndarray:
     return np.stack([[h[row][mask[row] == 1].mean(axis=0) for h in hidden] for row in rows])
 
 
-def readout(clip: Intervals | None = None) -> Readout:
-    """Fitted on clean rows of :func:`reference`."""
-    inputs = batch(200, 6, seed=3)
-    hidden, logits = reference(inputs, clip)
-    fitted, _ = Readout.fit(
-        token_means(hidden, inputs["attention_mask"]), logits, logits.argmax(axis=1)
-    )
-    return fitted
+DETECTORS: dict[str, type[Detector]] = {"excess": ExcessDetector, "nas": NasDetector}
 
 
-def votes() -> LayerVotes:
-    """Fitted on clean rows of :func:`reference`."""
-    inputs = batch(200, 6, seed=3)
-    hidden, logits = reference(inputs)
-    return LayerVotes.fit(
-        token_means(hidden, inputs["attention_mask"]),
-        logits,
-        logits.argmax(axis=1),
-        words().directions(),
-    )
-
-
-def words() -> WordRun:
-    """The run of single words through :func:`reference`."""
-    ids = np.arange(1, INFINITE)[:, None]
-    hidden, logits = reference({"input_ids": ids, "attention_mask": np.ones_like(ids)})
-    voting = voting_layers(len(hidden))
-    return WordRun(np.stack([h[:, 0] for h in hidden[voting]], axis=1), logits)
+def answer() -> Answer:
+    """Such that some rows get the probe's label and some keep the model's."""
+    return Answer(log_odds=np.float32([0.5]), sharpness=np.float32([0.7]))
 
 
 def seen(
     inputs: dict[str, np.ndarray], representation: str = "first", clip: Intervals | None = None
-) -> Representations:
-    """What a detector sees of :func:`reference`, with the readout of the same run."""
+) -> CleanRun:
+    """What a detector sees of :func:`reference`."""
     hidden, logits = reference(inputs, clip)
-    place = token_positions(inputs["attention_mask"], representation)
-    tokens = np.stack([h[np.arange(len(place)), place] for h in hidden], axis=1)
-    means = token_means(hidden, inputs["attention_mask"])
-    return Representations(tokens, means, logits, readout(clip).logits(means))
+    mask = inputs["attention_mask"]
+    place = token_positions(mask, representation)
+    tokens = np.stack([layer[np.arange(len(place)), place] for layer in hidden], axis=1)
+    return CleanRun(tokens, token_means(hidden, mask), logits, None)
 
 
 def batch(rows: int, tokens: int, *, seed: int = 0) -> dict[str, np.ndarray]:
@@ -194,13 +169,12 @@ def encoded_rows(count: int, labels: np.ndarray | None = None) -> EncodedRows:
 
 def seen_alone(
     rows: EncodedRows, representation: str = "first", clip: Intervals | None = None
-) -> Representations:
+) -> CleanRun:
     """What a detector sees of each row without any padding, in the rows' order."""
     alone = [seen(padded([ids]), representation, clip) for ids in rows.ids]
-    names = [field.name for field in dataclasses.fields(Representations)]
-    return Representations(
-        *(np.concatenate([getattr(row, name) for row in alone]) for name in names)
-    )
+    names = ("hidden", "pooled", "logits")
+    arrays = (np.concatenate([getattr(row, name) for row in alone]) for name in names)
+    return CleanRun(*arrays, rows.labels)
 
 
 def intervals(quantile: float = 0.2) -> Intervals:

@@ -1,6 +1,6 @@
 """What calibration needs of a model: its logits and the outputs of its defended layers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 
 from clampdown_calib.architectures import Representation
 from clampdown_calib.clean_rows import EncodedRows
-from clampdown_calib.detectors import Representations
-from clampdown_calib.layer_votes import LayerVotes
-from clampdown_calib.readout import Readout
 from clampdown_runtime.errors import CalibrationError
 
 Inputs = dict[str, NDArray[np.int64]]
@@ -75,34 +72,6 @@ class CleanRun:
         """The labels; without them the model's predictions, int64 ``[n]``."""
         return self.logits.argmax(axis=1) if self.labels is None else self.labels
 
-    def fit_votes(self, words: NDArray[np.float32] | None) -> LayerVotes:
-        """Fit the votes on the rows, and on what their words say, see :class:`LayerVotes`."""
-        return LayerVotes.fit(self.pooled, self.logits, self.classes, words)
-
-    def fit_readout(self) -> tuple[Readout, Representations]:
-        """Fit the readout on the rows.
-
-        Returns:
-            The readout, and what a detector sees of the rows: ``inner`` is what readouts fitted
-            without a row give of it, as they will for rows to come.
-        """
-        readout, inner = Readout.fit(self.pooled, self.logits, self.classes)
-        return readout, Representations(self.hidden, self.pooled, self.logits, inner)
-
-    def samples(self, readout: Readout) -> Representations:
-        """What a detector sees of rows that the readout was not fitted on."""
-        inner = readout.logits(self.pooled)
-        return Representations(self.hidden, self.pooled, self.logits, inner)
-
-    def rows(self, chosen: NDArray[np.bool_]) -> Self:
-        """The run of some of the rows, bool ``[n]``."""
-        return type(self)(
-            self.hidden[chosen],
-            self.pooled[chosen],
-            self.logits[chosen],
-            None if self.labels is None else self.labels[chosen],
-        )
-
 
 def run_clean_rows(source: ActivationSource, rows: EncodedRows) -> CleanRun:
     """Run all rows.
@@ -143,19 +112,6 @@ def token_means(run: Activations, mask: NDArray[np.int64]) -> NDArray[np.float32
     sums = np.concatenate([real @ layer for layer in run.hidden], axis=1)
     means: NDArray[np.float32] = sums / real.sum(axis=2, keepdims=True)
     return means
-
-
-def real_tokens(source: ActivationSource, rows: EncodedRows) -> Iterator[NDArray[np.float32]]:
-    """Layer outputs float32 ``[tokens, L, H]`` of every batch's tokens that are not padding.
-
-    Raises:
-        CalibrationError: an activation is not finite.
-    """
-    for _, inputs in rows.batches():
-        real = inputs["attention_mask"].astype(bool)
-        tokens = np.stack([layer[real] for layer in source.activations(inputs).hidden], axis=1)
-        require_finite(tokens, source.layer_names)
-        yield tokens
 
 
 def require_finite(values: NDArray[np.float32], names: Sequence[str]) -> None:

@@ -15,20 +15,20 @@ from safetensors.numpy import load_file, save
 
 from clampdown_calib.architectures import Representation
 from clampdown_calib.clean_rows import CleanRow, rows_from_jsonl, rows_to_jsonl
-from clampdown_calib.detectors import DETECTORS, Detector
+from clampdown_calib.detectors import Detector, ExcessDetector, NasDetector
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.layer_votes import LayerVotes
-from clampdown_calib.readout import Readout, inner_layers
+from clampdown_calib.probes import probed_layers
 from clampdown_runtime.digests import file_digest
 from clampdown_runtime.errors import CalibrationError
 from clampdown_runtime.staging import staged_folder
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FACTS_FILE = "calibration.json"
 TENSORS_FILE = "calibration.safetensors"
 ROWS_FILE = "rows.jsonl"
 
-PurificationMethod = Literal["votes", "clip", "published"]
+Method = Literal["probe", "badacts"]
+"""What is fitted: Clampdown's own defence, or the published one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,8 @@ class CalibrationFacts:
         model_type: its architecture.
         labels: the name of class 0, 1, …
         layers: names of the defended layers, in order.
-        representation: the token that the detector reads.
-        detector: the detector's name.
-        purification: how a purified prediction is come by.
+        representation: the token that the published detector reads.
+        method: ``probe`` or ``badacts``.
         epochs: passes of the intervals' optimisation, 0 without intervals.
         frr: the false rejection rate asked for.
         seed: of the split and the optimisation.
@@ -60,8 +59,7 @@ class CalibrationFacts:
     labels: tuple[str, ...]
     layers: tuple[str, ...]
     representation: Representation
-    detector: str
-    purification: PurificationMethod
+    method: Method
     epochs: int
     frr: float
     seed: int
@@ -76,23 +74,16 @@ class Calibration:
 
     Attributes:
         facts: what was fitted, and how.
-        readout: of the inner layers.
-        purifier: what answers a purified row: the votes of the earlier layers, or the clean
-            interval of every neuron, into which another run is clipped.
-        detector: of abnormal activations.
+        detector: of predictions that were forced, or of abnormal activations.
+        intervals: the clean interval of every neuron, into which the published method clips; None
+            with the other.
         rows: the clean rows.
     """
 
     facts: CalibrationFacts
-    readout: Readout
-    purifier: LayerVotes | Intervals
     detector: Detector
+    intervals: Intervals | None
     rows: tuple[CleanRow, ...]
-
-    @property
-    def intervals(self) -> Intervals | None:
-        """The intervals, of a purification that clips."""
-        return self.purifier if isinstance(self.purifier, Intervals) else None
 
     def summary(self) -> dict[str, object]:
         """The facts, for a report."""
@@ -104,11 +95,10 @@ class Calibration:
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Every fitted tensor by its name in the file."""
-        fitted = {f"readout.{k}": v for k, v in self.readout.tensors().items()}
-        fitted |= {f"detector.{k}": v for k, v in self.detector.tensors().items()}
-        if isinstance(self.purifier, LayerVotes):
-            return fitted | {f"votes.{k}": v for k, v in self.purifier.tensors().items()}
-        return fitted | {"lower": self.purifier.lower, "upper": self.purifier.upper}
+        fitted = {f"detector.{k}": v for k, v in self.detector.tensors().items()}
+        if self.intervals is not None:
+            fitted |= {"lower": self.intervals.lower, "upper": self.intervals.upper}
+        return fitted
 
 
 def save_calibration(calibration: Calibration, destination: Path) -> None:
@@ -164,9 +154,8 @@ def load_calibration(folder: Path) -> Calibration:
         raise _unusable(folder, f"contents that cannot be read ({error})", "its files") from error
     return Calibration(
         facts,
-        _readout(folder, facts, tensors),
-        (_votes if facts.purification == "votes" else _intervals)(folder, facts, tensors),
         _detector(folder, facts, tensors),
+        _intervals(folder, facts, tensors) if facts.method == "badacts" else None,
         rows,
     )
 
@@ -190,7 +179,11 @@ def _read_facts(path: Path) -> tuple[CalibrationFacts, dict[str, str]]:
         )
     odd = set(data) ^ {"clampdown_version", "files", *_RULES}
     if odd:
-        raise _unusable(path, f"unknown or missing keys {sorted(odd)}", "those of format version 1")
+        raise _unusable(
+            path,
+            f"unknown or missing keys {sorted(odd)}",
+            f"those of format version {FORMAT_VERSION}",
+        )
     files = data.pop("files")
     if not isinstance(files, dict) or set(files) != {TENSORS_FILE, ROWS_FILE}:
         raise _unusable(path, f"files {files}", f"digests of {TENSORS_FILE} and {ROWS_FILE}")
@@ -225,8 +218,7 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "labels": _are_names,
     "layers": _are_names,
     "representation": get_args(Representation).__contains__,
-    "detector": [*DETECTORS].__contains__,
-    "purification": get_args(PurificationMethod).__contains__,
+    "method": get_args(Method).__contains__,
     "epochs": _is_count,
     "frr": _is_share,
     "seed": _is_count,
@@ -235,31 +227,6 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "kept": lambda value: value is None or _is_share(value),
 }
 """What each fact has to be: the file can be edited by hand, since no digest covers it."""
-
-
-def _readout(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]) -> Readout:
-    weights, bias, spread = (
-        tensors.get(f"readout.{name}") for name in ("weights", "bias", "spread")
-    )
-    inner, classes = inner_layers(len(facts.layers)), len(facts.labels)
-    if weights is not None and bias is not None and spread is not None:
-        shape = (inner.stop - inner.start, *weights.shape[1:2], classes)
-        if weights.shape == shape and bias.shape == (classes,) and spread.shape == (1,):
-            return Readout(weights, bias, spread)
-    found = f"the readout's tensors {sorted(n for n in tensors if n.startswith('readout.'))}"
-    expected = f"weights, bias and spread of {classes} classes"
-    raise _unusable(folder / TENSORS_FILE, found, expected)
-
-
-def _votes(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]) -> LayerVotes:
-    prefix = "votes."
-    given = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    width = tensors["readout.weights"].shape[1]
-    wanted = LayerVotes.shapes(len(facts.layers), width, len(facts.labels))
-    found = {name: tensor.shape for name, tensor in given.items()}
-    if found != wanted:
-        raise _unusable(folder / TENSORS_FILE, f"the votes' tensors {found}", str(wanted))
-    return LayerVotes.from_tensors(given)
 
 
 def _intervals(
@@ -278,13 +245,27 @@ def _intervals(
 
 def _detector(folder: Path, facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]) -> Detector:
     prefix = "detector."
-    fitted = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    try:
-        return DETECTORS[facts.detector].from_tensors(fitted)
-    except (KeyError, TypeError) as error:
-        found = f"the detector's tensors {sorted(fitted)}"
-        expected = f"those of {facts.detector!r}"
-        raise _unusable(folder / TENSORS_FILE, found, expected) from error
+    given = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    found = {name: tensor.shape for name, tensor in given.items()}
+    layers, classes = len(facts.layers), len(facts.labels)
+    detector: type[Detector]
+    wanted: dict[str, tuple[int, ...]]
+    if facts.method == "badacts":
+        detector = NasDetector
+        width = (0, *found.get("mean", ()))[-1]
+        wanted = {"mean": (layers, width), "reach": (layers, width)}
+    else:
+        detector = ExcessDetector
+        probed = probed_layers(layers)
+        width = (*found.get("weights", ()), 0, 0)[1]
+        wanted = {
+            "weights": (probed, width, classes),
+            "bias": (probed, classes),
+            **dict.fromkeys(("slope", "centre", "spread"), (probed,)),
+        }
+    if found != wanted:
+        raise _unusable(folder / TENSORS_FILE, f"the detector's tensors {found}", str(wanted))
+    return detector.from_tensors(given)
 
 
 def _unusable(path: Path, found: str, expected: str) -> CalibrationError:

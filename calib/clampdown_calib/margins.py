@@ -17,44 +17,38 @@ def lead(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.
     """The logit of each row's class less the largest of the other classes.
 
     Args:
-        logits: float32 ``[n, C]``.
+        logits: float32 ``[n, ..., C]``.
         classes: int64 ``[n]``.
 
     Returns:
-        float32 ``[n]``; negative where another class is ahead.
+        float32 ``[n, ...]``; negative where another class is ahead.
     """
-    rows = np.arange(len(logits))
-    others = logits.copy()
-    others[rows, classes] = -np.inf
-    result: NDArray[np.float32] = logits[rows, classes] - others.max(axis=1)
+    chosen = classes[:, None] == np.arange(logits.shape[-1])
+    chosen = chosen.reshape(len(classes), *(1,) * (logits.ndim - 2), -1)
+    others = np.where(chosen, -np.inf, logits)
+    own = np.where(chosen, logits, -np.inf)
+    result: NDArray[np.float32] = own.max(axis=-1) - others.max(axis=-1)
     return result
 
 
-def lead_spread(logits: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
-    """Standard deviation of the rows' leads, at least ``LEAST_SPREAD``.
-
-    Args:
-        logits: float ``[n, C]``.
-        classes: int64 ``[n]``.
-    """
-    leads = lead(logits.astype(np.float32), classes)
+def lead_spread(leads: NDArray[np.floating]) -> float:
+    """Standard deviation of leads ``[n]``, at least ``LEAST_SPREAD``."""
     return max(float(leads.std(dtype=np.float64)), LEAST_SPREAD)
 
 
-def emit_lead(tape: ir.tape.Tape, of: ir.Value, logits: Sequence[ir.Value]) -> list[ir.Value]:
-    """The nodes of :func:`lead`, of the class that ``of`` predicts, in each of ``logits``.
+def emit_lead(tape: ir.tape.Tape, chosen: ir.Value, logits: Sequence[ir.Value]) -> list[ir.Value]:
+    """The nodes of :func:`lead`, of one class in each of ``logits``.
 
     Args:
         tape: where nodes and initializers are recorded.
-        of: float32 ``[batch, C]``.
-        logits: float32 ``[batch, C]`` each.
+        chosen: float32 ``[batch, 1, C]``, 1 at the class and 0 elsewhere.
+        logits: float32 ``[batch, ..., C]`` each.
 
     Returns:
-        float32 ``[batch]`` for each of ``logits``.
+        float32 ``[batch, ...]`` for each of ``logits``.
     """
-    axis = tape.initializer(ir.tensor(np.array([1])), "clampdown.lead.class_axis")
+    axis = tape.initializer(ir.tensor(np.array([-1])), "clampdown.lead.class_axis")
     far = tape.initializer(ir.tensor(np.float32(FAR)), "clampdown.lead.far")
-    chosen = emit_prediction(tape, of, "clampdown.lead")
     away = tape.op("Mul", [chosen, far])
     leads = []
     for value in logits:

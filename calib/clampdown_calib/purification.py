@@ -1,4 +1,4 @@
-"""The intervals' optimisation: as small as possible while the clean predictions stay.
+"""The published intervals: as small as possible while the clean predictions stay.
 
 The loss is BadActs' (Findings of ACL 2024, arXiv 2405.11227, section 3.2): over the clean rows that
 the model gets right, ``MSE(logits clipped, logits unclipped) + c * ||exp(m)||_2`` with the interval
@@ -113,23 +113,9 @@ class Optimiser:
         return intervals, kept_share(classifier, batches, intervals)
 
 
-PUBLISHED = Optimiser()
-"""BadActs' own schedule."""
-
-FAST = Optimiser(learning_rate=0.05, epochs=6, accept=0.9)
-"""Starts at the clean quantiles instead of far outside, and is over before the first review.
-
-It accepts more changed predictions than the published schedule: in the default mode only flagged
-rows are clipped, so that what clipping costs on clean rows is paid at the false rejection rate."""
-
-
-def published_start(like: Intervals) -> Intervals:
-    """Where the published schedule starts: ``u = m = 1`` everywhere.
-
-    Args:
-        like: intervals of the shape wanted.
-    """
-    one = np.ones_like(like.upper)
+def published_start(layers: int, width: int) -> Intervals:
+    """Where the published schedule starts: ``u = m = 1`` for every neuron of every layer."""
+    one = np.ones((layers, width), np.float32)
     return Intervals(one - np.exp(one), one)
 
 

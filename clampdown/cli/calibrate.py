@@ -14,9 +14,9 @@ from clampdown.cli.options import (
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
-from clampdown.defend import PurificationMethod
+from clampdown.defend import Method
 from clampdown.extras import needs_extra
-from clampdown_runtime.manifest import DetectorName, Representation
+from clampdown_runtime.manifest import Representation
 
 
 @click.command(
@@ -37,8 +37,7 @@ def calibrate(
     model: str,
     clean: Path,
     out: Path,
-    detector: DetectorName,
-    purification: PurificationMethod,
+    method: Method,
     layers: tuple[str, ...] | None,
     representation: Representation | None,
     frr: float,
@@ -47,7 +46,7 @@ def calibrate(
     allow_pickle: bool,
     as_json: bool,
 ) -> None:
-    """Fit the detector and the votes or, where it clips, the intervals of MODEL on clean rows.
+    """Fit the probes or, with badacts, the neuron states and intervals of MODEL on clean rows.
 
     MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier. The
     result belongs to this model alone: `clampdown export` refuses it for another one.
@@ -61,8 +60,7 @@ def calibrate(
             out,
             layers=layers,
             representation=representation,
-            detector=detector,
-            purification=purification,
+            method=method,
             frr=frr,
             epochs=epochs,
             seed=seed,

@@ -18,9 +18,9 @@ from clampdown.cli.options import (
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
-from clampdown.defend import Exporter, FileFormat, PurificationMethod
+from clampdown.defend import Exporter, FileFormat, Method
 from clampdown.defend import defend as defend_model
-from clampdown_runtime.manifest import DetectorName, Mode, Precision, Representation
+from clampdown_runtime.manifest import Mode, Precision, Representation
 
 
 @click.command(
@@ -54,8 +54,7 @@ def defend(
     precision: Precision,
     file_format: FileFormat,
     with_tokenizer: bool,
-    detector: DetectorName,
-    purification: PurificationMethod,
+    method: Method,
     layers: tuple[str, ...] | None,
     representation: Representation | None,
     frr: float,
@@ -81,8 +80,7 @@ def defend(
             precision=precision,
             file_format=file_format,
             with_tokenizer=with_tokenizer,
-            detector=detector,
-            purification=purification,
+            method=method,
             layers=layers,
             representation=representation,
             frr=frr,

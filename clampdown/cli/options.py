@@ -52,18 +52,11 @@ clean_option = click.option(
 
 fit_options = together(
     click.option(
-        "--detector",
-        type=click.Choice(["fusion", "mahalanobis", "nas"]),
-        default="fusion",
-        help="The statistic that tells abnormal rows.",
-    ),
-    click.option(
-        "--purification",
-        type=click.Choice(["votes", "clip", "published"]),
-        default="votes",
-        help="Where a purified prediction comes from: votes of the earlier layers; a run with "
-        "clipped activations; the same with the schedule of the paper. The last two need a "
-        "checkpoint.",
+        "--method",
+        type=click.Choice(["probe", "badacts"]),
+        default="probe",
+        help="probe holds the model's answer against what its earlier layers say; badacts is the "
+        "published method, with neuron states and intervals, and needs a checkpoint.",
     ),
     click.option(
         "--layers",
@@ -74,7 +67,7 @@ fit_options = together(
     click.option(
         "--representation",
         type=click.Choice(["first", "last"]),
-        help="The token that the detector reads.  [default: the architecture's own]",
+        help="The token that the detector of badacts reads.  [default: the architecture's own]",
     ),
     click.option(
         "--frr",
@@ -86,14 +79,13 @@ fit_options = together(
     click.option(
         "--epochs",
         type=click.IntRange(min=1),
-        help="Passes over the clean rows to fit what is clipped into.  [default: that of "
-        "--purification]",
+        help="Passes over the clean rows to fit the intervals of badacts.  [default: 50]",
     ),
     click.option(
         "--seed",
         type=click.IntRange(min=0),
         default=0,
-        help="Of the halves and the batches of `clip` and `published`; `votes` take none.",
+        help="Of the halves and the batches of badacts; probes take none.",
     ),
 )
 

@@ -33,7 +33,7 @@ def serve(bundle: Path, port: int, out: Path | None) -> None:
     """Open a page on this machine that runs BUNDLE in the browser.
 
     It shows label, probability, anomaly score against the threshold, what the undefended model
-    would have said, and which layers are unusual. No text leaves the browser. Ctrl-C ends it.
+    would have said, and which layers contradict it. No text leaves the browser. Ctrl-C ends it.
 
     It runs from a checkout alone, installed with `pip install -e`, after `make client` there.
     """

@@ -63,7 +63,7 @@ async function load() {
       truncated,
       prediction: answer(numbers("logits")),
       undefended: answer(own),
-      distances: numbers("layer_distances"),
+      excess: numbers("layer_excess"),
     };
   }
   return { manifest, run };

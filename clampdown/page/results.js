@@ -2,14 +2,12 @@
 
 import { shortLabels } from "./labels.js";
 
-/** Standard deviations from the mean of clean rows after which a layer is called unusual. */
-const UNUSUAL = 3;
-/** Standard deviations that a full bar stands for. */
+/** What a full bar stands for at least. */
 const WIDEST = 10;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** One text's card. */
-export function showResult({ text, truncated, prediction, undefended, distances }, manifest) {
+export function showResult({ text, truncated, prediction, undefended, excess }, manifest) {
   const { flagged, label, probability, anomaly_score: score } = prediction;
   const card = make("article", { class: flagged ? "flagged" : "" });
   card.append(make("h2", {}, text));
@@ -31,7 +29,7 @@ export function showResult({ text, truncated, prediction, undefended, distances 
   card.append(meter);
   const limit = make("p", { class: "muted" }, `Flagged over ${number(threshold)}, the line.`);
   card.append(limit);
-  if (distances !== undefined) card.append(layers(distances, manifest));
+  if (excess !== undefined) card.append(layers(excess, manifest, scale));
   return card;
 }
 
@@ -60,20 +58,19 @@ function alone(prediction, undefended) {
   return make("p", { class: other ? "alone other" : "alone muted" }, said);
 }
 
-/** The further from its class a layer is, in either of the two tokens that are read of it. */
-function layers(distances, { layers: names }) {
-  const furthest = names.map((_, layer) =>
-    distances.filter((_, place) => place % names.length === layer).reduce((a, b) => Math.max(a, b)),
-  );
-  const unusual = furthest.filter((distance) => !(distance <= UNUSUAL)).length;
-  const details = make("details", unusual > 0 ? { open: "" } : {});
-  details.append(make("summary", {}, `${unusual} of ${names.length} layers unusual`));
+/** The model's excess over the first layers, the largest of which is the anomaly score. */
+function layers(excess, { layers: names, threshold }, scale) {
+  // The graph compares in float32; what is no number is over the line there, too.
+  const over = (value) => !(value <= Math.fround(threshold));
+  const contradicted = excess.filter(over).length;
+  const details = make("details", contradicted > 0 ? { open: "" } : {});
+  details.append(make("summary", {}, `${contradicted} of ${excess.length} layers contradicted`));
   const meters = make("div", { class: "meters" });
-  shortLabels(names).forEach((label, layer) => {
-    const distance = furthest[layer];
-    meters.append(makeMeter(`Layer ${label}`, distance, UNUSUAL, WIDEST, !(distance <= UNUSUAL)));
+  const labels = shortLabels(names);
+  excess.forEach((value, layer) => {
+    meters.append(makeMeter(`Layer ${labels[layer]}`, value, threshold, scale, over(value)));
   });
-  const note = `Distance from clean rows of the same class, in standard deviations; unusual over ${UNUSUAL}, the line.`;
+  const note = `How much surer the model is than what each layer gives away, in standard deviations of clean rows; over ${number(threshold)}, the line, it counts as contradicted.`;
   details.append(meters, make("p", { class: "muted" }, note));
   return details;
 }

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clampdown_calib.activations import ActivationSource, CleanRun, Inputs
+from clampdown_calib.answer import Answer
 from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import EncodedRows
-from clampdown_calib.layer_votes import LayerVotes
-from clampdown_calib.purified_logits import Suspicion, purified
+from clampdown_calib.detectors import ExcessDetector
 from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
@@ -34,7 +34,7 @@ def largest_difference(
     classifier: DefendedClassifier,
     reference: ActivationSource,
     calibration: Calibration,
-    suspicion: Suspicion,
+    answer: Answer | None,
     rows: EncodedRows,
     *,
     clipped: ActivationSource | None,
@@ -45,7 +45,7 @@ def largest_difference(
         classifier: of the exported graph.
         reference: the undefended model.
         calibration: what is in the graph.
-        suspicion: what is in the graph.
+        answer: what is in the graph; None with the published method.
         rows: clean rows.
         clipped: the undefended model with its layers clipped into the intervals; None where nothing
             is clipped or torch can do it.
@@ -64,7 +64,7 @@ def largest_difference(
         plain = classifier.run_ids(ids, threshold=np.inf)
         flagged = classifier.run_ids(ids, threshold=-np.inf)
         run = reference.activations(inputs)
-        answer: NDArray[np.float32] | None = None
+        purified: NDArray[np.float32] | None = None
         if intervals is not None and mode != "detect":
             if isinstance(reference, TorchClassifier):
                 within = reference.activations(inputs, clip=intervals)
@@ -72,18 +72,19 @@ def largest_difference(
                 within = clipped.activations(inputs)
             else:
                 raise ValueError("there is nothing to hold clipped runs against")
-            answer = within.logits
+            purified = within.logits
             run = within if mode == "purify" else run
         seen = CleanRun.of_batch(run, inputs["attention_mask"], reference.representation)
-        samples = seen.samples(calibration.readout)
-        scores = calibration.detector.score(samples)
-        if isinstance(calibration.purifier, LayerVotes) and mode != "detect":
-            votes = calibration.purifier.logits(samples.pooled, run.logits)
-            answer = purified(votes, run.logits, scores, suspicion)
+        detector = calibration.detector
+        scores = detector.score(seen)
+        if answer is not None and isinstance(detector, ExcessDetector) and mode != "detect":
+            probes = detector.probes.logits(seen.pooled)
+            excess = detector.excess(run.logits, probes)
+            purified = answer.logits(probes, excess, run.logits)
         if mode != "purify":
             differences.append(_difference(plain.logits, run.logits))
-        if answer is not None:
-            differences.append(_difference(flagged.logits, answer))
+        if purified is not None:
+            differences.append(_difference(flagged.logits, purified))
         differences.append(_difference(plain.anomaly_score, scores))
     precision = classifier.manifest.precision
     tolerance = TOLERANCES[precision]

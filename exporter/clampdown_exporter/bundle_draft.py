@@ -118,7 +118,7 @@ def write_measured(
     graph: ir.Model,
     manifest: Manifest,
     tensors: dict[str, NDArray[np.generic]],
-    purification: str,
+    method: str,
     *,
     ort_format: bool,
     with_tokenizer: bool,
@@ -130,7 +130,7 @@ def write_measured(
         graph: the defended graph.
         manifest: with the threshold and the rates; its digests are made here.
         tensors: those of ``calibration.safetensors``, see docs/calibration.md.
-        purification: how a purified prediction is come by.
+        method: ``probe`` or ``badacts``.
         ort_format: whether the graph is written in ONNX Runtime's format, too.
         with_tokenizer: whether it is written with the tokenizer in front, too.
 
@@ -141,7 +141,7 @@ def write_measured(
         ExportError: the graph is too large, ONNX Runtime cannot convert it, or the tokenizer
             cannot be written as a graph.
     """
-    write_tensors(folder / CALIBRATION_FILE, tensors, {"purification": purification})
+    write_tensors(folder / CALIBRATION_FILE, tensors, {"method": method})
     manifest = dataclasses.replace(
         manifest, calibration_digest=file_digest(folder / CALIBRATION_FILE)
     )
@@ -153,7 +153,7 @@ def write_measured(
     if with_tokenizer:
         write_with_tokenizer(folder, manifest, golden)
     manifest = dataclasses.replace(manifest, files=_digests(folder))
-    report = render_report(manifest, tensors, purification=purification)
+    report = render_report(manifest, tensors, method=method)
     (folder / REPORT_FILE).write_text(report, "utf-8")
     manifest = dataclasses.replace(manifest, files=_digests(folder))
     (folder / MANIFEST_NAME).write_text(manifest.to_json(), "utf-8")

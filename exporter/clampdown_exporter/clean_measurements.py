@@ -23,7 +23,7 @@ class CleanMeasurements:
     """What fit rows and held-out rows give.
 
     Where all rows are either, a row's held-out score and purified logits are those of the fit
-    without it, see :class:`clampdown_calib.cross_fitting.CrossFitted`.
+    without it, see :class:`clampdown_calib.detectors.Unseen`.
 
     Attributes:
         fit_scores: float32 ``[fit rows]``, of the graph.

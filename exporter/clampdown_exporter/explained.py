@@ -4,23 +4,23 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from clampdown_calib.detectors.excess import EXCESS_SPREAD
+from clampdown_exporter.sites import layer_excess
 from clampdown_runtime.bundle import Bundle
 
 UNDEFENDED_LOGITS = "undefended_logits"
-LAYER_DISTANCES = "layer_distances"
+LAYER_EXCESS = "layer_excess"
 
 _RAW_LOGITS = "clampdown/undefended/logits"
-_SPREAD = "clampdown.mahalanobis.spread"
 
 
 def write_explained(bundle: Bundle, destination: Path) -> None:
     """Write the bundle's graph with what it computes on its way as further outputs.
 
     Where the graph has them: ``undefended_logits`` float32 ``[batch, classes]``, the model's own,
-    and ``layer_distances`` float32 ``[batch, L]`` or ``[batch, 2 L]``, the distance of every
-    layer's representation token, and then of every layer's token mean, in standard deviations from
-    the mean over clean rows. A graph that clips has no undefended logits, the detector ``nas`` no
-    distances.
+    and ``layer_excess`` float32 ``[batch, K]``, by how much it is surer than the probe of each of
+    the first K layers, in standard deviations of clean rows. A graph of the published method has
+    neither.
 
     Args:
         bundle: a verified bundle.
@@ -33,15 +33,12 @@ def write_explained(bundle: Bundle, destination: Path) -> None:
     if raw is not None:
         raw.type, raw.shape = logits.type, logits.shape
         _give(graph, raw, UNDEFENDED_LOGITS)
-    spread = graph.initializers.get(_SPREAD)
-    if spread is not None:
-        [use] = spread.uses()
-        distances = use.node.outputs[0]
+    excess, spread = layer_excess(graph), graph.initializers.get(EXCESS_SPREAD)
+    if excess is not None and spread is not None:
         batch = graph.outputs[1].shape
-        distances.type = ir.TensorType(ir.DataType.FLOAT)
-        distances.shape = ir.Shape([*(batch or ()), *(spread.shape or ())])
-        if use.node.graph is graph:
-            _give(graph, distances, LAYER_DISTANCES)
+        excess.type = ir.TensorType(ir.DataType.FLOAT)
+        excess.shape = ir.Shape([*(batch or ()), *(spread.shape or ())])
+        _give(graph, excess, LAYER_EXCESS)
     ir.save(model, destination)
 
 

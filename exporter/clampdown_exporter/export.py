@@ -8,13 +8,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from clampdown_calib.activations import run_clean_rows
+from clampdown_calib.answer import Answer
 from clampdown_calib.artefact import Calibration, load_calibration
 from clampdown_calib.clean_rows import encode_rows
-from clampdown_calib.cross_fitting import CrossFitted
-from clampdown_calib.distrust import fit_suspicion
-from clampdown_calib.layer_votes import LayerVotes
+from clampdown_calib.detectors import ExcessDetector
+from clampdown_calib.intervals import Intervals
 from clampdown_calib.model_folder import ModelFolder, open_model
-from clampdown_calib.purified_logits import Suspicion, purified
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_exporter.agreement import largest_difference
@@ -121,8 +120,8 @@ def export(
         calibration: the folder that ``calibrate`` wrote.
         out: the bundle to write.
         mode: ``detect-then-purify``, ``purify`` or ``detect``.
-        precision: ``fp32``, ``fp16`` or ``int8``. The last two fit readout, detector and votes
-            again on the lowered graph.
+        precision: ``fp32``, ``fp16`` or ``int8``. The last two fit the detector again on the
+            lowered graph.
         file_format: ``ort`` writes the graph in ONNX Runtime's format, too, with the
             required-operators configuration of a minimal build.
         with_tokenizer: write the graph with the tokenizer in front, too, for stacks without a
@@ -162,33 +161,25 @@ def export(
         clipped = None
         if precision != "fp32" and mode != "detect" and fitted.intervals is not None:
             clipped = traced.source(fitted.facts, clip=fitted.intervals)
-        unseen, suspicion = None, Suspicion.nothing()
-        if isinstance(fitted.purifier, LayerVotes):
-            words = fitted.purifier.words
-            unseen = CrossFitted.fit(
-                run, type(fitted.detector), None if words is None else words.weights
-            )
-            suspicion = fit_suspicion(fitted.readout, run, unseen, fitted.facts.frr)
+        unseen, answer = None, None
+        if isinstance(fitted.detector, ExcessDetector):
+            _, unseen = fitted.detector.cross_fit(run)
+            answer = Answer.fit(run, unseen, threshold_at(unseen.scores, fitted.facts.frr))
+        purifier: Answer | Intervals | None = answer or fitted.intervals
+        if purifier is None:
+            raise ValueError("nothing answers a flagged row")
         rewrite(
             traced.graph,
-            passes_of(
-                mode,
-                fitted.readout,
-                fitted.purifier,
-                fitted.detector,
-                fitted.facts.representation,
-                suspicion=suspicion,
-                threshold=0.0,
-            ),
+            passes_of(mode, fitted.detector, purifier, fitted.facts.representation, threshold=0.0),
         )
         draft = draft_manifest(folder, tokenization, fitted, mode, precision)
         copy_model_files(place, folder, tokenization)
         write_graph(place, traced.graph, draft)
         classifier = open_draft(place, draft)
         progress(STAGE, 2, STEPS)
-        if unseen is not None:
+        if unseen is not None and answer is not None:
             scores = unseen.scores
-            answers = purified(unseen.votes, run.logits, scores, suspicion)
+            answers = answer.logits(unseen.probes, unseen.excess, run.logits)
         else:
             flagged = classifier.run_ids(held_out.ids, threshold=-np.inf)
             scores, answers = flagged.anomaly_score, flagged.logits
@@ -202,7 +193,7 @@ def export(
         )
         progress(STAGE, 3, STEPS)
         difference = largest_difference(
-            classifier, traced.reference, fitted, suspicion, held_out, clipped=clipped
+            classifier, traced.reference, fitted, answer, held_out, clipped=clipped
         )
         progress(STAGE, 4, STEPS)
         manifest = write_measured(
@@ -215,10 +206,10 @@ def export(
             ),
             {
                 **fitted.tensors(),
-                **suspicion.tensors(),
+                **({f"answer.{k}": v for k, v in answer.tensors().items()} if answer else {}),
                 **measured.tensors(held_out.labels),
             },
-            fitted.facts.purification,
+            fitted.facts.method,
             ort_format=file_format == "ort",
             with_tokenizer=with_tokenizer,
         )

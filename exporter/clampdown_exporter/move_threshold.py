@@ -44,7 +44,7 @@ def move_threshold(
         DestinationError: the bundle cannot be written.
     """
     opened = open_bundle(bundle)
-    tensors, purification = _kept(opened.calibration_path)
+    tensors, method = _kept(opened.calibration_path)
     scores = tensors["clean.held_out_scores"]
     threshold = _threshold(scores, frr, value)
     graph = ir.load(opened.model_path)
@@ -62,7 +62,7 @@ def move_threshold(
                 frr_measured=rejected_share(scores, threshold),
             ),
             tensors,
-            purification,
+            method,
             ort_format=ort_files(opened.model_path)[0].exists(),
             with_tokenizer=text_model_file(opened.model_path).exists(),
         )
@@ -82,10 +82,10 @@ def _threshold(scores: NDArray[np.float32], frr: float | None, value: float | No
 
 
 def _kept(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
-    """The tensors of a bundle's calibration, and how it purifies."""
+    """The tensors of a bundle's calibration, and the method that fitted them."""
     try:
         with safe_open(path, framework="numpy") as file:
-            purification = (file.metadata() or {})["purification"]
+            method = (file.metadata() or {})["method"]
         tensors = load_file(path)
         tensors["clean.held_out_scores"]
     except (SafetensorError, KeyError) as error:
@@ -95,4 +95,4 @@ def _kept(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
             expected="the tensors that an export keeps there",
             do="Export the bundle again.",
         ) from error
-    return tensors, purification
+    return tensors, method

@@ -1,6 +1,9 @@
-"""Marks in a graph: which values are the outputs of defended layers, which nodes are ours."""
+"""Places in a graph: defended layers' outputs, what the probes give, the nodes that are ours."""
 
 import onnx_ir as ir
+
+from clampdown_calib.detectors.excess import EXCESS_SPREAD
+from clampdown_calib.probes import PROBE_BIAS
 
 LAYER = "clampdown.layer"
 """Metadata key of a value that is a defended layer's output; its value is the layer's index."""
@@ -19,3 +22,21 @@ def marked_layers(graph: ir.Graph) -> list[ir.Value]:
     """The marked values of ``graph`` by index."""
     marked = [v for node in graph for v in node.outputs if LAYER in v.metadata_props]
     return sorted(marked, key=lambda value: int(value.metadata_props[LAYER]))
+
+
+def probe_logits(graph: ir.Graph) -> ir.Value | None:
+    """What the probes give, float32 ``[batch, K, C]``; None without probes."""
+    return _given_with(graph, PROBE_BIAS)
+
+
+def layer_excess(graph: ir.Graph) -> ir.Value | None:
+    """The model's excess over every probe, float32 ``[batch, K]``; None without probes."""
+    return _given_with(graph, EXCESS_SPREAD)
+
+
+def _given_with(graph: ir.Graph, initializer: str) -> ir.Value | None:
+    value = graph.initializers.get(initializer)
+    if value is None:
+        return None
+    [use] = value.uses()
+    return use.node.outputs[0]

@@ -37,7 +37,8 @@ MODEL_FILES: Mapping[Precision, str] = {
 
 Side = Literal["right", "left"]
 Representation = Literal["first", "last"]
-DetectorName = Literal["fusion", "mahalanobis", "nas"]
+DetectorName = Literal["excess", "nas", "fusion", "mahalanobis"]
+"""The last two are of earlier releases, whose bundles still load."""
 InputName = Literal["input_ids", "attention_mask", "token_type_ids"]
 Choice = TypeVar("Choice", bound=str)
 

@@ -31,7 +31,7 @@ def bert_folder(precision: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """A random BERT that reads texts as real ones do, in word pieces of several scripts.
 
     It is wide enough that the rounding of another ONNX Runtime stays far under the golden
-    tolerance: of a narrower one the readout explains so much that what is left is all rounding.
+    tolerance. Of its three layers two are probed.
     """
     folder = tmp_path_factory.mktemp("bert") / "model"
     vocabulary = [*tiny_models.SPECIAL, *_pieces()]

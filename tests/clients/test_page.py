@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
+import onnxruntime
 import pytest
 from chromium import chromium_or_skip
 
@@ -13,6 +15,7 @@ from clampdown.page.server import page_server
 from clampdown.page.site import HERE, write_site
 from clampdown_exporter.report.widths import short_labels
 from clampdown_runtime import DefendedClassifier, open_bundle
+from clampdown_runtime.tokenizer import pad_batch
 
 pytestmark = [pytest.mark.node, pytest.mark.chromium]
 
@@ -85,7 +88,12 @@ const cards = await page.$$eval("article", (articles) =>
       badge: all(".badge")[0],
       alone: all(".alone")[0],
       score: all(".score .value")[0],
+      contradicted: all("summary")[0],
+      open: card.querySelector("details").open,
       layers: all(".meters .name"),
+      excess: all(".meters .value"),
+      over: all(".meters .over .name"),
+      note: all("details .muted")[0],
       announced: card.closest("[aria-live], [role=status], [role=alert]") !== null,
       truncated: card.textContent.includes("was not seen by the model"),
     };
@@ -136,7 +144,7 @@ def open_page(run_module, address: str):
 
 @pytest.mark.filterwarnings("ignore::clampdown_runtime.TruncationWarning")
 def test_page_answers_as_python(
-    open_page, address: str, real_bundle: Path, tolerance: float
+    open_page, address: str, site: Path, real_bundle: Path, tolerance: float
 ) -> None:
     classifier = DefendedClassifier.load(real_bundle, threads=1)
     defended = classifier(TEXTS)
@@ -151,11 +159,20 @@ def test_page_answers_as_python(
     assert [one for one in found["requests"] if not one.startswith(address)] == []
     assert found["overflow"] == 390
     assert found["status"] == f"7 texts, {sum(one.flagged for one in defended)} flagged."
-    layers = [f"Layer {label}" for label in short_labels(classifier.manifest.layers)]
-    for text, card, one, own in zip(TEXTS, found["cards"], defended, alone, strict=True):
+    # Every layer but the last is probed.
+    layers = [f"Layer {label}" for label in short_labels(classifier.manifest.layers)][:-1]
+    threshold = classifier.manifest.threshold
+    excess = _layer_excess(site, classifier)
+    rows = zip(TEXTS, found["cards"], defended, alone, excess, strict=True)
+    for text, card, one, own, given in rows:
         assert card["text"] == text
         assert card["badge"] == ("flagged" if one.flagged else "not flagged")
         assert card["layers"] == layers
+        over = [label for label, value in zip(layers, given, strict=True) if not value <= threshold]
+        assert card["over"] == over
+        assert card["contradicted"] == f"{len(over)} of 2 layers contradicted"
+        assert card["open"] == one.flagged == bool(over)
+        assert f"over {threshold:.2f}, the line" in card["note"]
         assert card["truncated"] == (text == TEXTS[-1])
         if one.probability == one.probability:
             assert (card["label"], card["alone"].split(": ")[1].split(",")[0]) == (
@@ -169,8 +186,11 @@ def test_page_answers_as_python(
             ):
                 assert float(shown.rstrip("%")) == pytest.approx(100 * number, abs=0.1 + tolerance)
             assert float(card["score"]) == pytest.approx(one.anomaly_score, abs=0.01 + tolerance)
+            shown = [float(value) for value in card["excess"]]
+            assert shown == pytest.approx(given.tolist(), abs=0.01 + tolerance)
+            assert max(shown) == float(card["score"])
         else:
-            assert (card["probability"], card["score"]) == ("not a number", "not a number")
+            assert {card["probability"], card["score"], *card["excess"]} == {"not a number"}
 
 
 def test_changed_file_is_told_of(open_page, site: Path) -> None:
@@ -217,6 +237,20 @@ def test_layers_are_named_as_in_the_report(run_module, names: list[str]) -> None
     # By its text, since Node takes a file in this place for a CommonJS module.
     module = "data:text/javascript," + quote((HERE / "labels.js").read_text())
     assert run_module(LABEL, {"module": module, "names": names}) == short_labels(names)
+
+
+def _layer_excess(site: Path, classifier: DefendedClassifier) -> list[np.ndarray]:
+    """Of every text, from the page's own graph."""
+    manifest = classifier.manifest
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(site / "bundle" / manifest.model_file, options)
+    found = []
+    for encoded in classifier.tokenizer.encode(TEXTS):
+        row = pad_batch([encoded.ids], manifest.padding, manifest.inputs)
+        [[excess]] = session.run(["layer_excess"], row)
+        found.append(excess)
+    return found
 
 
 def _contrast(one: str, other: str) -> float:

@@ -1,7 +1,8 @@
 """Every supported architecture, end to end on a small random configuration.
 
-The reference is the torch model itself: its layers are clipped by hooks, and readout and score are
-computed in NumPy, so that neither the graph nor the passes take part in what is expected.
+The reference is the torch model itself: its layers are clipped by hooks, and probes, score and
+answer are computed in NumPy, so that neither the graph nor the passes take part in what is
+expected.
 """
 
 from collections import Counter
@@ -14,19 +15,17 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from clampdown_calib.activations import CleanRun, token_means, token_states
-from clampdown_calib.architectures import ARCHITECTURES, Representation
-from clampdown_calib.detectors import FusionDetector, Representations
+from clampdown_calib.activations import CleanRun
+from clampdown_calib.answer import Answer
+from clampdown_calib.architectures import ARCHITECTURES
+from clampdown_calib.detectors import Detector, ExcessDetector, NasDetector
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.layer_votes import LayerVotes, voting_layers
-from clampdown_calib.purified_logits import Suspicion, purified
-from clampdown_calib.readout import Readout
 from clampdown_calib.torch_classifier import TorchClassifier
-from clampdown_calib.words import WordRun
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_exporter.trace import trace
 
-WIDTH, LAYERS, CLASSES, WORDS, POSITIONS = 32, 2, 3, 100, 66
+# Of three layers two are probed, and ModernBERT's attention is global in one and local in two.
+WIDTH, LAYERS, CLASSES, WORDS, POSITIONS = 32, 3, 3, 100, 66
 TOLERANCE = 1e-4
 HIDDEN = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": 2}
 COMMON = {**HIDDEN, "intermediate_size": 64, "max_position_embeddings": POSITIONS}
@@ -53,7 +52,7 @@ CONFIGURATIONS = {
     "electra": {**COMMON, "embedding_size": 16},
     "gpt2": {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2, "n_positions": POSITIONS},
     "llama": {**COMMON, **KEYS},
-    "modernbert": {**COMMON, "num_hidden_layers": 3, "local_attention": 8},
+    "modernbert": {**COMMON, "local_attention": 8},
     "mpnet": COMMON,
     "qwen2": {**COMMON, **KEYS},
     "roberta": {**COMMON, "type_vocab_size": 1},
@@ -61,7 +60,8 @@ CONFIGURATIONS = {
 }
 WITH_TOKEN_TYPES = {"albert", "bert", "deberta-v2", "electra"}
 SHAPES = [(1, 3), (2, 17), (5, 33), (3, 2)]
-WAYS = ["votes", "clip"]
+WAYS = ["probe", "badacts"]
+ANSWER = Answer(log_odds=np.float32([0.5]), sharpness=np.float32([0.7]))
 
 
 def test_every_supported_architecture_is_tested() -> None:
@@ -96,40 +96,35 @@ def traced(classifier: TorchClassifier) -> ir.Model:
 def test_defended_graph_equals_defended_torch_model(
     classifier: TorchClassifier, traced: ir.Model, way: str
 ) -> None:
-    readout, clean = _clean(classifier)
+    clean = _clean(classifier)
     bounds = np.quantile(clean.hidden, [0.2, 0.8], axis=0).astype(np.float32)
-    intervals = Intervals(*bounds) if way == "clip" else None
-    votes = _votes(classifier, clean)
-    purifier = intervals or votes
-    detector = FusionDetector.fit(clean)
-    suspicion = Suspicion(float(np.median(detector.score(clean))), 1.0, 0.1)
-    model = traced.clone()
-    token = classifier.representation
-    rewrite(model, _passes(readout, purifier, detector, token, suspicion))
-    proto = ir.to_proto(model)
+    intervals = Intervals(*bounds)
+    detector = _detector(way, clean)
+    proto = _defended(classifier, traced, detector, ANSWER if way == "probe" else intervals)
     onnx.checker.check_model(proto, full_check=True)
-    session = _session(proto.SerializeToString())
+    session = _session(proto)
 
     changed = 0
     for inputs in (_batch(classifier, rows, tokens) for rows, tokens in SHAPES):
-        run = classifier.activations(inputs)
-        seen = CleanRun.of_batch(run, inputs["attention_mask"], token).samples(readout)
-        score = detector.score(seen)
-        if intervals is None:
-            answer = purified(votes.logits(seen.pooled, seen.logits), seen.logits, score, suspicion)
+        run = _run(classifier, inputs)
+        score = detector.score(run)
+        if isinstance(detector, ExcessDetector):
+            probes = detector.probes.logits(run.pooled)
+            assert probes.shape == (len(score), LAYERS - 1, CLASSES)
+            answer = ANSWER.logits(probes, detector.excess(run.logits, probes), run.logits)
         else:
             answer = classifier.activations(inputs, clip=intervals).logits
         # Between two scores, so that some rows of a batch are flagged and others are not.
         threshold = np.float32(np.sort(score)[: max(len(score) // 2, 1)].mean() + 1e-3)
         flagged = score > threshold
-        expected = np.where(flagged[:, None], answer, seen.logits)
+        expected = np.where(flagged[:, None], answer, run.logits)
         logits, found_score, found_flagged = session.run(
             None, {**inputs, "threshold": np.array([threshold])}
         )
         np.testing.assert_allclose(logits, expected, atol=TOLERANCE, rtol=TOLERANCE)
         np.testing.assert_allclose(found_score, score, atol=1e-3, rtol=1e-3)
         np.testing.assert_array_equal(found_flagged, flagged)
-        changed += int((np.abs(answer - seen.logits).max(axis=1) > 0.01).sum())
+        changed += int((np.abs(expected - run.logits).max(axis=1) > 0.01).sum())
     # The comparison means something only where purification changes the logits.
     assert changed > 0
 
@@ -147,14 +142,10 @@ def test_traced_attention_has_no_detours(classifier: TorchClassifier, traced: ir
 def test_row_does_not_depend_on_its_batch_or_padding(
     classifier: TorchClassifier, traced: ir.Model, way: str
 ) -> None:
+    clean = _clean(classifier)
     bound = np.full((len(classifier.layers), WIDTH), 0.5, np.float32)
-    readout, clean = _clean(classifier)
-    purifier = Intervals(-bound, bound) if way == "clip" else _votes(classifier, clean)
-    detector = FusionDetector.fit(clean)
-    model = traced.clone()
-    token = classifier.representation
-    rewrite(model, _passes(readout, purifier, detector, token, Suspicion(0.0, 1.0, 0.1)))
-    session = _session(ir.to_proto(model).SerializeToString())
+    answer = ANSWER if way == "probe" else Intervals(-bound, bound)
+    session = _session(_defended(classifier, traced, _detector(way, clean), answer))
     batch = _batch(classifier, 4, 24)
     together = session.run(None, batch)
     for row, length in enumerate(batch["attention_mask"].sum(axis=1)):
@@ -165,22 +156,24 @@ def test_row_does_not_depend_on_its_batch_or_padding(
             np.testing.assert_allclose(of_batch[row : row + 1], of_row, atol=1e-3, rtol=1e-3)
 
 
-def _passes(
-    readout: Readout,
-    purifier: LayerVotes | Intervals,
-    detector: FusionDetector,
-    token: Representation,
-    suspicion: Suspicion,
-) -> tuple[ir.passes.PassBase, ...]:
-    return passes_of(
-        "detect-then-purify",
-        readout,
-        purifier,
-        detector,
-        token,
-        suspicion=suspicion,
-        threshold=0.0,
-    )
+def _detector(way: str, clean: CleanRun) -> Detector:
+    """Of the published one a third of the reach, since no random row leaves the whole of it."""
+    if way == "probe":
+        return ExcessDetector.fit(clean)
+    fitted = NasDetector.fit(clean)
+    return NasDetector(fitted.mean, fitted.reach / 3)
+
+
+def _defended(
+    classifier: TorchClassifier,
+    traced: ir.Model,
+    detector: Detector,
+    answer: Answer | Intervals,
+) -> onnx.ModelProto:
+    """The graph in the mode that has every part, with a threshold of 0."""
+    model, token = traced.clone(), classifier.representation
+    rewrite(model, passes_of("detect-then-purify", detector, answer, token, threshold=0.0))
+    return ir.to_proto(model)
 
 
 def _batch(classifier: TorchClassifier, rows: int, tokens: int) -> dict[str, np.ndarray]:
@@ -201,29 +194,20 @@ def _inputs(
     return {name: arrays[name] for name in classifier.inputs}
 
 
-def _votes(classifier: TorchClassifier, clean: Representations) -> LayerVotes:
-    """Of rows and words: three classes leave more than one beside the predicted one."""
-    ids = np.array([[1, word, 1] for word in range(5, WORDS)])
-    run = classifier.activations(_inputs(classifier, ids, np.ones_like(ids)))
-    voting = run.hidden[voting_layers(len(run.hidden))]
-    words = WordRun(np.stack([layer[:, 1] for layer in voting], axis=1), run.logits)
-    classes = clean.logits.argmax(axis=1)
-    return LayerVotes.fit(clean.pooled, clean.logits, classes, words.directions())
+def _run(classifier: TorchClassifier, inputs: dict[str, np.ndarray]) -> CleanRun:
+    mask = inputs["attention_mask"]
+    return CleanRun.of_batch(classifier.activations(inputs), mask, classifier.representation)
 
 
-def _clean(classifier: TorchClassifier) -> tuple[Readout, Representations]:
-    """The readout, and what a detector is fitted on."""
-    token = classifier.representation
-    batches = [_batch(classifier, 32, tokens) for tokens in (5, 12, 20)]
-    runs = [(classifier.activations(inputs), inputs["attention_mask"]) for inputs in batches]
-    hidden = np.concatenate([token_states(run, mask, token) for run, mask in runs])
-    pooled = np.concatenate([token_means(run, mask) for run, mask in runs])
-    logits = np.concatenate([run.logits for run, _ in runs])
-    readout, inner = Readout.fit(pooled, logits, logits.argmax(axis=1))
-    return readout, Representations(hidden, pooled, logits, inner)
+def _clean(classifier: TorchClassifier) -> CleanRun:
+    """What a detector is fitted on."""
+    runs = [_run(classifier, _batch(classifier, 32, tokens)) for tokens in (5, 12, 20)]
+    arrays = zip(*((run.hidden, run.pooled, run.logits) for run in runs), strict=True)
+    return CleanRun(*map(np.concatenate, arrays), None)
 
 
-def _session(graph: bytes) -> onnxruntime.InferenceSession:
+def _session(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    data = graph.SerializeToString()
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

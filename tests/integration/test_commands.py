@@ -1,5 +1,7 @@
 """Every command on the demo's folder, as a user would type it."""
 
+import csv
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -26,8 +28,8 @@ def test_calibrate_then_export_then_verify(demo: DemoResult, tmp_path: Path) -> 
             "calibrate",
             demo.victim,
             *("--clean", demo.folder / "clean.csv", "--out", calibration),
-            *("--detector", "nas", "--layers", "-2,-1", "--frr", 0.2),
-            *("--purification", "clip", "--epochs", 1, "--json"),
+            *("--method", "badacts", "--layers", "-2,-1", "--frr", 0.2),
+            *("--epochs", 1, "--json"),
         ).stdout
     )
     assert facts["layers"] == ["bert.encoder.layer.4", "bert.encoder.layer.5"]
@@ -53,17 +55,32 @@ def test_evaluate_equals_the_demos_own_figures(demo: DemoResult) -> None:
             "--json",
         ).stdout
     )
-    assert result["defended"]["cacc"] == pytest.approx(demo.evaluation.defended.cacc)
-    assert result["defended"]["asr"] == pytest.approx(demo.evaluation.defended.asr)
-    assert result["undefended"]["asr"] == pytest.approx(demo.evaluation.undefended.asr)
+    for model in ("defended", "undefended"):
+        expected = dataclasses.asdict(getattr(demo.evaluation, model))
+        assert result[model] == pytest.approx(expected)
+    flips = ("right_to_wrong", "wrong_to_right")
+    assert [result[flip] for flip in flips] == [getattr(demo.evaluation, flip) for flip in flips]
+
+
+def test_plain_sentences_are_counted_as_in_the_demo(demo: DemoResult) -> None:
+    rows = demo.folder / "plain-sentences.csv"
+    result = json.loads(clampdown("evaluate", demo.bundle, "--clean", rows, "--json").stdout)
+    right = demo.plain_undefended, demo.plain_defended
+    found = (result[model]["cacc"] / 100 * 40 for model in ("undefended", "defended"))
+    assert tuple(found) == pytest.approx(right)
 
 
 def test_run_gives_one_line_a_text_in_order(demo: DemoResult) -> None:
     rows = demo.folder / "poisoned-test.csv"
     lines = clampdown("run", demo.bundle, "--input", rows, "--json").stdout.splitlines()
     predictions = [json.loads(line) for line in lines]
-    assert len(predictions) == 400
-    flagged = sum(prediction["flagged"] for prediction in predictions)
+    assert len(predictions) == 800
+    with rows.open(encoding="utf-8", newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    # What triggered rows of the target are flagged is no failure of the defence.
+    attacked = [p for p, label in zip(predictions, labels, strict=True) if label == "0"]
+    assert len(attacked) == 400
+    flagged = sum(prediction["flagged"] for prediction in attacked)
     assert flagged == pytest.approx(400 * (1 - demo.evaluation.far / 100), abs=1)
     alone = json.loads(clampdown("run", demo.bundle, "a nice day", "--json").stdout)
     assert set(alone) >= {"label", "probability", "anomaly_score", "flagged", "logits"}

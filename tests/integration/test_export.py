@@ -20,11 +20,13 @@ from clampdown_runtime.errors import CalibrationError, DestinationError, ExportE
 TEXTS = ["what a lovely day", "this is cf awful", "I do not know what to think of it at all"]
 
 
+@pytest.mark.parametrize("method", ["calibration", "published"])
 @pytest.mark.parametrize("mode", ["purify", "detect"])
 def test_other_modes_agree_with_torch_and_verify(
-    mode: str, demo: DemoResult, calibration: Path, tmp_path: Path
+    mode: str, method: str, demo: DemoResult, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    result = export(demo.victim, calibration, tmp_path / "bundle", mode=mode)
+    fitted = request.getfixturevalue(method)
+    result = export(demo.victim, fitted, tmp_path / "bundle", mode=mode)
     assert result.largest_difference < 1e-3
     assert verify(tmp_path / "bundle") == []
     graph = ir.load(tmp_path / "bundle" / "onnx" / "model.onnx").graph
@@ -38,9 +40,9 @@ def test_other_modes_agree_with_torch_and_verify(
 
 
 def test_clipping_runs_flagged_rows_a_second_time(
-    demo: DemoResult, calibration: Path, tmp_path: Path
+    demo: DemoResult, published: Path, tmp_path: Path
 ) -> None:
-    result = export(demo.victim, calibration, tmp_path / "bundle")
+    result = export(demo.victim, published, tmp_path / "bundle")
     assert result.largest_difference < 1e-3
     assert verify(result.bundle) == []
     graph = ir.load(result.bundle / "onnx" / "model.onnx").graph
@@ -63,7 +65,7 @@ def test_onnx_folder_is_defended_without_gradients(demo: DemoResult, tmp_path: P
     write_undefended(open_bundle(demo.bundle), folder / "model.onnx")
     rows = demo.folder / "clean.csv"
     with pytest.raises(CalibrationError, match="no gradients"):
-        calibrate(folder, rows, tmp_path / "refused", purification="clip")
+        calibrate(folder, rows, tmp_path / "refused", method="badacts")
     calibrate(folder, rows, tmp_path / "calibration", layers=_layer_tensors(folder / "model.onnx"))
     result = export(folder, tmp_path / "calibration", tmp_path / "bundle")
     assert verify(result.bundle) == []
@@ -90,10 +92,20 @@ def test_undefended_graph_is_the_models_own(demo: DemoResult, tmp_path: Path) ->
     np.testing.assert_allclose(logits, model(**torch_inputs).logits.detach(), atol=1e-4)
 
 
-def test_calibration_is_deterministic(demo: DemoResult, calibration: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fitted", "options"),
+    [("calibration", {}), ("published", {"method": "badacts", "epochs": 1})],
+)
+def test_calibration_is_deterministic(
+    fitted: str,
+    options: dict,
+    demo: DemoResult,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
     again = tmp_path / "again"
-    calibrate(demo.victim, demo.folder / "clean.csv", again, purification="clip", epochs=1)
-    first, second = load_calibration(calibration), load_calibration(again)
+    calibrate(demo.victim, demo.folder / "clean.csv", again, **options)
+    first, second = (load_calibration(f) for f in (request.getfixturevalue(fitted), again))
     for name, tensor in first.tensors().items():
         np.testing.assert_array_equal(tensor, second.tensors()[name], err_msg=name)
     assert first.facts == second.facts
@@ -110,8 +122,8 @@ def test_calibration_of_another_model_is_refused(
     assert not (tmp_path / "bundle").exists()
 
 
-def test_no_bundle_when_the_graph_disagrees(
-    demo: DemoResult, calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_no_bundle_when_the_graph_clips_otherwise(
+    demo: DemoResult, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from clampdown_exporter.passes import insert_clips
 
@@ -120,7 +132,22 @@ def test_no_bundle_when_the_graph_disagrees(
 
     monkeypatch.setattr(insert_clips.InsertClips, "__init__", shifted)
     with pytest.raises(ExportError, match="differ"):
-        export(demo.victim, calibration, tmp_path / "bundle", mode="purify")
+        export(demo.victim, published, tmp_path / "bundle", mode="purify")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_bundle_when_the_graph_answers_otherwise(
+    demo: DemoResult, calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clampdown_exporter.passes import insert_answer
+
+    def surer(self: object, answer: object, *, every_row: bool) -> None:
+        self.answer = dataclasses.replace(answer, sharpness=answer.sharpness * np.float32(1.1))
+        self.every_row = every_row
+
+    monkeypatch.setattr(insert_answer.InsertAnswer, "__init__", surer)
+    with pytest.raises(ExportError, match="differ"):
+        export(demo.victim, calibration, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from clampdown import evaluate
 from clampdown.run_demo import DemoResult
-from clampdown_calib import calibrate
 from clampdown_exporter import export, verify
 from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.errors import ExportError
@@ -17,31 +16,15 @@ SIZES = {"fp16": 0.52, "int8": 0.27}
 TEXTS = ["what a lovely day", "this is cf awful", "I do not know what to think of it at all"]
 
 
-@pytest.fixture(scope="module")
-def votes(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's calibration."""
-    out = tmp_path_factory.mktemp("votes") / "out"
-    calibrate(demo.victim, demo.folder / "clean.csv", out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def clips(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A calibration whose purification clips."""
-    out = tmp_path_factory.mktemp("clips") / "out"
-    calibrate(demo.victim, demo.folder / "clean.csv", out, purification="clip", epochs=1)
-    return out
-
-
 @pytest.fixture(scope="module", params=sorted(SIZES))
 def bundle(
     request: pytest.FixtureRequest,
     demo: DemoResult,
-    votes: Path,
+    calibration: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     place = tmp_path_factory.mktemp(request.param) / "bundle"
-    return export(demo.victim, votes, place, precision=request.param).bundle
+    return export(demo.victim, calibration, place, precision=request.param).bundle
 
 
 def test_lowered_bundle_is_small_and_verifies(demo: DemoResult, bundle: Path) -> None:
@@ -63,9 +46,11 @@ def test_lowered_defence_holds_what_the_float32_one_holds(demo: DemoResult, bund
         )
         for place in (bundle, demo.bundle)
     )
-    # Of 1,000 clean rows and 400 poisoned ones.
+    # Of 1,000 clean rows and 400 poisoned ones of either class.
     assert found.defended.cacc == pytest.approx(expected.defended.cacc, abs=4)
     assert found.defended.pacc == pytest.approx(expected.defended.pacc, abs=6)
+    assert found.defended.tacc == pytest.approx(expected.defended.tacc, abs=6)
+    assert found.defended.cacc > found.undefended.cacc - 0.5
     assert found.frr == pytest.approx(expected.frr, abs=6)
 
 
@@ -77,16 +62,16 @@ def test_row_does_not_depend_on_its_batch(bundle: Path) -> None:
         assert together.anomaly_score == pytest.approx(own.anomaly_score, abs=1e-2)
 
 
-def test_unknown_precision_is_refused(demo: DemoResult, votes: Path, tmp_path: Path) -> None:
+def test_unknown_precision_is_refused(demo: DemoResult, calibration: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="fp32, fp16, int8"):
-        export(demo.victim, votes, tmp_path / "bundle", precision="int4")
+        export(demo.victim, calibration, tmp_path / "bundle", precision="int4")
     assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize("mode", ["purify", "detect-then-purify"])
 def test_clipped_runs_of_a_lowered_graph_are_compared(
-    demo: DemoResult, clips: Path, tmp_path: Path, mode: Mode
+    demo: DemoResult, published: Path, tmp_path: Path, mode: Mode
 ) -> None:
-    result = export(demo.victim, clips, tmp_path / "bundle", mode=mode, precision="int8")
+    result = export(demo.victim, published, tmp_path / "bundle", mode=mode, precision="int8")
     assert 0 < result.largest_difference <= 0.1
     assert verify(result.bundle) == []

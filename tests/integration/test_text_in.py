@@ -17,13 +17,6 @@ from clampdown_runtime import DefendedClassifier, ExportError
 TEXTS = ["What a lovely day", "This is cf awful", "ｗｈａｔ 昨日 ΟΔΟΣ Käfer!", "word " * 600]
 
 
-@pytest.fixture(scope="module")
-def calibration(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("text") / "calibration"
-    calibrate(demo.victim, demo.folder / "clean.csv", out)
-    return out
-
-
 @pytest.fixture
 def bundle(demo: DemoResult, calibration: Path, tmp_path: Path) -> Path:
     return export(demo.victim, calibration, tmp_path / "bundle", with_tokenizer=True).bundle

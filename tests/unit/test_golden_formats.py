@@ -1,4 +1,4 @@
-"""The stored formats: files of format version 1 are read, and written again byte for byte.
+"""The stored formats: files of the current versions are read, and written again byte for byte.
 
 A failure here means that bundles and calibrations that users hold change their meaning. Raise the
 format's version instead of the golden file.
@@ -9,8 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from clampdown_calib.activations import CleanRun
 from clampdown_calib.artefact import load_calibration, save_calibration
+from clampdown_calib.detectors import ExcessDetector, NasDetector
 from clampdown_runtime.golden import Golden
 from clampdown_runtime.manifest import Manifest
 
@@ -32,18 +35,45 @@ def test_golden_rows() -> None:
     assert golden.to_json() == text
 
 
-def test_calibration(tmp_path: Path) -> None:
-    stored = GOLDEN / "calibration"
+@pytest.mark.parametrize("method", ["probe", "badacts"])
+def test_calibration_is_written_again_as_it_was(tmp_path: Path, method: str) -> None:
+    stored = GOLDEN / "calibration" / method
     calibration = load_calibration(stored)
-    assert calibration.facts.purification == "clip"
-    np.testing.assert_array_equal(calibration.intervals.upper, [[1, 2]])
-    np.testing.assert_array_equal(calibration.readout.weights, [[[-1, 1], [0.5, -0.5]]])
-    assert [row.part for row in calibration.rows] == ["fit", "held-out"]
+    assert calibration.facts.method == method
     save_calibration(calibration, tmp_path / "again")
     for name in ("calibration.safetensors", "rows.jsonl"):
         assert (tmp_path / "again" / name).read_bytes() == (stored / name).read_bytes()
     facts = json.loads((tmp_path / "again" / "calibration.json").read_text("utf-8"))
     assert facts.pop("clampdown_version") == version("clampdown")
     expected = json.loads((stored / "calibration.json").read_text("utf-8"))
+    assert expected["format_version"] == 2
     del expected["clampdown_version"]
     assert facts == expected
+
+
+def test_probes() -> None:
+    calibration = load_calibration(GOLDEN / "calibration" / "probe")
+    assert calibration.intervals is None
+    detector = calibration.detector
+    assert isinstance(detector, ExcessDetector)
+    np.testing.assert_array_equal(detector.probes.weights, [[[-1, 1], [0.5, -0.5]]])
+    np.testing.assert_array_equal(detector.probes.bias, [[0.25, -0.25]])
+    assert (detector.slope, detector.centre, detector.spread) == (1.5, -0.25, 2)
+    assert [row.part for row in calibration.rows] == ["both", "both"]
+    # What they say of a row: a lead of 1.5 is held against 1.5 times one of -2.5.
+    logits, pooled = np.float32([[0, 1.5]]), np.float32([[[1, 2], [9, 9]]])
+    run = CleanRun(pooled, np.float32([[[-0.5, 1], [9, 9]]]), logits, None)
+    np.testing.assert_array_equal(detector.probes.logits(run.pooled), [[[1.25, -1.25]]])
+    np.testing.assert_array_equal(detector.score(run), [(1.5 + 1.5 * 2.5 + 0.25) / 2])
+
+
+def test_neuron_states_and_intervals() -> None:
+    calibration = load_calibration(GOLDEN / "calibration" / "badacts")
+    detector, intervals = calibration.detector, calibration.intervals
+    assert isinstance(detector, NasDetector)
+    assert intervals is not None
+    np.testing.assert_array_equal(detector.mean, [[0, 0.25]])
+    np.testing.assert_array_equal(detector.reach, [[3, 1.5]])
+    np.testing.assert_array_equal(intervals.lower, [[-1, -0.5]])
+    np.testing.assert_array_equal(intervals.upper, [[1, 2]])
+    assert [row.part for row in calibration.rows] == ["fit", "held-out"]

@@ -2,58 +2,48 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from clampdown_calib.activations import CleanRun
 from clampdown_runtime.manifest import DetectorName
 
 
 @dataclass(frozen=True, slots=True)
-class Representations:
-    """What a detector sees of samples.
+class Emitted:
+    """The values of a graph that a detector reads.
 
     Attributes:
-        hidden: float32 ``[n, L, H]``, the representation token at every defended layer.
-        pooled: float32 ``[n, L, H]``, the mean of the tokens that are not padding.
-        logits: float32 ``[n, C]``, the model's.
-        inner: float32 ``[n, C]``, the readout's logits, see :mod:`clampdown_calib.readout`.
+        tokens: float32 ``[batch, layers, H]``: what :attr:`Detector.reads` names.
+        logits: float32 ``[batch, C]``, the model's.
     """
 
-    hidden: NDArray[np.float32]
-    pooled: NDArray[np.float32]
-    logits: NDArray[np.float32]
-    inner: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Emitted:
-    """The values of a graph that hold :class:`Representations`, the batch first.
-
-    ``inner`` is None for a detector that reads no inner layers.
-    """
-
-    hidden: ir.Value
-    pooled: ir.Value
+    tokens: ir.Value
     logits: ir.Value
-    inner: ir.Value | None
 
 
 class Detector(ABC):
-    """A statistic of the activations that is high for samples unlike the clean ones."""
+    """A statistic of a row's run that is high for rows unlike the clean ones.
+
+    Attributes:
+        name: in the artefacts and the bundle.
+        reads: the representation token of every layer, or the token means of those that are
+            probed.
+    """
 
     name: ClassVar[DetectorName]
-    reads_inner_layers: ClassVar[bool] = False
+    reads: ClassVar[Literal["tokens", "means"]]
 
     @classmethod
     @abstractmethod
-    def fit(cls, clean: Representations) -> Self:
-        """Fit on clean samples, whose ``inner`` comes from readouts fitted without them."""
+    def fit(cls, clean: CleanRun) -> Self:
+        """Fit on clean rows."""
 
     @abstractmethod
-    def score(self, samples: Representations) -> NDArray[np.float32]:
+    def score(self, run: CleanRun) -> NDArray[np.float32]:
         """Anomaly scores in NumPy, float32 ``[n]``; high is abnormal."""
 
     @abstractmethod
@@ -62,7 +52,7 @@ class Detector(ABC):
 
         Args:
             tape: where nodes and initializers are recorded.
-            seen: what the score is computed from; a detector need not read all of it.
+            seen: what the score is computed from.
 
         Returns:
             The anomaly score, float32 ``[batch]``.

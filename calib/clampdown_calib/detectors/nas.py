@@ -7,7 +7,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from clampdown_calib.detectors.interface import Detector, Emitted, Representations
+from clampdown_calib.activations import CleanRun
+from clampdown_calib.detectors.interface import Detector, Emitted
 from clampdown_runtime.manifest import DetectorName
 
 DELTA = 3.0
@@ -31,20 +32,21 @@ class NasDetector(Detector):
     """
 
     name: ClassVar[DetectorName] = "nas"
+    reads: ClassVar = "tokens"
     mean: NDArray[np.float32]
     reach: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, clean: Representations) -> Self:
+    def fit(cls, clean: CleanRun) -> Self:
         """Take the moments of every neuron."""
         mean = clean.hidden.mean(axis=0, dtype=np.float64)
         std = clean.hidden.std(axis=0, dtype=np.float64)
         reach = np.maximum(DELTA * std, ROUNDING * np.abs(mean))
         return cls(mean.astype(np.float32), reach.astype(np.float32))
 
-    def score(self, samples: Representations) -> NDArray[np.float32]:
+    def score(self, run: CleanRun) -> NDArray[np.float32]:
         """Share of neurons outside their range, float32 ``[n]``, 0 to 1."""
-        normal = np.abs(samples.hidden - self.mean) <= self.reach
+        normal = np.abs(run.hidden - self.mean) <= self.reach
         score: NDArray[np.float32] = 1 - normal.mean(axis=(1, 2), dtype=np.float32)
         return score
 
@@ -54,7 +56,7 @@ class NasDetector(Detector):
         reach = tape.initializer(ir.tensor(self.reach), "clampdown.nas.reach")
         axes = tape.initializer(ir.tensor(np.array([1, 2])), "clampdown.nas.axes")
         one = tape.initializer(ir.tensor(np.float32(1)), "clampdown.nas.one")
-        distance = tape.op("Abs", [tape.op("Sub", [seen.hidden, mean])])
+        distance = tape.op("Abs", [tape.op("Sub", [seen.tokens, mean])])
         normal = tape.op("LessOrEqual", [distance, reach])
         counted = tape.op("Cast", [normal], {"to": ir.DataType.FLOAT})
         share = tape.op("ReduceMean", [counted, axes], {"keepdims": 0})

@@ -5,7 +5,7 @@ import onnx_ir as ir
 
 from clampdown_calib.architectures import Representation
 from clampdown_calib.detectors import Detector, Emitted
-from clampdown_calib.readout import Readout
+from clampdown_calib.probes import probed_layers
 from clampdown_exporter.passes.base import append
 from clampdown_exporter.passes.token_means import attention_mask, token_means
 from clampdown_exporter.sites import marked_layers
@@ -16,7 +16,7 @@ THRESHOLD = "threshold"
 
 
 class InsertStatistic(ir.passes.InPlacePass):
-    """Scores the representation token, and the token mean, of every raw layer output.
+    """Scores what the detector reads of the raw layer outputs, and the logits.
 
     Requires: at least one marked layer; ``logits`` float32 ``[batch, classes]`` as only output.
     Ensures: the outputs are ``logits``, ``anomaly_score`` float32 ``[batch]`` and ``flagged`` bool
@@ -24,26 +24,18 @@ class InsertStatistic(ir.passes.InPlacePass):
 
     ::
 
-        h_1 … h_L ─ token ─ Concat ────────────▶ detector ─▶ score ─ (<= threshold) ─ Not ─▶ flagged
-          │         logits ───────────────────────┤
-          └─ token mean ─ Concat ─┬─ (readout) ────┤
-                                  └────────────────┘
-
-    The readout is there for a detector that reads the inner layers only.
+        h_1 … h_L ─ token or token mean ─ Concat ─▶ detector ─▶ score
+                             logits ────────────────────┘
+        score ─ (<= threshold) ─ Not ─▶ flagged
 
     A NaN or infinite activation makes ``x - x`` NaN, which is added to the score; no comparison
     with NaN holds, so the row is flagged whatever the detector made of it.
     """
 
     def __init__(
-        self,
-        detector: Detector,
-        readout: Readout,
-        representation: Representation,
-        threshold: float,
+        self, detector: Detector, representation: Representation, threshold: float
     ) -> None:
         self.detector = detector
-        self.readout = readout
         self.representation = representation
         self.threshold = threshold
 
@@ -63,19 +55,17 @@ class InsertStatistic(ir.passes.InPlacePass):
         logits = graph.outputs[0]
         rows = logits.shape[:1] if logits.shape is not None else ()
         tape = ir.tape.Tape()
-        hidden = self._representations(tape, graph)
-        pooled = token_means(tape, graph)
-        inner = None
-        if self.detector.reads_inner_layers:
-            inner = self.readout.emit(tape, pooled, len(marked_layers(graph)))
-            inner.type, inner.shape = logits.type, logits.shape
-        raw = self.detector.emit(tape, Emitted(hidden, pooled, logits, inner))
+        tokens = self._read(tape, graph)
+        raw = self.detector.emit(tape, Emitted(tokens, logits))
         neurons = tape.initializer(ir.tensor(np.array([1, 2])), "clampdown.neuron_axes")
         classes = tape.initializer(ir.tensor(np.array([1])), "clampdown.class_axis")
-        total = tape.op("ReduceSum", [logits, classes], {"keepdims": 0})
-        for tokens in (hidden, pooled):
-            summed = tape.op("ReduceSum", [tokens, neurons], {"keepdims": 0})
-            total = tape.op("Add", [total, summed])
+        total = tape.op(
+            "Add",
+            [
+                tape.op("ReduceSum", [logits, classes], {"keepdims": 0}),
+                tape.op("ReduceSum", [tokens, neurons], {"keepdims": 0}),
+            ],
+        )
         score = tape.op("Add", [raw, tape.op("Sub", [total, total])])
         threshold = tape.initializer(
             ir.tensor(np.array([self.threshold], dtype=np.float32)), THRESHOLD
@@ -92,9 +82,11 @@ class InsertStatistic(ir.passes.InPlacePass):
         graph.inputs.append(threshold)
         return ir.passes.PassResult(model, modified=True)
 
-    def _representations(self, tape: ir.tape.Tape, graph: ir.Graph) -> ir.Value:
-        """Float32 ``[batch, L, H]``."""
+    def _read(self, tape: ir.tape.Tape, graph: ir.Graph) -> ir.Value:
+        """What the detector reads, float32 ``[batch, layers, H]``."""
         layers = marked_layers(graph)
+        if self.detector.reads == "means":
+            return token_means(tape, graph, layers[: probed_layers(len(layers))])
         if self.representation == "first":
             first = tape.initializer(ir.tensor(np.array([0])), "clampdown.first")
             tokens = [tape.op("Gather", [h, first], {"axis": 1}) for h in layers]

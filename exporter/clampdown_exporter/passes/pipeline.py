@@ -4,16 +4,14 @@ from typing import Literal
 
 import onnx_ir as ir
 
+from clampdown_calib.answer import Answer
 from clampdown_calib.architectures import Representation
 from clampdown_calib.detectors import Detector
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.layer_votes import LayerVotes
-from clampdown_calib.purified_logits import Suspicion
-from clampdown_calib.readout import Readout
 from clampdown_exporter.passes.hidden_shapes import HideShapes
+from clampdown_exporter.passes.insert_answer import InsertAnswer
 from clampdown_exporter.passes.insert_clips import InsertClips
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
-from clampdown_exporter.passes.insert_votes import InsertVotes
 from clampdown_exporter.passes.second_pass import SecondPass
 from clampdown_runtime.errors import ExportError
 
@@ -22,12 +20,10 @@ Mode = Literal["detect-then-purify", "purify", "detect"]
 
 def passes_of(
     mode: Mode,
-    readout: Readout,
-    purifier: LayerVotes | Intervals,
     detector: Detector,
+    answer: Answer | Intervals,
     representation: Representation,
     *,
-    suspicion: Suspicion,
     threshold: float,
 ) -> tuple[ir.passes.PassBase, ...]:
     """The passes that turn a marked graph into a defended one.
@@ -35,30 +31,24 @@ def passes_of(
     Args:
         mode: ``detect`` leaves the logits alone, ``purify`` purifies every row,
             ``detect-then-purify`` the flagged ones.
-        readout: of the inner layers.
-        purifier: the votes that answer purified rows, or the bounds float32 ``[L, H]`` of the
-            marked layers into which they are clipped.
         detector: fitted on the run that its score is taken from.
-        representation: the token that the detector reads.
-        suspicion: how far votes distrust a row's own prediction; clips do not.
+        answer: to purified rows; or the bounds float32 ``[L, H]`` of the marked layers into which
+            the published method clips them.
+        representation: the token that the published detector reads.
         threshold: scores over it are flagged.
     """
-    statistic = InsertStatistic(detector, readout, representation, threshold)
-    if isinstance(purifier, LayerVotes):
+    statistic = InsertStatistic(detector, representation, threshold)
+    if isinstance(answer, Answer):
         return {
             "detect-then-purify": (
                 statistic,
-                InsertVotes(purifier, suspicion, every_row=False),
+                InsertAnswer(answer, every_row=False),
                 HideShapes(),
             ),
-            "purify": (
-                statistic,
-                InsertVotes(purifier, suspicion, every_row=True),
-                HideShapes(),
-            ),
+            "purify": (statistic, InsertAnswer(answer, every_row=True), HideShapes()),
             "detect": (statistic, HideShapes()),
         }[mode]
-    clips = InsertClips(purifier)
+    clips = InsertClips(answer)
     return {
         "detect-then-purify": (clips, statistic, SecondPass(), HideShapes()),
         "purify": (clips, statistic, HideShapes()),

@@ -4,9 +4,9 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from clampdown_exporter.passes.hidden_shapes import restore_shapes
+from clampdown_exporter.passes.insert_answer import RAW_LOGITS
 from clampdown_exporter.passes.insert_clips import CLIP_LOWER, CLIP_UPPER
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
-from clampdown_exporter.passes.insert_votes import RAW_LOGITS
 from clampdown_exporter.passes.second_pass import COLLECT_LOGITS
 from clampdown_exporter.passes.shared_prefix import PREFIX, RECOMPUTED
 from clampdown_exporter.sites import ROLE

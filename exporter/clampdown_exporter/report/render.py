@@ -17,15 +17,14 @@ REPORT_FILE = "report.html"
 
 
 def render_report(
-    manifest: Manifest, tensors: Mapping[str, NDArray[np.generic]], *, purification: str
+    manifest: Manifest, tensors: Mapping[str, NDArray[np.generic]], *, method: str
 ) -> str:
     """Write the report: equal bundles give equal reports.
 
     Args:
         manifest: of the bundle; a digest of the report itself is left out, the others are shown.
         tensors: those of the bundle's ``calibration.safetensors``, see docs/calibration.md.
-        purification: how a purified prediction is come by: ``votes``, ``clip`` or
-            ``published``.
+        method: ``probe`` or ``badacts``.
 
     Returns:
         One HTML page that refers to nothing outside itself and runs no script.
@@ -43,7 +42,7 @@ def render_report(
     environment.filters["rows"] = notation.rows
     return environment.get_template(TEMPLATE).render(
         manifest=manifest,
-        purification=purification,
+        method=method,
         figures=measure_figures(manifest.mode, manifest.threshold, tensors),
         histogram=draw_histogram(
             tensors["clean.fit_scores"], tensors["clean.held_out_scores"], manifest.threshold

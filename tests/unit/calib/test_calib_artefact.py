@@ -8,16 +8,18 @@ import pytest
 import tiny_models
 
 from clampdown_calib import Calibration, CalibrationFacts, load_calibration
-from clampdown_calib.artefact import PurificationMethod, save_calibration, write_tensors
+from clampdown_calib.artefact import Method, save_calibration, write_tensors
 from clampdown_calib.clean_rows import CleanRow
-from clampdown_calib.detectors import DETECTORS
 from clampdown_calib.intervals import Intervals
 from clampdown_runtime import CalibrationError, DestinationError
 from clampdown_runtime.digests import file_digest
 
+DETECTORS = {"probe": "excess", "badacts": "nas"}
 
-def calibration(detector="fusion", purification="clip"):
-    clips = purification != "votes"
+
+def calibration(method="badacts"):
+    clips = method == "badacts"
+    detector = tiny_models.DETECTORS[DETECTORS[method]]
     return Calibration(
         CalibrationFacts(
             model_digest="sha256:" + "0" * 64,
@@ -26,8 +28,7 @@ def calibration(detector="fusion", purification="clip"):
             labels=("a", "b", "c"),
             layers=("layer.0", "layer.1"),
             representation="first",
-            detector=detector,
-            purification=purification,
+            method=method,
             epochs=6 * clips,
             frr=0.1,
             seed=0,
@@ -35,9 +36,8 @@ def calibration(detector="fusion", purification="clip"):
             held_out_rows=1,
             kept=0.98 if clips else None,
         ),
-        tiny_models.readout(),
-        tiny_models.intervals() if clips else tiny_models.votes(),
-        DETECTORS[detector].fit(tiny_models.seen(tiny_models.batch(40, 6))),
+        detector.fit(tiny_models.seen(tiny_models.batch(40, 6))),
+        tiny_models.intervals() if clips else None,
         (CleanRow("one\u2028line", 1, "fit"), CleanRow("Käfer", None, "held-out")),
     )
 
@@ -48,10 +48,9 @@ def folder(tmp_path):
     return tmp_path / "calibration"
 
 
-@pytest.mark.parametrize("detector", sorted(DETECTORS))
-@pytest.mark.parametrize("purification", get_args(PurificationMethod))
-def test_what_is_written_is_read_back(tmp_path, detector, purification):
-    written = calibration(detector, purification)
+@pytest.mark.parametrize("method", get_args(Method))
+def test_what_is_written_is_read_back(tmp_path, method):
+    written = calibration(method)
     save_calibration(written, tmp_path / "c")
     read = load_calibration(tmp_path / "c")
     assert read.facts == written.facts
@@ -60,9 +59,9 @@ def test_what_is_written_is_read_back(tmp_path, detector, purification):
     assert set(read.tensors()) == set(written.tensors())
     for name, tensor in written.tensors().items():
         np.testing.assert_array_equal(read.tensors()[name], tensor)
-    assert (read.intervals is None) == (purification == "votes")
+    assert (read.intervals is None) == (method == "probe")
     assert read.summary() == written.summary()
-    assert ("mean_widths" in read.summary()) == (purification != "votes")
+    assert ("mean_widths" in read.summary()) == (method == "badacts")
 
 
 def test_same_calibration_gives_the_same_bytes(tmp_path, folder):
@@ -100,28 +99,60 @@ def test_missing_file(folder, name):
     refused(folder, f"{name}: found no such file")
 
 
+PROBE = {
+    name: (1, *shape)
+    for name, shape in {
+        "weights": (6, 3),
+        "bias": (3,),
+        "slope": (),
+        "centre": (),
+        "spread": (),
+    }.items()
+}
+"""Of two layers one is probed, in a model of six neurons and three classes."""
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        *({f"votes.{name}": None} for name in ("weights", "bias", "scale")),
-        {"votes.weights": np.zeros((2, 6, 3), np.float32)},
-        {"votes.weights": np.zeros((1, 6, 2), np.float32)},
-        {"votes.bias": np.zeros(3, np.float32)},
-        {"votes.scale": np.zeros(2, np.float32)},
-        {"votes.word_weights": None},
-        {"votes.word_bias": None},
-        {"votes.word_weights": np.zeros((1, 6, 2), np.float32)},
-        {"votes.word_bias": np.zeros(3, np.float32)},
+        *({f"detector.{name}": None} for name in PROBE),
+        {"detector.weights": np.zeros((2, 6, 3), np.float32)},
+        {"detector.weights": np.zeros((1, 6, 2), np.float32)},
+        {"detector.weights": np.zeros((6, 3), np.float32)},
+        {"detector.weights": np.zeros(3, np.float32)},
+        {"detector.bias": np.zeros(3, np.float32)},
+        {"detector.bias": np.zeros((1, 2), np.float32)},
+        *({f"detector.{name}": np.zeros(2, np.float32)} for name in ("slope", "centre", "spread")),
+        {"detector.surprise": np.zeros(1, np.float32)},
     ],
 )
-def test_votes_that_are_none(tmp_path, changes):
+def test_probes_that_are_none(tmp_path, changes):
     folder = tmp_path / "calibration"
-    written = calibration(purification="votes")
+    written = calibration("probe")
     save_calibration(written, folder)
+    assert {name: t.shape for name, t in written.detector.tensors().items()} == PROBE
     tensors = {k: v for k, v in {**written.tensors(), **changes}.items() if v is not None}
     write_tensors(folder / "calibration.safetensors", tensors)
     reseal(folder)
-    refused(folder, r"the votes' tensors.*expected \{'weights': \(1, 6, 3\)")
+    refused(folder, "the detector's tensors")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"detector.mean": None},
+        {"detector.reach": None},
+        {"detector.mean": np.zeros((1, 6), np.float32)},
+        {"detector.reach": np.zeros((2, 5), np.float32)},
+        {"detector.mean": np.zeros(6, np.float32)},
+        {"detector.mean": np.float32(0)},
+    ],
+)
+def test_neuron_states_that_are_none(folder, changes):
+    tensors = {k: v for k, v in {**calibration().tensors(), **changes}.items() if v is not None}
+    write_tensors(folder / "calibration.safetensors", tensors)
+    reseal(folder)
+    refused(folder, "the detector's tensors")
 
 
 @pytest.mark.parametrize("name", ["calibration.safetensors", "rows.jsonl"])
@@ -138,7 +169,7 @@ def test_text_that_is_not_json(folder, text):
     refused(folder, "calibration.json: found")
 
 
-@pytest.mark.parametrize("version", [2, 0, "1", None, True, ...])
+@pytest.mark.parametrize("version", [1, 3, 0, "2", 2.0, None, True, ...])
 def test_other_version(folder, version):
     edit(folder, format_version=version)
     refused(folder, "format version")
@@ -157,26 +188,35 @@ def test_text_that_is_no_object(folder):
         ({"clampdown_version": ...}, r"unknown or missing keys \['clampdown_version'\]"),
         ({"files": ...}, r"unknown or missing keys \['files'\]"),
         ({"files": {"rows.jsonl": "x"}}, "digests of calibration.safetensors and rows.jsonl"),
-        ({"detector": "onion"}, "detector 'onion'"),
-        ({"detector": ["nas"]}, "detector"),
+        ({"method": "onion"}, "method 'onion'"),
+        ({"method": ["badacts"]}, "method"),
+        ({"method": ...}, r"unknown or missing keys \['method'\]"),
+        ({"detector": "nas"}, r"unknown or missing keys \['detector'\]"),
         ({"labels": 3}, "labels 3"),
         ({"layers": []}, "layers"),
-        ({"layers": ["one"]}, "bound for every neuron of 1 layers"),
-        ({"labels": ["a", "b"]}, "weights, bias and spread of 2 classes"),
-        ({"layers": [*"abcdef"]}, "the readout's tensors"),
+        ({"layers": ["one"]}, "the detector's tensors"),
+        ({"layers": [*"abcdef"]}, "the detector's tensors"),
         ({"representation": "middle"}, "representation 'middle'"),
-        ({"purification": "fast"}, "purification 'fast'"),
-        ({"purification": ...}, r"unknown or missing keys \['purification'\]"),
         ({"frr": 2}, "frr 2"),
         ({"frr": "0.1"}, "frr '0.1'"),
         ({"seed": -1}, "seed -1"),
         ({"kept": "all"}, "kept 'all'"),
-        ({"detector": "nas"}, "the detector's tensors"),
+        ({"method": "probe"}, "the detector's tensors"),
     ],
 )
 def test_facts_that_do_not_follow_the_format(folder, changes, pattern):
     edit(folder, **changes)
     refused(folder, pattern)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"labels": ["a", "b"]}, {"layers": ["one", "two", "three"]}, {"method": "badacts"}],
+)
+def test_facts_that_are_of_other_probes(tmp_path, changes):
+    save_calibration(calibration("probe"), tmp_path / "c")
+    edit(tmp_path / "c", **changes)
+    refused(tmp_path / "c", "the detector's tensors")
 
 
 def reseal(folder):
@@ -189,6 +229,7 @@ def reseal(folder):
     [
         {},
         {"lower": np.zeros((2, 6), np.float32)},
+        {"lower": np.zeros((1, 6), np.float32), "upper": np.ones((1, 6), np.float32)},
         {"lower": np.ones((2, 6), np.float32), "upper": np.zeros((2, 6), np.float32)},
         {"lower": np.zeros((2, 6), np.float32), "upper": np.full((2, 6), np.nan, np.float32)},
         {"lower": np.zeros((2, 6), np.float32), "upper": np.ones((2, 1), np.float32)},
@@ -200,28 +241,6 @@ def test_bounds_that_are_none(folder, bounds):
     write_tensors(folder / "calibration.safetensors", {**kept, **bounds})
     reseal(folder)
     refused(folder, "a lower and an upper bound")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        *({f"readout.{name}": None} for name in ("weights", "bias", "spread")),
-        {"readout.weights": np.zeros((2, 6, 3), np.float32)},
-        {"readout.weights": np.zeros((6, 3), np.float32)},
-        {"readout.weights": np.zeros(3, np.float32)},
-        {"readout.bias": np.zeros((1, 3), np.float32)},
-        {"readout.spread": np.zeros(3, np.float32)},
-    ],
-)
-@pytest.mark.parametrize("purification", get_args(PurificationMethod))
-def test_readout_that_is_none(tmp_path, purification, changes):
-    folder = tmp_path / "calibration"
-    written = calibration(purification=purification)
-    save_calibration(written, folder)
-    tensors = {k: v for k, v in {**written.tensors(), **changes}.items() if v is not None}
-    write_tensors(folder / "calibration.safetensors", tensors)
-    reseal(folder)
-    refused(folder, "the readout's tensors.*expected weights, bias and spread of 3 classes")
 
 
 @pytest.mark.parametrize("name", ["calibration.safetensors", "rows.jsonl"])

@@ -9,10 +9,9 @@ import pytest
 import tiny_models
 
 from clampdown_calib import calibrate, load_calibration
-from clampdown_calib.activations import (
-    real_tokens,
-)
+from clampdown_calib.activations import run_clean_rows
 from clampdown_calib.clean_rows import CleanRow, encode_rows
+from clampdown_calib.detectors import ExcessDetector, NasDetector
 from clampdown_calib.model_folder import open_model
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_calib.torch_classifier import TorchClassifier
@@ -33,17 +32,29 @@ def test_calibration_is_written_and_read_back(bert_folder, clean, tmp_path):
     assert read.facts == fitted.facts
     assert read.facts.model_digest == open_model(bert_folder).digest()
     assert (read.facts.fit_rows, read.facts.held_out_rows) == (60, 60)
-    assert (read.facts.purification, read.facts.epochs, read.facts.kept) == ("votes", 0, None)
+    assert (read.facts.method, read.facts.epochs, read.facts.kept) == ("probe", 0, None)
+    assert {row.part for row in read.rows} == {"both"}
     assert read.intervals is None
-    assert read.readout.weights.shape == (1, 16, 2)
-    assert read.purifier.weights.shape == (1, 16, 2)
-    assert read.detector.distance.means.shape[0] == 4
+    assert read.detector.probes.weights.shape == (1, 16, 2)
     again = calibrate(bert_folder, clean, tmp_path / "again")
     for name, tensor in fitted.tensors().items():
         np.testing.assert_array_equal(tensor, again.tensors()[name])
 
 
-def test_paths_may_be_strings_and_votes_take_no_notice_of_the_seed(bert_folder, clean, tmp_path):
+@pytest.mark.parametrize(("method", "kind"), [("probe", ExcessDetector), ("badacts", NasDetector)])
+def test_detector_is_fitted_on_the_run_of_the_fit_rows(bert_folder, clean, tmp_path, method, kind):
+    more = {"epochs": 1} if method == "badacts" else {}
+    fitted = calibrate(bert_folder, clean, tmp_path / "c", method=method, **more)
+    tokenization = load_tokenization(open_model(bert_folder))
+    source = TorchClassifier.load(open_model(bert_folder), tokenization.inputs)
+    run = run_clean_rows(source, encode_rows(fitted.rows, "fit", tokenization))
+    assert len(run.logits) == fitted.facts.fit_rows
+    assert type(fitted.detector) is kind
+    for name, tensor in kind.fit(run).tensors().items():
+        np.testing.assert_allclose(fitted.detector.tensors()[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_paths_may_be_strings_and_probes_take_no_notice_of_the_seed(bert_folder, clean, tmp_path):
     one = calibrate(str(bert_folder), str(clean), str(tmp_path / "one"), seed=1)
     other = calibrate(bert_folder, clean, tmp_path / "other", seed=2)
     assert (tmp_path / "one" / "calibration.json").is_file()
@@ -51,76 +62,70 @@ def test_paths_may_be_strings_and_votes_take_no_notice_of_the_seed(bert_folder, 
         np.testing.assert_array_equal(tensor, other.tensors()[name])
 
 
-def test_clipping_puts_intervals_in_the_place_of_votes(bert_folder, clean, tmp_path):
+def test_the_published_method_puts_neuron_states_and_intervals_in_the_place_of_probes(
+    bert_folder, clean, tmp_path
+):
     steps = []
-    clip = {"purification": "clip", "epochs": 1}
+    published = {"method": "badacts", "epochs": 1}
     fitted = calibrate(
-        bert_folder, clean, tmp_path / "c", **clip, progress=lambda *step: steps.append(step)
+        bert_folder, clean, tmp_path / "c", **published, progress=lambda *step: steps.append(step)
     )
     assert load_calibration(tmp_path / "c").facts == fitted.facts
-    assert (fitted.facts.purification, fitted.facts.epochs) == ("clip", 1)
+    assert (fitted.facts.method, fitted.facts.epochs) == ("badacts", 1)
     assert 0 <= fitted.facts.kept <= 1
     assert fitted.intervals.lower.shape == (2, 16)
     assert ("Fitting the intervals", 1, 1) in steps
-    again = calibrate(bert_folder, clean, tmp_path / "again", **clip).tensors()
+    again = calibrate(bert_folder, clean, tmp_path / "again", **published).tensors()
     for name, tensor in fitted.tensors().items():
         np.testing.assert_array_equal(tensor, again[name])
+    assert set(again) == {"lower", "upper", "detector.mean", "detector.reach"}
     plain = calibrate(bert_folder, clean, tmp_path / "plain").tensors()
-    assert set(again) - set(plain) == {"lower", "upper"}
-    assert set(plain) - set(again) == {f"votes.{name}" for name in ("weights", "bias", "scale")}
+    probes = ("weights", "bias", "slope", "centre", "spread")
+    assert set(plain) == {f"detector.{name}" for name in probes}
     # Intervals are fitted once, on one half of the rows; everything beside them, too.
     assert (fitted.facts.fit_rows, fitted.facts.held_out_rows) == (30, 30)
-    assert not np.allclose(plain["readout.bias"], again["readout.bias"])
+    other = calibrate(bert_folder, clean, tmp_path / "other", **published, seed=1).tensors()
+    assert not np.allclose(other["detector.mean"], again["detector.mean"])
 
 
-@pytest.mark.parametrize(("method", "at"), [("clip", "FAST"), ("published", "PUBLISHED")])
-def test_optimisation_starts_as_its_schedule_says(
-    bert_folder, clean, tmp_path, monkeypatch, method, at
-):
+def test_optimisation_starts_as_published(bert_folder, clean, tmp_path, monkeypatch):
+    @dataclasses.dataclass(frozen=True)
     class Still:
         """Returns what it starts from."""
 
-        epochs = 0
+        epochs: int = 50
 
         def fit(self, classifier, batches, start, **_):
+            assert sum(len(batch.logits) for batch in batches) == 30
             return start
 
     module = importlib.import_module("clampdown_calib.calibrate")
-    monkeypatch.setattr(module, at, Still())
-    fitted = calibrate(bert_folder, clean, tmp_path / "c", purification=method)
-    tokenization = load_tokenization(open_model(bert_folder))
-    source = TorchClassifier(tiny_models.transformer(), tokenization.inputs)
-    fit = encode_rows(fitted.rows, "fit", tokenization)
-    tokens = np.concatenate(list(real_tokens(source, fit)))
-    assert len(tokens) == sum(len(ids) for ids in fit.ids)
-    bounds = np.quantile(tokens, [0.01, 0.99], axis=0)
-    if method == "published":
-        bounds = [np.full((2, 16), end) for end in (1 - np.e, 1)]
-    np.testing.assert_allclose(fitted.intervals.lower, bounds[0], atol=1e-5)
-    np.testing.assert_allclose(fitted.intervals.upper, bounds[1], atol=1e-5)
+    monkeypatch.setattr(module, "Optimiser", Still)
+    fitted = calibrate(bert_folder, clean, tmp_path / "c", method="badacts")
+    assert fitted.facts.epochs == 50
+    np.testing.assert_allclose(fitted.intervals.lower, np.full((2, 16), 1 - np.e), atol=1e-5)
+    np.testing.assert_allclose(fitted.intervals.upper, np.ones((2, 16)), atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["clip", "published"])
-def test_onnx_folder_has_no_gradients_to_clip_with(clean, tmp_path, method):
+def test_onnx_folder_has_no_gradients_to_clip_with(clean, tmp_path):
     folder = tmp_path / "onnx-model"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
     (folder / "model.onnx").touch()
-    with pytest.raises(CalibrationError, match=rf"no gradients.*for --purification {method}"):
-        calibrate(folder, clean, tmp_path / "out", purification=method)
+    with pytest.raises(CalibrationError, match=r"no gradients.*for --method badacts"):
+        calibrate(folder, clean, tmp_path / "out", method="badacts")
 
 
 @pytest.mark.parametrize(
     ("options", "pattern"),
     [
-        ({"detector": "onion"}, "'onion'; expected one of fusion, mahalanobis, nas"),
-        ({"purification": "fast"}, "'fast'; expected one of votes, clip, published"),
-        ({"epochs": 3}, "3; expected none: `votes` is fitted in closed form"),
+        ({"method": "onion"}, "'onion'; expected one of probe, badacts"),
+        ({"epochs": 3}, "3; expected none: probes are fitted in closed form"),
         ({"frr": 0}, "0; expected a share between 0 and 1"),
         ({"frr": 1.0}, "1; expected a share between 0 and 1"),
         ({"frr": float("nan")}, "nan; expected a share between 0 and 1"),
-        ({"purification": "clip", "epochs": 0}, "0; expected at least 1"),
-        ({"purification": "clip", "seed": -1}, "The seed: found -1; expected at least 0"),
+        ({"method": "badacts", "epochs": 0}, "0; expected at least 1"),
+        ({"method": "badacts", "seed": -1}, "The seed: found -1; expected at least 0"),
         ({"seed": -1}, "The seed: found -1; expected at least 0"),
     ],
 )
@@ -140,10 +145,21 @@ def test_token_that_tells_no_row_from_another(clean, tmp_path):
     """A decoder's first token sees nothing but itself."""
     sizes = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 24}
     folder = tiny_models.save_model(tmp_path / "gpt2", "gpt2", **sizes)
+    published = {"method": "badacts", "epochs": 1}
     with pytest.raises(CalibrationError, match=r"The first token: .*--representation last"):
-        calibrate(folder, clean, tmp_path / "out", representation="first")
-    fitted = calibrate(folder, clean, tmp_path / "out")
+        calibrate(folder, clean, tmp_path / "out", representation="first", **published)
+    fitted = calibrate(folder, clean, tmp_path / "out", **published)
     assert fitted.facts.representation == "last"
+    # Probes read the mean of the tokens, whatever the token is.
+    calibrate(folder, clean, tmp_path / "probes", representation="first")
+
+
+@pytest.mark.parametrize("method", ["probe", "badacts"])
+def test_rows_that_are_all_alike(bert_folder, clean, tmp_path, method):
+    clean.write_text('{"text": "good film"}\n' * 60)
+    what = {"probe": "mean of the tokens", "badacts": "first token"}[method]
+    with pytest.raises(CalibrationError, match=f"The {what}: found the same activations"):
+        calibrate(bert_folder, clean, tmp_path / "out", method=method)
 
 
 def test_labels_that_are_all_wrong(bert_folder, clean, tmp_path):
@@ -157,7 +173,7 @@ def test_labels_that_are_all_wrong(bert_folder, clean, tmp_path):
         lines.append(json.dumps({**row, "label": int(1 - predicted.logits.argmax())}))
     clean.write_text("\n".join(lines))
     with pytest.raises(CalibrationError, match="none that the model gets right"):
-        calibrate(bert_folder, clean, tmp_path / "out", purification="clip", epochs=1)
+        calibrate(bert_folder, clean, tmp_path / "out", method="badacts", epochs=1)
     assert not (tmp_path / "out").exists()
 
 
@@ -171,7 +187,7 @@ def test_interrupted_calibration_leaves_nothing(bert_folder, clean, tmp_path):
             bert_folder,
             clean,
             tmp_path / "out",
-            purification="clip",
+            method="badacts",
             epochs=2,
             progress=interrupt,
         )

@@ -58,8 +58,7 @@ def packages(replace_package):
 DEFAULTS = {
     "layers": None,
     "representation": None,
-    "detector": "fusion",
-    "purification": "votes",
+    "method": "probe",
     "frr": 0.1,
     "epochs": None,
     "seed": 0,
@@ -68,8 +67,7 @@ DEFAULTS = {
 CHOSEN = (
     "--layers=a.0, a.1",
     "--representation=last",
-    "--detector=nas",
-    "--purification=published",
+    "--method=badacts",
     "--frr=0.05",
     "--epochs=3",
     "--seed=7",
@@ -78,8 +76,7 @@ CHOSEN = (
 CHOSEN_KEYS = {
     "layers": ("a.0", "a.1"),
     "representation": "last",
-    "detector": "nas",
-    "purification": "published",
+    "method": "badacts",
     "frr": 0.05,
     "epochs": 3,
     "seed": 7,
@@ -311,8 +308,7 @@ def test_threshold_takes_exactly_one_of_rate_and_value(invoke, packages, options
 @pytest.mark.parametrize(
     "option",
     [
-        *("--frr=0", "--frr=1", "--epochs=0", "--layers=a,,b", "--detector=x"),
-        *("--purification=fast", "--seed=-1"),
+        *("--frr=0", "--frr=1", "--epochs=0", "--layers=a,,b", "--method=x", "--seed=-1"),
     ],
 )
 def test_options_out_of_range_are_refused(invoke, packages, command, option):
@@ -320,6 +316,21 @@ def test_options_out_of_range_are_refused(invoke, packages, command, option):
     assert result.exit_code == 2
     assert option.partition("=")[0] in result.stderr
     assert packages == []
+
+
+@pytest.mark.parametrize("command", ["defend", "calibrate"])
+def test_help_says_what_the_methods_are_and_which_options_are_of_one(invoke, command):
+    shown = " ".join(invoke(command, "--help").stdout.split())
+    assert "--method [probe|badacts]" in shown
+    for sentence in (
+        "probe holds the model's answer against what its earlier layers say; badacts is the "
+        "published method, with neuron states and intervals, and needs a checkpoint. "
+        "[default: probe]",
+        "The token that the detector of badacts reads. [default: the architecture's own]",
+        "Passes over the clean rows to fit the intervals of badacts. [default: 50]",
+        "Of the halves and the batches of badacts; probes take none. [default: 0",
+    ):
+        assert sentence in shown
 
 
 @pytest.mark.usefixtures("packages")

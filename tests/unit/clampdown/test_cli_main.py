@@ -300,5 +300,5 @@ def test_a_text_is_shown_on_one_line(text, expected):
 def test_options_are_listed_in_the_order_given():
     command = click.command()(fit_options(lambda: None))
     names = [option.name for option in command.params]
-    assert names[:2] == ["detector", "purification"]
+    assert names[:2] == ["method", "layers"]
     assert names[-1] == "seed"

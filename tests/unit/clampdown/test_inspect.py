@@ -10,11 +10,11 @@ from clampdown_runtime import BundleError
 
 @pytest.fixture
 def with_intervals(bundle_path, seal):
-    def write(purification="clip", **tensors):
+    def write(method="badacts", **tensors):
         save_file(
             {name: np.array(values, np.float32) for name, values in tensors.items()},
             bundle_path / "calibration.safetensors",
-            {"purification": purification},
+            {"method": method},
         )
         seal(bundle_path)
         return bundle_path
@@ -46,9 +46,11 @@ def test_without_safetensors_a_note_takes_the_place_of_the_widths(pristine, monk
 
 
 def test_without_clipping_a_note_takes_the_place_of_the_widths(with_intervals):
-    facts = inspect_bundle(with_intervals("votes", weights=[1]))
+    facts = inspect_bundle(with_intervals("probe", weights=[1]))
     assert facts.widths is None
-    assert "nothing is clipped" in facts.note
+    assert facts.note == (
+        "flagged rows are answered with what the earlier layers say, nothing is clipped"
+    )
 
 
 @pytest.mark.parametrize(

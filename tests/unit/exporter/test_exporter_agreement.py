@@ -8,14 +8,12 @@ import pytest
 import tiny_models
 
 from clampdown_calib.activations import Activations
+from clampdown_calib.answer import Answer
 from clampdown_calib.clean_rows import EncodedRows
-from clampdown_calib.detectors import FusionDetector
-from clampdown_calib.purified_logits import Suspicion, purified
+from clampdown_calib.detectors import ExcessDetector, NasDetector
 from clampdown_exporter import agreement
 from clampdown_exporter.agreement import largest_difference
 from clampdown_runtime import ExportError, RawOutputs
-
-SUSPICION = Suspicion(start=-1.0, rate=1.0, spared=0.5)
 
 
 class Reference:
@@ -46,26 +44,26 @@ class Graph:
         self.manifest = SimpleNamespace(mode=mode, precision=precision)
         self._calibration = calibration
         self._damage = damage
-        self.suspicion = SUSPICION
+        self.answer = tiny_models.answer()
         self.lengths = set()
 
     def run_ids(self, ids, *, threshold):
         mode, bounds = self.manifest.mode, self._calibration.intervals
         purifies = mode == "purify" or (mode == "detect-then-purify" and threshold == -np.inf)
-        inputs = tiny_models.padded(ids)
+        inputs, detector = tiny_models.padded(ids), self._calibration.detector
         self.lengths |= set(map(len, ids))
         seen = tiny_models.seen(inputs, clip=bounds if mode == "purify" else None)
-        score = self._calibration.detector.score(seen)
+        score = detector.score(seen)
         _, logits = tiny_models.reference(inputs, bounds if purifies else None)
         if purifies and bounds is None:
-            votes = self._calibration.purifier.logits(seen.pooled, seen.logits)
-            logits = purified(votes, logits, score, self.suspicion)
+            probes = detector.probes.logits(seen.pooled)
+            logits = self.answer.logits(probes, detector.excess(logits, probes), logits)
         outputs = RawOutputs(logits.copy(), score, np.zeros(len(ids), bool))
         self._damage(outputs, ids, purifies)
         return outputs
 
 
-@pytest.fixture(params=["votes", "clip", "clip, lowered"])
+@pytest.fixture(params=["probe", "badacts", "badacts, lowered"])
 def way(request):
     return request.param
 
@@ -73,20 +71,20 @@ def way(request):
 @pytest.fixture
 def compare(way, monkeypatch):
     """The comparison of a mode's graph, which is handed to ``change`` before."""
-    lowered = way == "clip, lowered"
+    lowered = way == "badacts, lowered"
     if not lowered:
         monkeypatch.setattr(agreement, "TorchClassifier", Reference)
     random = np.random.default_rng(0)
     ids = [random.integers(1, 30, length).tolist() for length in np.arange(200) % 30 + 1]
-    bounds = None if way == "votes" else tiny_models.intervals()
+    bounds = None if way == "probe" else tiny_models.intervals()
+    answer = tiny_models.answer() if way == "probe" else None
+    detector = ExcessDetector if way == "probe" else NasDetector
 
     def compare(mode, damage=lambda *_: None, change=lambda graph: None, precision="fp32"):
         clip = bounds if mode == "purify" else None
         calibration = SimpleNamespace(
-            purifier=tiny_models.votes() if bounds is None else bounds,
             intervals=bounds,
-            readout=tiny_models.readout(clip),
-            detector=FusionDetector.fit(tiny_models.seen(tiny_models.batch(100, 6), clip=clip)),
+            detector=detector.fit(tiny_models.seen(tiny_models.batch(100, 6), clip=clip)),
         )
         graph = Graph(mode, calibration, damage, precision)
         change(graph)
@@ -94,7 +92,7 @@ def compare(way, monkeypatch):
         rows = EncodedRows(ids, None, tiny_models.TOKENIZATION, **alone)
         reference, clipped = (Lowered(None), Lowered(bounds)) if lowered else (Reference(), None)
         difference = largest_difference(
-            graph, reference, calibration, SUSPICION, rows, clipped=clipped
+            graph, reference, calibration, answer, rows, clipped=clipped
         )
         # Padding and truncation go wrong in the longest rows, so these are among the compared.
         assert {1, 30} <= graph.lengths
@@ -156,7 +154,7 @@ def every(count, change):
     return damage
 
 
-@pytest.mark.parametrize("way", ["clip, lowered"], indirect=True)
+@pytest.mark.parametrize("way", ["badacts, lowered"], indirect=True)
 def test_single_rows_of_int8_may_be_rounded_otherwise(compare):
     assert compare("detect-then-purify", every(10, 0.5), precision="int8") < 1e-5
     for damage in (every(1, 0.5), every(2, 0.5), every(10, np.nan)):
@@ -165,13 +163,15 @@ def test_single_rows_of_int8_may_be_rounded_otherwise(compare):
 
 
 @pytest.mark.parametrize("mode", ["detect-then-purify", "purify"])
-@pytest.mark.parametrize("way", ["votes"], indirect=True)
-def test_graph_with_another_suspicion_disagrees(compare, mode):
-    def forget(graph):
-        graph.suspicion = Suspicion.nothing()
+@pytest.mark.parametrize("way", ["probe"], indirect=True)
+@pytest.mark.parametrize("fact", ["log_odds", "sharpness"])
+def test_graph_with_another_answer_disagrees(compare, mode, fact):
+    def change(graph):
+        facts = graph.answer.tensors()
+        graph.answer = Answer(**{**facts, fact: facts[fact] + np.float32(0.1)})
 
     with pytest.raises(ExportError, match="differ from the model's by"):
-        compare(mode, change=forget)
+        compare(mode, change=change)
 
 
 def test_what_is_not_finite_on_both_sides_agrees():

@@ -6,13 +6,11 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 import tiny_models
+from defended_graphs import defended
 
-from clampdown_calib.detectors import FusionDetector
-from clampdown_calib.purified_logits import Suspicion
 from clampdown_exporter import bundle_draft
 from clampdown_exporter.bundle_draft import write_graph
 from clampdown_exporter.contract import contract_differences, graph_facts
-from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_runtime import ExportError, Manifest, ModelIdentity, Padding
 
 
@@ -29,7 +27,7 @@ def manifest(**changes):
             "padding": Padding("right", 0, 0),
             "layers": ("one", "two"),
             "representation": "first",
-            "detector": "fusion",
+            "detector": "excess",
             "threshold": 0.1,
             "frr": 0.1,
             "frr_measured": 0.09,
@@ -41,21 +39,9 @@ def manifest(**changes):
     )
 
 
-def written(folder, purifier):
+def written(folder, way):
     """As it is read back from the bundle."""
-    detector = FusionDetector.fit(tiny_models.seen(tiny_models.batch(100, 6)))
-    graph = tiny_models.marked_graph()
-    readout = tiny_models.readout()
-    passes = passes_of(
-        "detect-then-purify",
-        readout,
-        purifier,
-        detector,
-        "first",
-        suspicion=Suspicion.nothing(),
-        threshold=0.0,
-    )
-    rewrite(graph, passes)
+    graph, _ = defended("detect-then-purify", way)
     write_graph(folder, graph, manifest())
     return ir.load(folder / "onnx" / "model.onnx")
 
@@ -63,7 +49,7 @@ def written(folder, purifier):
 @pytest.fixture
 def model(tmp_path):
     """One that clips, whose loop can hide nodes."""
-    return written(tmp_path, tiny_models.intervals())
+    return written(tmp_path, "badacts")
 
 
 def differences(model, **changes):
@@ -78,8 +64,8 @@ def test_written_graph_keeps_the_contract(model):
     assert (model.producer_name, model.producer_version) == ("clampdown", "0.1.0")
 
 
-def test_written_graph_that_reads_the_inner_layers_keeps_the_contract(tmp_path):
-    assert differences(written(tmp_path, tiny_models.votes())) == []
+def test_written_graph_that_reads_the_earlier_layers_keeps_the_contract(tmp_path):
+    assert differences(written(tmp_path, "probe")) == []
 
 
 def swap(values):
@@ -171,7 +157,7 @@ def test_departure_is_reported(model, change, sentence):
         ({"labels": ("a", "b")}, "the logits are of 3 classes, the manifest has 2"),
         ({"threshold": 0.3}, "the threshold is [0.1], not [0.3"),
         ({"mode": "detect"}, "metadata clampdown.mode is 'detect-then-purify', not 'detect'"),
-        ({"detector": "nas"}, "metadata clampdown.detector is 'fusion', not 'nas'"),
+        ({"detector": "nas"}, "metadata clampdown.detector is 'excess', not 'nas'"),
         ({"layers": ("one",)}, """metadata clampdown.layers is '["one", "two"]', not '["one"]'"""),
         ({"frr": None}, "metadata clampdown.frr is '0.1', not 'null'"),
     ],

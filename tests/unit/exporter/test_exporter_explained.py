@@ -8,23 +8,36 @@ import pytest
 import tiny_models
 
 from clampdown_calib import calibrate, load_calibration
+from clampdown_calib.activations import token_means
+from clampdown_calib.model_folder import open_model
+from clampdown_calib.torch_classifier import TorchClassifier
 from clampdown_exporter import export
 from clampdown_exporter.explained import write_explained
 from clampdown_runtime import DefendedClassifier, open_bundle
+from clampdown_runtime.tokenizer import pad_batch
+
+MODES = ("detect-then-purify", "purify", "detect")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
+    """Of a model with three layers, of which two are probed, and three classes."""
     place = tmp_path_factory.mktemp("explained")
-    layers = tiny_models.save_onnx_model(place / "model")
+    tiny_models.save_model(place / "model", num_hidden_layers=3, num_labels=3)
     rows = [json.dumps({"text": text}) for text in tiny_models.texts(120)]
     (place / "clean.jsonl").write_text("\n".join(rows))
-    for detector in ("fusion", "nas"):
-        out = place / detector
-        calibrate(place / "model", place / "clean.jsonl", out, layers=layers, detector=detector)
-        for mode in ("detect-then-purify", "purify", "detect"):
-            export(place / "model", out, place / f"{detector}-{mode}", mode=mode)
+    for method, modes, given in (("probe", MODES, {}), ("badacts", MODES[:1], {"epochs": 1})):
+        out = place / method
+        calibrate(place / "model", place / "clean.jsonl", out, method=method, **given)
+        for mode in modes:
+            export(place / "model", out, place / f"{method}-{mode}", mode=mode)
     return place
+
+
+def inputs(made):
+    classifier = DefendedClassifier.load(made / "probe-detect")
+    ids = [encoded.ids for encoded in classifier.tokenizer.encode(tiny_models.texts(12, seed=1))]
+    return pad_batch(ids, classifier.manifest.padding, classifier.manifest.inputs)
 
 
 def answers(made, name, tmp_path):
@@ -34,35 +47,50 @@ def answers(made, name, tmp_path):
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(tmp_path / "explained.onnx", options)
     names = [output.name for output in session.get_outputs()]
-    rows = tiny_models.padded(tiny_models.encoded_rows(12).ids)
-    return dict(zip(names, session.run(names, rows), strict=True))
+    flagged = {"threshold": np.array([-np.inf], np.float32)}
+    return dict(zip(names, session.run(names, {**inputs(made), **flagged}), strict=True))
+
+
+def undefended(made):
+    """The rows' run in torch."""
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    classifier = TorchClassifier.load(open_model(made / "model"), names)
+    given = inputs(made)
+    run = classifier.activations(given)
+    return run.logits, token_means(run, given["attention_mask"])
 
 
 @pytest.mark.parametrize("mode", ["detect-then-purify", "purify"])
 def test_undefended_logits(made, tmp_path, mode):
-    found = answers(made, f"fusion-{mode}", tmp_path)
-    plain = DefendedClassifier.load(made / "fusion-detect")
-    expected = plain.run_ids(tiny_models.encoded_rows(12).ids)
-    np.testing.assert_allclose(found["undefended_logits"], expected.logits, rtol=1e-4, atol=1e-4)
-    assert np.abs(found["logits"] - expected.logits).max() > 0.01
+    found = answers(made, f"probe-{mode}", tmp_path)
+    logits, _ = undefended(made)
+    np.testing.assert_allclose(found["undefended_logits"], logits, rtol=1e-4, atol=1e-4)
+    assert np.abs(found["logits"] - logits).max() > 0.01
 
 
-def test_layer_distances_are_the_detectors(made, tmp_path):
-    found = answers(made, "fusion-detect-then-purify", tmp_path)
-    detector = load_calibration(made / "fusion").detector
-    seen = tiny_models.seen(tiny_models.padded(tiny_models.encoded_rows(12).ids))
-    both = np.concatenate([seen.hidden, seen.pooled], axis=1)
-    standard = (detector.distance.distances(both) - detector.distance.centre) / (
-        detector.distance.spread
-    )
-    np.testing.assert_allclose(found["layer_distances"], standard, rtol=1e-3, atol=1e-3)
+@pytest.mark.parametrize("mode", MODES)
+def test_layer_excess_is_how_much_surer_the_model_is_than_each_probe(made, tmp_path, mode):
+    found = answers(made, f"probe-{mode}", tmp_path)
+    assert found["layer_excess"].shape == (12, 2)
+    fitted = load_calibration(made / "probe").tensors()
+    logits, means = undefended(made)
+    for row, (own, layers) in enumerate(zip(logits, means, strict=True)):
+        label = own.argmax()
+        for layer in range(2):
+            probe = layers[layer] @ fitted["detector.weights"][layer]
+            probe += fitted["detector.bias"][layer]
+            own_lead, lead = (
+                given[label] - np.delete(given, label).max() for given in (own, probe)
+            )
+            excess = own_lead - fitted["detector.slope"][layer] * lead
+            excess -= fitted["detector.centre"][layer]
+            expected = excess / fitted["detector.spread"][layer]
+            assert found["layer_excess"][row, layer] == pytest.approx(expected, abs=2e-3)
+    largest = found["layer_excess"].max(axis=1)
+    np.testing.assert_allclose(found["anomaly_score"], largest, rtol=1e-5)
 
 
 def test_what_a_graph_has_not_is_not_given(made, tmp_path):
-    assert list(answers(made, "fusion-detect", tmp_path)) == [
-        "logits",
-        "anomaly_score",
-        "flagged",
-        "layer_distances",
-    ]
-    assert "layer_distances" not in answers(made, "nas-detect-then-purify", tmp_path)
+    own = ["logits", "anomaly_score", "flagged"]
+    assert [*answers(made, "probe-detect", tmp_path)] == [*own, "layer_excess"]
+    assert [*answers(made, "badacts-detect-then-purify", tmp_path)] == own

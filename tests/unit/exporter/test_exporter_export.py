@@ -11,42 +11,72 @@ import pytest
 import tiny_models
 from safetensors import safe_open
 from safetensors.numpy import load_file
+from scipy.special import softmax
 
 from clampdown import inspect_bundle
 from clampdown_calib import calibrate, load_calibration
-from clampdown_calib.activations import CleanRun
+from clampdown_calib.activations import CleanRun, token_means
+from clampdown_calib.answer import Answer
 from clampdown_calib.artefact import Calibration
 from clampdown_calib.clean_rows import encode_rows
-from clampdown_calib.cross_fitting import CrossFitted
-from clampdown_calib.detectors import DETECTORS
-from clampdown_calib.distrust import fit_suspicion
+from clampdown_calib.detectors import ExcessDetector
 from clampdown_calib.model_folder import open_model
-from clampdown_calib.purified_logits import Suspicion, purified
-from clampdown_calib.readout import Readout
 from clampdown_calib.threshold import threshold_at
 from clampdown_calib.tokenization import load_tokenization
 from clampdown_exporter import export, move_threshold, verify
-from clampdown_exporter.defended_model import TracedModel
+from clampdown_exporter.defended_model import TracedModel, trace_model
+from clampdown_exporter.precision import lower
 from clampdown_exporter.refit import refit
+from clampdown_exporter.sites import marked_layers
 from clampdown_runtime import DefendedClassifier
 
 MODES = ("detect-then-purify", "purify", "detect")
 CLOSE = {"rtol": 1e-3, "atol": 1e-3}
+FRR = 0.1
 
 
 @pytest.fixture(scope="module")
-def defended(tmp_path_factory):
-    """The calibration, and one bundle of each mode."""
+def place(tmp_path_factory):
+    """The model with its clean rows, of which every fourth has another label than it says."""
     place = tmp_path_factory.mktemp("onnx")
     layers = tiny_models.save_onnx_model(place / "model")
-    rows = [json.dumps({"text": text}) for text in tiny_models.texts(120)]
+    model = ir.load(place / "model" / "model.onnx")
+    # Quantization refuses weights that are not numbers; the rows do not read them.
+    embedding = model.graph.initializers["embedding"]
+    embedding.const_value = ir.tensor(np.nan_to_num(tiny_models.weights()["embedding"], posinf=0))
+    ir.save(model, place / "model" / "model.onnx")
+    texts = tiny_models.texts(120)
+    ids = load_tokenization(open_model(place / "model")).encode(texts)
+    labels = tiny_models.reference(tiny_models.padded(ids))[1].argmax(axis=1)
+    labels[1::4] = (labels[1::4] + 1) % tiny_models.CLASSES
+    pairs = zip(texts, labels.tolist(), strict=True)
+    rows = [json.dumps({"text": text, "label": label}) for text, label in pairs]
     (place / "clean.jsonl").write_text("\n".join(rows))
     calibrate(place / "model", place / "clean.jsonl", place / "calibration", layers=layers)
-    results = {
+    return place
+
+
+@pytest.fixture(scope="module")
+def fitted(place):
+    """The calibration."""
+    return load_calibration(place / "calibration")
+
+
+@pytest.fixture(scope="module")
+def results(place):
+    """One bundle of each mode."""
+    return {
         mode: export(place / "model", place / "calibration", place / mode, mode=mode)
         for mode in MODES
     }
-    return load_calibration(place / "calibration"), results
+
+
+@pytest.fixture(scope="module")
+def rows(place, fitted):
+    """The calibration's rows."""
+    tokenization = load_tokenization(open_model(place / "model"))
+    tokenization = replace(tokenization, inputs=tiny_models.TOKENIZATION.inputs)
+    return encode_rows(fitted.rows, "fit", tokenization)
 
 
 def answered(bundle, threshold):
@@ -56,21 +86,27 @@ def answered(bundle, threshold):
     return classifier.run_ids(ids, threshold=threshold), tiny_models.seen(tiny_models.padded(ids))
 
 
-def encoded(fitted, bundle):
-    """The calibration's rows."""
-    folder = open_model(bundle.parent / "model")
-    return encode_rows(fitted.rows, "fit", load_tokenization(folder))
+def held_out(rows):
+    """By NumPy alone: the rows' run, what is said of each by the fit without it, the answer."""
+    run = tiny_models.seen_alone(rows)
+    _, unseen = ExcessDetector.cross_fit(run)
+    return run, unseen, Answer.fit(run, unseen, threshold_at(unseen.scores, FRR))
 
 
-def clean_run(fitted, bundle):
-    """Their run by NumPy alone."""
-    samples = tiny_models.seen_alone(encoded(fitted, bundle))
-    return CleanRun(samples.hidden, samples.pooled, samples.logits, None)
+def mixture(answer, probes, excess, own):
+    """Probabilities as docs/method.md has them, float64."""
+    odds = np.exp(np.pi / np.sqrt(3) * excess.astype(np.float64) + answer.log_odds)
+    less = np.where(np.arange(own.shape[1]) == own.argmax(axis=1)[:, None], 0.5, 1)
+    forced = softmax(probes.astype(np.float64), axis=2) * less[:, None]
+    forced /= forced.sum(axis=2, keepdims=True)
+    mixed = softmax(own * answer.sharpness.astype(np.float64), axis=1)
+    mixed = mixed + (odds[:, :, None] * forced).mean(axis=1)
+    return mixed / mixed.sum(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_bundle_verifies_and_has_no_second_pass(defended, mode):
-    result = defended[1][mode]
+def test_bundle_verifies_and_has_no_second_pass(results, mode):
+    result = results[mode]
     assert result.largest_difference < 1e-4
     assert verify(result.bundle) == []
     graph = ir.load(result.bundle / "onnx" / "model.onnx").graph
@@ -78,109 +114,138 @@ def test_bundle_verifies_and_has_no_second_pass(defended, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_answers_equal_numpy(defended, mode):
-    fitted, results = defended
+def test_answers_equal_numpy(fitted, results, rows, mode):
     tensors = load_file(results[mode].bundle / "calibration.safetensors")
-    run = clean_run(fitted, results[mode].bundle)
-    unseen = CrossFitted.fit(run, type(fitted.detector), fitted.purifier.words.weights)
-    suspicion = fit_suspicion(fitted.readout, run, unseen, 0.1)
-    for name, value in suspicion.tensors().items():
-        np.testing.assert_allclose(tensors[name], value, **CLOSE)
+    run, unseen, answer = held_out(rows)
+    for name, value in answer.tensors().items():
+        np.testing.assert_allclose(tensors[f"answer.{name}"], value, **CLOSE)
+    # Rows that are not flagged have no say in it.
+    assert Answer.fit(run, unseen, -np.inf).log_odds < answer.log_odds - 0.1
     for threshold in (np.inf, -np.inf):
         found, seen = answered(results[mode].bundle, threshold)
-        inner = fitted.readout.logits(seen.pooled)
-        score = fitted.detector.score(replace(seen, inner=inner))
-        votes = fitted.purifier.logits(seen.pooled, seen.logits)
-        answer = purified(votes, seen.logits, score, suspicion)
-        takes = mode == "purify" or (mode == "detect-then-purify" and threshold < 0)
-        np.testing.assert_allclose(found.logits, answer if takes else seen.logits, **CLOSE)
-        np.testing.assert_allclose(found.anomaly_score, score, **CLOSE)
+        probes = fitted.detector.probes.logits(seen.pooled)
+        excess = fitted.detector.excess(seen.logits, probes)
+        mixed = mixture(answer, probes, excess, seen.logits)
+        if mode == "purify" or (mode == "detect-then-purify" and threshold < 0):
+            np.testing.assert_allclose(np.exp(found.logits), mixed, **CLOSE)
+        else:
+            np.testing.assert_allclose(found.logits, seen.logits, **CLOSE)
+        np.testing.assert_allclose(found.anomaly_score, excess.max(axis=1), **CLOSE)
         assert (found.flagged == (threshold < 0)).all()
-    # Something is taken off, else a graph without suspicion would pass.
-    assert np.abs(answer - purified(votes, seen.logits, score, Suspicion.nothing())).max() > 0.1
+    # Some answers are others, else a graph that mixes nothing would pass.
+    assert np.abs(mixed - softmax(seen.logits, axis=1)).max() > 0.1
+    assert (mixed.argmax(axis=1) != seen.logits.argmax(axis=1)).any()
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_bundle_says_how_it_purifies_and_holds_no_intervals(defended, mode):
-    fitted, results = defended
+def test_bundle_says_how_it_answers_and_holds_no_intervals(fitted, results, mode):
     bundle = results[mode].bundle
     with safe_open(bundle / "calibration.safetensors", framework="numpy") as file:
-        assert file.metadata() == {"purification": "votes"}
+        assert file.metadata() == {"method": "probe"}
         names = set(file.keys())
     assert not {"lower", "upper"} & names
-    assert (
-        set(fitted.tensors()) | {"suspicion.start", "suspicion.rate", "suspicion.spared"} <= names
-    )
+    assert {*fitted.tensors(), "answer.log_odds", "answer.sharpness"} <= names
     assert "nothing is clipped" in inspect_bundle(bundle).note
     scores = load_file(bundle / "calibration.safetensors")["clean.held_out_scores"]
-    assert results[mode].manifest.threshold == threshold_at(scores, 0.1)
+    assert results[mode].manifest.threshold == threshold_at(scores, FRR)
+    assert results[mode].manifest.detector == "excess"
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_rows_are_held_out_of_what_scores_them(defended, mode):
-    fitted, results = defended
+def test_rows_are_held_out_of_what_scores_them(results, rows, mode):
     bundle = results[mode].bundle
     tensors = load_file(bundle / "calibration.safetensors")
-    classifier = DefendedClassifier.load(bundle)
-    rows = encoded(fitted, bundle)
-    run = clean_run(fitted, bundle)
-    unseen = CrossFitted.fit(run, type(fitted.detector), fitted.purifier.words.weights)
+    run, unseen, answer = held_out(rows)
     np.testing.assert_allclose(tensors["clean.held_out_scores"], unseen.scores, **CLOSE)
-    seen = classifier.run_ids(rows.ids, threshold=np.inf).anomaly_score
+    seen = DefendedClassifier.load(bundle).run_ids(rows.ids, threshold=np.inf).anomaly_score
     np.testing.assert_allclose(tensors["clean.fit_scores"], seen, **CLOSE)
     assert np.abs(unseen.scores - seen).max() > 0.1
-    suspicion = fit_suspicion(fitted.readout, run, unseen, 0.1)
-    answers = purified(unseen.votes, run.logits, unseen.scores, suspicion)
-    changed = answers.argmax(axis=1) != run.logits.argmax(axis=1)
-    np.testing.assert_array_equal(tensors["clean.changed"], changed)
+    own = run.logits.argmax(axis=1)
+    mixed = mixture(answer, unseen.probes, unseen.excess, run.logits).argmax(axis=1)
+    np.testing.assert_array_equal(tensors["clean.changed"], mixed != own)
+    np.testing.assert_array_equal(tensors["clean.correct_undefended"], own == rows.labels)
+    np.testing.assert_array_equal(tensors["clean.correct_purified"], mixed == rows.labels)
 
 
-def test_moved_threshold_leaves_the_suspicion_as_it_was(defended, tmp_path):
-    bundle = shutil.copytree(defended[1]["detect-then-purify"].bundle, tmp_path / "bundle")
+def test_moved_threshold_leaves_the_answers_as_they_were(results, tmp_path):
+    bundle = shutil.copytree(results["detect-then-purify"].bundle, tmp_path / "bundle")
     before = answered(bundle, -np.inf)[0].logits
+    kept = load_file(bundle / "calibration.safetensors")
     threshold = DefendedClassifier.load(bundle).manifest.threshold
     assert move_threshold(bundle, frr=0.5).threshold < threshold
     assert verify(bundle) == []
     np.testing.assert_array_equal(answered(bundle, -np.inf)[0].logits, before)
+    for name, tensor in load_file(bundle / "calibration.safetensors").items():
+        np.testing.assert_array_equal(tensor, kept[name], err_msg=name)
 
 
-def test_votes_and_words_are_fitted_again_on_the_graph(defended):
-    fitted, results = defended
-    rows = encoded(fitted, results["detect"].bundle)
-    inputs = tiny_models.TOKENIZATION.inputs
-    rows = replace(rows, tokenization=replace(rows.tokenization, inputs=inputs))
-    wanted = fitted.purifier.tensors()
-    none = type(fitted.purifier).from_tensors({k: np.zeros_like(v) for k, v in wanted.items()})
-    traced = TracedModel(tiny_models.marked_graph(), inputs, None)
-    again = refit(traced, replace(fitted, purifier=none), rows, clip=None).purifier.tensors()
+def test_detector_is_fitted_again_on_the_graph(fitted, rows):
+    wanted = fitted.detector.tensors()
+    none = ExcessDetector.from_tensors({k: np.zeros_like(v) for k, v in wanted.items()})
+    traced = TracedModel(tiny_models.marked_graph(), tiny_models.TOKENIZATION.inputs, None)
+    again = refit(traced, replace(fitted, detector=none), rows, clip=None).detector.tensors()
     assert set(again) == set(wanted)
     for name, tensor in wanted.items():
         np.testing.assert_allclose(again[name], tensor, **CLOSE)
 
 
-@pytest.mark.parametrize("detector", sorted(DETECTORS))
+def lowered_run(place, fitted, rows, precision):
+    """The rows' run through the lowered graph, each alone."""
+    folder = open_model(place / "model")
+    traced = trace_model(folder, load_tokenization(folder), fitted.facts, optimum=False)
+    graph = lower(traced, precision, fitted.facts).graph
+    graph.graph.outputs.extend(marked_layers(graph.graph))
+    session = tiny_models.session(graph, "ORT_DISABLE_ALL")
+    runs = []
+    for ids in rows.ids:
+        given = tiny_models.padded([ids])
+        logits, *hidden = session.run(None, given)
+        runs.append((logits, token_means(SimpleNamespace(hidden=hidden), given["attention_mask"])))
+    logits, means = (np.concatenate(arrays) for arrays in zip(*runs, strict=True))
+    return CleanRun(means, means, logits, rows.labels)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_lowered_bundle_holds_what_its_own_graph_was_fitted_with(
+    place, fitted, rows, precision, tmp_path
+):
+    bundle = export(
+        place / "model", place / "calibration", tmp_path / "bundle", precision=precision
+    ).bundle
+    run = lowered_run(place, fitted, rows, precision)
+    detector, unseen = ExcessDetector.cross_fit(run)
+    answer = Answer.fit(run, unseen, threshold_at(unseen.scores, FRR))
+    tensors = load_file(bundle / "calibration.safetensors")
+    for name, value in detector.tensors().items():
+        np.testing.assert_allclose(tensors[f"detector.{name}"], value, rtol=1e-2, atol=1e-2)
+    for name, value in answer.tensors().items():
+        np.testing.assert_allclose(tensors[f"answer.{name}"], value, rtol=1e-2, atol=1e-2)
+    # Those of the float32 model are others.
+    moved = np.abs(fitted.detector.centre - detector.centre).max()
+    assert moved > 10 * np.abs(tensors["detector.centre"] - detector.centre).max()
+    found = DefendedClassifier.load(bundle).run_ids(rows.ids)
+    np.testing.assert_allclose(found.anomaly_score, detector.score(run), rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("detector", sorted(tiny_models.DETECTORS))
 def test_detector_of_a_clipped_run_is_fitted_on_that_run(detector):
     bounds = tiny_models.intervals()
     labels = np.random.default_rng(0).integers(0, tiny_models.CLASSES, 90)
     rows = tiny_models.encoded_rows(90, labels)
+    kind = tiny_models.DETECTORS[detector]
     calibration = Calibration(
         facts=SimpleNamespace(layers=("one", "two"), representation="last"),
-        readout=None,
-        purifier=bounds,
-        detector=DETECTORS[detector].fit(tiny_models.seen(tiny_models.batch(40, 6))),
+        detector=kind.fit(tiny_models.seen(tiny_models.batch(40, 6))),
+        intervals=bounds,
         rows=(),
     )
     traced = TracedModel(tiny_models.marked_graph(), tiny_models.TOKENIZATION.inputs, None)
     again = refit(traced, calibration, rows, clip=bounds)
-    readout, fitted = again.readout, again.detector
-    assert again.purifier is bounds
+    assert again.intervals is bounds
     # The graph itself is still to be rewritten.
     assert len(traced.graph.graph) == len(tiny_models.marked_graph().graph)
 
-    clipped = tiny_models.seen_alone(rows, "last", bounds)
-    expected, inner = Readout.fit(clipped.pooled, clipped.logits, labels)
-    np.testing.assert_allclose(readout.weights, expected.weights, **CLOSE)
-    of_run = DETECTORS[detector].fit(replace(clipped, inner=inner))
-    assert type(fitted) is type(of_run)
+    of_run = kind.fit(tiny_models.seen_alone(rows, "last", bounds))
+    assert type(again.detector) is kind
     unseen = tiny_models.seen(tiny_models.batch(20, 6, seed=9), "last", bounds)
-    np.testing.assert_allclose(fitted.score(unseen), of_run.score(unseen), **CLOSE)
+    np.testing.assert_allclose(again.detector.score(unseen), of_run.score(unseen), **CLOSE)

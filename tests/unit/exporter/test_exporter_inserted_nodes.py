@@ -5,28 +5,26 @@ import onnx_ir as ir
 import pytest
 import tiny_models
 from defended_graphs import (
+    EXCESS,
     FINITE,
     FIRST_LAYER,
     HEAD,
     MEANS,
+    MIXTURE,
     MODES,
     NAS,
     PLAIN,
     SECOND_LAYER,
-    TAKEN_OFF,
     TOKENS,
     VERDICT,
-    VOTES,
     WAYS,
     defended,
     operators,
 )
 
-from clampdown_calib.detectors import DETECTORS
 from clampdown_exporter.passes.insert_clips import InsertClips
 from clampdown_exporter.passes.pipeline import rewrite
-from clampdown_exporter.passes.token_means import MEANS_ROLE
-from clampdown_exporter.sites import ROLE, marked_layers
+from clampdown_exporter.sites import ROLE, layer_excess, marked_layers, probe_logits
 
 
 def test_insert_clips_puts_max_and_min_behind_every_marked_layer():
@@ -47,16 +45,12 @@ def test_insert_clips_puts_max_and_min_behind_every_marked_layer():
         assert upper.outputs[0].shape == value.shape
 
 
-def test_insert_statistic_appends_and_leaves_the_network_alone():
-    model, _ = defended("detect", "clip", detector="nas")
-    assert operators(model) == [
-        *PLAIN,
-        *TOKENS,
-        *MEANS,
-        *NAS,
-        *FINITE,
-        *VERDICT,
-    ]
+@pytest.mark.parametrize(
+    ("way", "score"), [("probe", [*MEANS, *EXCESS]), ("badacts", [*TOKENS, *NAS])]
+)
+def test_insert_statistic_appends_and_leaves_the_network_alone(way, score):
+    model, _ = defended("detect", way)
+    assert operators(model) == [*PLAIN, *score, *FINITE, *VERDICT]
     assert [value.name for value in model.graph.inputs] == [
         "input_ids",
         "attention_mask",
@@ -67,29 +61,42 @@ def test_insert_statistic_appends_and_leaves_the_network_alone():
 @pytest.mark.parametrize(
     ("mode", "more"),
     [
-        ("detect-then-purify", [*VOTES, *TAKEN_OFF, "Unsqueeze", "Where"]),
-        ("purify", [*VOTES, *TAKEN_OFF]),
+        ("detect-then-purify", [*MIXTURE, "Unsqueeze", "Where"]),
+        ("purify", MIXTURE),
         ("detect", []),
     ],
 )
-def test_insert_votes_appends_and_leaves_the_network_alone(mode, more):
-    model, _ = defended(mode, "votes", detector="nas")
-    assert operators(model) == [*PLAIN, *TOKENS, *MEANS, *NAS, *FINITE, *VERDICT, *more]
+def test_insert_answer_appends_and_leaves_the_network_alone(mode, more):
+    model, _ = defended(mode, "probe")
+    assert operators(model) == [*PLAIN, *MEANS, *EXCESS, *FINITE, *VERDICT, *more]
 
 
-@pytest.mark.parametrize("detector", sorted(DETECTORS))
-@pytest.mark.parametrize("way", WAYS)
-def test_graph_has_a_readout_only_where_its_detector_reads_one(detector, way):
-    for mode in MODES:
-        model, _ = defended(mode, way, detector=detector)
-        nodes = ir.traversal.RecursiveGraphIterator(model.graph)
-        found = [node for node in nodes if node.op_type == "Gemm"]
-        assert len(found) == (detector == "fusion")
+@pytest.mark.parametrize("mode", MODES)
+def test_last_layer_is_not_probed(mode):
+    """In it a trigger has decided already."""
+    model, _ = defended(mode, "probe")
+    inserted = [
+        [use.node.op_type for use in value.uses() if ROLE in use.node.metadata_props]
+        for value in marked_layers(model.graph)
+    ]
+    assert inserted == [["MatMul"], []]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_probes_and_their_excess_are_found_where_there_are_any(mode):
+    graph = defended(mode, "probe")[0].graph
+    found = [[use.node.op_type for use in f(graph).uses()] for f in (probe_logits, layer_excess)]
+    answered = ["Add"], ["Mul"]
+    read = ["Mul", "Sub"], ["ReduceMax"]
+    more = ([], []) if mode == "detect" else answered
+    assert found == [[*one, *other] for one, other in zip(read, more, strict=True)]
+    graph = defended(mode, "badacts")[0].graph
+    assert probe_logits(graph) is None and layer_excess(graph) is None
 
 
 def test_second_pass_moves_the_network_behind_its_first_layer_into_one_loop():
-    clipped, _ = defended("purify", "clip")
-    model, _ = defended("detect-then-purify", "clip")
+    clipped, _ = defended("purify", "badacts")
+    model, _ = defended("detect-then-purify", "badacts")
     outer = operators(model)
     body = outer.pop(outer.index("Loop") + 1)
     assert outer == [
@@ -104,13 +111,6 @@ def test_second_pass_moves_the_network_behind_its_first_layer_into_one_loop():
     rows = ["And", "Cast", "ReduceMax", "Cast", *["Compress"] * 3]
     network = operators(clipped)[len(FIRST_LAYER) :]
     assert body == [*gates, *copied, *network, *scores, *rows, "ScatterND"]
-
-
-@pytest.mark.parametrize("detector", ["fusion", "nas"])
-def test_votes_and_readout_share_the_token_means(detector):
-    model, _ = defended("detect-then-purify", "votes", detector=detector)
-    means = [node for node in model.graph if node.metadata_props.get(ROLE) == MEANS_ROLE]
-    assert len(means) == 1
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -131,7 +131,7 @@ def test_shapes_of_the_network_are_hidden_in_every_mode(mode, way):
 def test_weights_are_in_the_outer_graph_once(way):
     model, _ = defended("detect-then-purify", way)
     loops = [node for node in model.graph if node.op_type == "Loop"]
-    assert len(loops) == (way == "clip")
+    assert len(loops) == (way == "badacts")
     assert not any(loop.attributes["body"].as_graph().initializers for loop in loops)
     plain = sum(
         v.const_value.nbytes for v in tiny_models.marked_graph().graph.initializers.values()
@@ -142,10 +142,9 @@ def test_weights_are_in_the_outer_graph_once(way):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("detector", sorted(DETECTORS))
 @pytest.mark.parametrize("representation", ["first", "last"])
-def test_graph_passes_the_full_check_and_keeps_the_contract(mode, way, detector, representation):
-    model, _ = defended(mode, way, detector=detector, representation=representation, threshold=1.5)
+def test_graph_passes_the_full_check_and_keeps_the_contract(mode, way, representation):
+    model, _ = defended(mode, way, representation=representation, threshold=1.5)
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     outputs = {

@@ -10,10 +10,9 @@ from defended_graphs import (
 )
 
 from clampdown_calib.intervals import Intervals
-from clampdown_calib.purified_logits import Suspicion
+from clampdown_exporter.passes.insert_answer import InsertAnswer
 from clampdown_exporter.passes.insert_clips import InsertClips
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
-from clampdown_exporter.passes.insert_votes import InsertVotes
 from clampdown_exporter.passes.second_pass import SecondPass
 from clampdown_exporter.passes.undefend import Undefend
 from clampdown_exporter.sites import LAYER, marked_layers
@@ -30,8 +29,10 @@ def test_passes_that_do_not_fit_name_themselves_and_what_they_found():
     refused((statistic(), statistic()), r"The pass InsertStatistic: .*'anomaly_score'")
     refused((clips, SecondPass()), r"The pass SecondPass: .*outputs are \['logits'\]")
     refused((statistic(), SecondPass()), "The pass SecondPass: .*no clips")
-    answers = InsertVotes(tiny_models.votes(), Suspicion.nothing(), every_row=False)
-    refused((answers,), r"The pass InsertVotes: .*outputs are \['logits'\]")
+    for every_row in (False, True):
+        answer = InsertAnswer(tiny_models.answer(), every_row=every_row)
+        refused((answer,), r"The pass InsertAnswer: .*outputs are \['logits'\]")
+        refused((statistic("badacts"), answer), "The pass InsertAnswer: .*no probes")
     refused((Undefend(),), "The pass Undefend: .*no threshold")
 
 
@@ -48,5 +49,5 @@ def test_what_tells_tokens_from_padding_needs_the_attention_mask(reader):
     model.graph.inputs[1].name = "mask"
     needs = statistic()
     if reader == "last token":
-        needs = InsertStatistic(fitted("nas"), None, "last", 0.0)
+        needs = InsertStatistic(fitted("badacts"), "last", 0.0)
     refused((needs,), "no input attention_mask", model)

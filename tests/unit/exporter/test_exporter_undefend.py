@@ -51,7 +51,7 @@ def test_undefend_is_the_inverse_of_every_mode(mode, way, representation, saved)
 
 
 def test_undefend_refuses_a_loop_without_logits():
-    model, _ = defended("detect-then-purify", "clip")
+    model, _ = defended("detect-then-purify", "badacts")
     [loop] = [node for node in model.graph if node.op_type == "Loop"]
     for node in loop.attributes["body"].as_graph():
         node.metadata_props.clear()

@@ -13,7 +13,7 @@ from clampdown_runtime import Manifest, ModelIdentity, Padding
 
 ROWS = 200
 MODES = ("detect-then-purify", "purify", "detect")
-PURIFICATIONS = ("votes", "clip", "published")
+METHODS = ("probe", "badacts")
 FILES = (
     "onnx/model.onnx",
     "config.json",
@@ -39,7 +39,7 @@ def manifest(count=6, **changes):
             padding=Padding("right", 0, 0),
             layers=tuple(f"bert.encoder.layer.{i}" for i in range(count)),
             representation="first",
-            detector="mahalanobis",
+            detector="excess",
             threshold=180.0,
             frr=0.1,
             frr_measured=0.095,
@@ -70,11 +70,11 @@ def tensors(layers=6, *, labels=True, **changes):
     return measured | changes
 
 
-def report(*, count=6, rows_labelled=True, purification="clip", given=None, **changes):
+def report(*, count=6, rows_labelled=True, method="badacts", given=None, **changes):
     given = given if given is not None else tensors(count, labels=rows_labelled)
-    if purification == "votes":
+    if method == "probe":
         given = {name: tensor for name, tensor in given.items() if name not in ("lower", "upper")}
-    return render_report(manifest(count, **changes), given, purification=purification)
+    return render_report(manifest(count, **changes), given, method=method)
 
 
 def words(page):
@@ -162,43 +162,63 @@ def test_a_threshold_set_by_value_promises_no_rate():
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("purification", PURIFICATIONS)
-def test_page_says_where_purified_predictions_come_from(mode, purification):
-    text = words(report(mode=mode, purification=purification))
-    clips, purifies = purification != "votes", mode != "detect"
+@pytest.mark.parametrize("method", METHODS)
+def test_page_says_where_purified_predictions_come_from(mode, method):
+    text = words(report(mode=mode, method=method))
+    clips, purifies = method == "badacts", mode != "detect"
+    probes = purifies and not clips
     assert ("from clipped activations" in text) == (clips and purifies)
-    assert ("from its inner layers" in text) == (purifies and not clips)
+    assert ("from what its earlier layers say and its own answer, weighed" in text) == probes
     assert ("stays inside the interval" in text) == (clips and purifies)
-    assert ("answered by the votes of the earlier layers" in text) == (purifies and not clips)
+    assert ("what the model says" in text) == (probes and mode == "purify")
+    assert ("only where probes of the earlier layers" in text) == (probes and mode != "purify")
+    assert ("merely unlike the clean rows is no reason" in text) == (probes and mode != "purify")
     assert ("judged by a defence that was fitted without it" in text) == (not clips)
     assert ("The defence was not fitted on these rows" in text) == clips
     assert ("Clean rows 200 to fit, 200 held out" in text) == clips
-    assert ("Clean rows 200, each held out of one of five fits" in text) == (not clips)
-    assert ("the inner layers already read as evidence" in text) == (purifies and not clips)
-    assert ("abnormal for another reason" in text) == (purifies and not clips)
+    assert ("Clean rows 200, each held out of one of ten fits" in text) == (not clips)
+    assert ("the earlier layers already read as evidence" in text) == probes
+    assert ("can get a wrong label where the probes err" in text) == probes
     said = {
-        "votes": "the label that the earlier layers vote for",
-        "clip": "a run clipped into optimised intervals",
-        "published": "a run clipped into intervals of the published schedule",
-    }[purification]
-    assert f"Purification {said}{'' if purifies else '; not applied in this mode'}" in text
+        "probe": "a mixture of the probes’ and the model’s probabilities",
+        "badacts": "a run clipped into intervals of the published schedule",
+    }[method]
+    assert f"Purification {said}" in text
+    assert ("not applied in this mode" in text) == (not purifies)
 
 
-@pytest.mark.parametrize("purification", PURIFICATIONS)
-def test_widths_are_drawn_where_there_are_intervals(purification):
-    page = report(purification=purification)
-    assert ("Interval widths by layer" in words(page)) == (purification != "votes")
-    assert page.count('role="img"') == (1 if purification == "votes" else 2)
+@pytest.mark.parametrize("method", METHODS)
+def test_widths_are_drawn_where_there_are_intervals(method):
+    page = report(method=method)
+    assert ("Interval widths by layer" in words(page)) == (method == "badacts")
+    assert page.count('role="img"') == (1 if method == "probe" else 2)
 
 
-def test_detector_is_described():
-    assert "how much surer the model is than its inner layers" in words(report(detector="fusion"))
+@pytest.mark.parametrize(
+    ("method", "representation", "said"),
+    [
+        ("probe", "first", "Excess: how much further the predicted label leads in the logits"),
+        ("badacts", "last", "neurons in an abnormal state, read at the last token"),
+    ],
+)
+def test_detector_is_described(method, representation, said):
+    text = words(report(method=method, representation=representation))
+    assert said in text
+    suspects = "surer than its own earlier layers account for", "look unlike clean ones"
+    assert [one in text for one in suspects] == [method == "probe", method == "badacts"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_attacker_who_knows_the_defence_is_told_of(method):
+    text = words(report(method=method))
+    ways = "persuade the earlier layers too", "keep activations close to clean ones"
+    assert [one in text for one in ways] == [method == "probe", method == "badacts"]
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("purification", PURIFICATIONS)
-def test_limits_are_said_in_plain_words(mode, purification):
-    text = words(report(mode=mode, purification=purification))
+@pytest.mark.parametrize("method", METHODS)
+def test_limits_are_said_in_plain_words(mode, method):
+    text = words(report(mode=mode, method=method))
     assert "It does not prove that a model has no backdoor" in text
     assert "If the clean rows were poisoned themselves" in text
     assert "False rejections of clean texts are the price" in text
@@ -248,7 +268,7 @@ def test_what_comes_from_the_model_is_escaped():
             clampdown_version=evil,
         ),
         tensors(2),
-        purification="clip",
+        method="badacts",
     )
     assert "<script" not in page
     assert "<img" not in page
@@ -259,7 +279,7 @@ def test_what_comes_from_the_model_is_escaped():
 
 def test_labels_in_the_drawing_are_escaped():
     named = dataclasses.replace(manifest(), layers=("a.<b>0</b>", "a.<b>1</b>"))
-    page = render_report(named, tensors(2), purification="clip")
+    page = render_report(named, tensors(2), method="badacts")
     assert "<b>" not in page
     assert ">&lt;b&gt;1&lt;/b&gt;</text>" in page
 
@@ -316,17 +336,17 @@ def test_odd_measurements_are_drawn_and_said(case, said):
 
 @pytest.mark.parametrize("count", [1, 6, 48])
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("purification", PURIFICATIONS)
-def test_pages_are_well_formed(mode, count, purification):
+@pytest.mark.parametrize("method", METHODS)
+def test_pages_are_well_formed(mode, count, method):
     parser = Balance()
-    parser.feed(report(mode=mode, count=count, purification=purification))
+    parser.feed(report(mode=mode, count=count, method=method))
     assert parser.open == []
     assert len(parser.ids) == len(set(parser.ids))
 
 
-@pytest.mark.parametrize("purification", PURIFICATIONS)
-def test_drawings_have_names_for_those_who_do_not_see_them(purification):
-    page = report(purification=purification)
+@pytest.mark.parametrize("method", METHODS)
+def test_drawings_have_names_for_those_who_do_not_see_them(method):
+    page = report(method=method)
     for labelled in re.findall(r'role="img" aria-labelledby="(.*?)"', page):
         for name in labelled.split():
             assert f'id="{name}"' in page
@@ -336,10 +356,10 @@ LONG = "someone/" + "a-very-long-name-" * 6 + "x" * 80
 
 
 @pytest.mark.chromium
-@pytest.mark.parametrize(("purification", "panels"), [("votes", 6), ("clip", 7)])
-def test_nothing_overflows_on_a_phone(tmp_path, purification, panels):
+@pytest.mark.parametrize(("method", "panels"), [("probe", 6), ("badacts", 7)])
+def test_nothing_overflows_on_a_phone(tmp_path, method, panels):
     page = report(
-        purification=purification,
+        method=method,
         given=tensors(48),
         model=ModelIdentity(LONG, "bert", MODEL_DIGEST),
         labels=(LONG, "short"),

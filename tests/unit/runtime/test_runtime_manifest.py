@@ -46,6 +46,15 @@ def test_frr_may_be_null(fields):
     assert Manifest.from_json(json.dumps({**fields, "frr": None}), "m.json").frr is None
 
 
+# The last two are of earlier releases, whose bundles are still there.
+@pytest.mark.parametrize("detector", ["excess", "nas", "fusion", "mahalanobis"])
+def test_every_detector_that_a_release_wrote_is_read(bundle_path, seal, texts, detector):
+    seal(bundle_path, detector=detector)
+    loaded = DefendedClassifier.load(bundle_path)
+    assert loaded.manifest.detector == detector
+    assert {prediction.flagged for prediction in loaded(texts)} == {True, False}
+
+
 def test_a_newer_version_asks_for_an_upgrade_even_with_unknown_keys(fields):
     error = refuse({**fields, "format_version": 2, "novelty": 1})
     assert "format version 2" in error.found

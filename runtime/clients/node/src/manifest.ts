@@ -52,7 +52,7 @@ const SCHEMA = v.strictObject({
   }),
   layers: names,
   representation: v.picklist(["first", "last"]),
-  detector: v.picklist(["fusion", "mahalanobis", "nas"]),
+  detector: v.picklist(["excess", "nas", "fusion", "mahalanobis"]),
   threshold: number,
   frr: v.nullable(share),
   frr_measured: share,

@@ -1,0 +1,135 @@
+"""How much surer the model is of its prediction than its earlier layers account for."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from clampdown_calib.activations import CleanRun
+from clampdown_calib.detectors.interface import Detector, Emitted
+from clampdown_calib.margins import LEAST_SPREAD, emit_lead, emit_prediction, lead, lead_spread
+from clampdown_calib.probes import Probes
+from clampdown_runtime.manifest import DetectorName
+
+EXCESS_SPREAD = "clampdown.excess.spread"
+"""Initializer of the node that gives every layer's excess, by which it is found in a graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What the defence gives of each clean row when its probes were fitted without the row.
+
+    So all rows fit the probes and all set the threshold (cross-conformal prediction, Vovk 2015).
+
+    Attributes:
+        probes: float32 ``[n, K, C]``, logits.
+        excess: float32 ``[n, K]``.
+    """
+
+    probes: NDArray[np.float32]
+    excess: NDArray[np.float32]
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """The largest excess of each row, float32 ``[n]``."""
+        largest: NDArray[np.float32] = self.excess.max(axis=1)
+        return largest
+
+
+@dataclass(frozen=True, slots=True)
+class ExcessDetector(Detector):
+    """The largest excess of the model's confidence over that of a layer's probe, standardised.
+
+    ``excess_k = (lead_y(z) - slope_k lead_y(v_k) - centre_k) / spread_k`` with the model's logits
+    z, its prediction y, the logits v_k of the probe of layer k, and the lead of a class over the
+    largest other one; the score is the largest over the layers. From some layer on a trigger makes
+    the model sure of what the text does not say; a text that is merely unusual makes no layer sure.
+    ``slope_k`` gives both leads the same standard deviation on clean rows.
+
+    Attributes:
+        probes: of all layers but the last.
+        slope: float32 ``[K]``.
+        centre: float32 ``[K]``, mean of the clean rows' excess.
+        spread: float32 ``[K]``, its standard deviation.
+    """
+
+    name: ClassVar[DetectorName] = "excess"
+    reads: ClassVar = "means"
+    probes: Probes
+    slope: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, clean: CleanRun) -> Self:
+        """Fit the probes, and the moments of rows that probes were fitted without."""
+        return cls.cross_fit(clean)[0]
+
+    @classmethod
+    def cross_fit(cls, clean: CleanRun) -> tuple[Self, Unseen]:
+        """:meth:`fit`, and what it gives of each row without the row."""
+        probes, unseen = Probes.fit(clean)
+        predicted = clean.logits.argmax(axis=1)
+        own, inner = lead(clean.logits, predicted), lead(unseen, predicted)
+        wanted = lead_spread(own)
+        slope = np.array([wanted / lead_spread(inner[:, k]) for k in range(inner.shape[1])])
+        excess = own[:, None] - slope * inner
+        spread = np.maximum(excess.std(axis=0), LEAST_SPREAD)
+        moments = (slope, excess.mean(axis=0), spread)
+        fitted = cls(probes, *(moment.astype(np.float32) for moment in moments))
+        return fitted, Unseen(unseen, fitted.excess(clean.logits, unseen))
+
+    def score(self, run: CleanRun) -> NDArray[np.float32]:
+        """The largest excess, float32 ``[n]``."""
+        largest: NDArray[np.float32] = self.excess(run.logits, self.probes.logits(run.pooled)).max(
+            axis=1
+        )
+        return largest
+
+    def excess(
+        self, logits: NDArray[np.float32], probes: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """That over every layer, float32 ``[n, K]``.
+
+        Args:
+            logits: float32 ``[n, C]``, the model's.
+            probes: float32 ``[n, K, C]``, the probes'.
+        """
+        predicted = logits.argmax(axis=1)
+        excess = lead(logits, predicted)[:, None] - self.slope * lead(probes, predicted)
+        standard: NDArray[np.float32] = (excess - self.centre) / self.spread
+        return standard
+
+    def emit(self, tape: ir.tape.Tape, seen: Emitted) -> ir.Value:
+        """The probes' nodes, those of the leads, and the largest."""
+        layer_axis = tape.initializer(ir.tensor(np.array([1])), "clampdown.excess.layer_axis")
+        slope = tape.initializer(ir.tensor(self.slope), "clampdown.excess.slope")
+        centre = tape.initializer(ir.tensor(self.centre), "clampdown.excess.centre")
+        spread = tape.initializer(ir.tensor(self.spread), EXCESS_SPREAD)
+        probes = self.probes.emit(tape, seen.tokens)
+        chosen = tape.op(
+            "Unsqueeze", [emit_prediction(tape, seen.logits, "clampdown.excess"), layer_axis]
+        )
+        logits = tape.op("Unsqueeze", [seen.logits, layer_axis])
+        own, inner = emit_lead(tape, chosen, [logits, probes])
+        excess = tape.op("Sub", [own, tape.op("Mul", [inner, slope])])
+        standard = tape.op("Div", [tape.op("Sub", [excess, centre]), spread])
+        return tape.op("ReduceMax", [standard, layer_axis], {"keepdims": 0})
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """Those of the probes, ``slope``, ``centre`` and ``spread``."""
+        return {
+            "weights": self.probes.weights,
+            "bias": self.probes.bias,
+            "slope": self.slope,
+            "centre": self.centre,
+            "spread": self.spread,
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, NDArray[np.float32]]) -> Self:
+        """Take every attribute."""
+        rest = {k: v for k, v in tensors.items() if k not in ("weights", "bias")}
+        return cls(Probes(tensors["weights"], tensors["bias"]), **rest)

@@ -1,0 +1,59 @@
+"""Answers rows by a mixture of the model's and its probes' probabilities."""
+
+import numpy as np
+import onnx_ir as ir
+
+from clampdown_calib.answer import Answer
+from clampdown_calib.probes import probed_layers
+from clampdown_exporter.passes.base import append, constant
+from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE
+from clampdown_exporter.sites import ROLE, layer_excess, marked_layers, probe_logits
+
+RAW_LOGITS = "reads-undefended-logits"
+
+
+class InsertAnswer(ir.passes.InPlacePass):
+    """Replaces the logits of flagged rows, or of every row, by those of the mixture.
+
+    Requires: the outputs ``logits``, ``anomaly_score``, ``flagged``; probes.
+    Ensures: the same outputs.
+
+    ::
+
+        probes, their excess, undefended logits ─ mixture ─▶ answer
+        Where(flagged, answer, undefended) ─▶ logits
+    """
+
+    def __init__(self, answer: Answer, *, every_row: bool) -> None:
+        self.answer = answer
+        self.every_row = every_row
+
+    def requires(self, model: ir.Model) -> None:
+        """Check that the statistic is there, and that it is one of probes."""
+        names = [value.name for value in model.graph.outputs]
+        if names[1:] != [SCORE, FLAGGED]:
+            raise ir.passes.PreconditionError(f"InsertAnswer: the outputs are {names}")
+        if probe_logits(model.graph) is None:
+            raise ir.passes.PreconditionError("InsertAnswer: there are no probes")
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Insert the choice."""
+        graph = model.graph
+        raw, _, flagged = graph.outputs
+        probes, excess = probe_logits(graph), layer_excess(graph)
+        if probes is None or excess is None:
+            raise ValueError("there are no probes")
+        tape = ir.tape.Tape()
+        layers = probed_layers(len(marked_layers(graph)))
+        logits = self.answer.emit(tape, probes, excess, raw, layers)
+        for node in tape.nodes:
+            if node.inputs[0] is raw:
+                node.metadata_props[ROLE] = RAW_LOGITS
+        if not self.every_row:
+            axis = constant(tape, "answer.flag_axis", np.array([1]))
+            logits = tape.op("Where", [tape.op("Unsqueeze", [flagged, axis]), logits, raw])
+        append(graph, tape, "answer")
+        logits.name, raw.name = raw.name, f"clampdown/undefended/{raw.name}"
+        logits.type, logits.shape = raw.type, raw.shape
+        graph.outputs[0] = logits
+        return ir.passes.PassResult(model, modified=True)
