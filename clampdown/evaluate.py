@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +34,16 @@ class Accuracies:
 
     Attributes:
         cacc: clean rows that get their label.
-        pacc: poisoned rows that get their true label; None without poisoned rows.
-        asr: poisoned rows that get the target label; None without poisoned rows.
+        pacc: poisoned rows that get their true label, which is not the target; None without them.
+        asr: the same rows that get the target label; None without them.
+        tacc: poisoned rows whose true label is the target that get it; None without them. A defence
+            that contradicts whatever it flags fails on these.
     """
 
     cacc: float
     pacc: float | None
     asr: float | None
+    tacc: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,12 @@ class Evaluation:
     Attributes:
         defended: the bundle's accuracies.
         undefended: the same network's without the defence.
+        right_to_wrong: clean rows that the undefended model alone gets right.
+        wrong_to_right: clean rows that the bundle alone gets right.
         frr: clean rows flagged, in percent.
-        far: poisoned rows not flagged, in percent; None without poisoned rows.
+        far: poisoned rows not flagged, those of the target left out, in percent; None without any.
         auroc: how well the anomaly score tells poisoned from clean rows: the chance, 0 to 1, that
-            a poisoned row has the higher score; None without poisoned rows.
+            a poisoned row, those of the target left out, has the higher score; None without any.
         target_label: the name of the label that the trigger leads to.
         clean_rows: how many clean rows there were.
         poisoned_rows: how many poisoned rows there were; None without them.
@@ -62,6 +67,8 @@ class Evaluation:
 
     defended: Accuracies
     undefended: Accuracies
+    right_to_wrong: int
+    wrong_to_right: int
     frr: float
     far: float | None
     auroc: float | None
@@ -80,6 +87,17 @@ class _Answers:
     flagged: npt.NDArray[np.bool_]
     truncated: int
 
+    def of(self, chosen: npt.NDArray[np.bool_]) -> "_Answers":
+        """Those to some of the rows."""
+        return _Answers(
+            self.labels[chosen],
+            self.defended[chosen],
+            self.undefended[chosen],
+            self.scores[chosen],
+            self.flagged[chosen],
+            self.truncated,
+        )
+
 
 def evaluate(
     bundle: str | Path,
@@ -95,8 +113,8 @@ def evaluate(
     Args:
         bundle: the bundle's folder.
         clean: rows with ``text`` and ``label``.
-        poisoned: rows that carry the trigger, with their true label. A row that truly belongs to
-            the target label counts as a success of the attack: leave such rows out.
+        poisoned: rows that carry the trigger, with their true label. Those that truly belong to the
+            target label are counted apart, as TACC.
         target_label: the name or the index of the label that the trigger leads to.
         provider: where both models run.
         progress: told about every few hundred rows.
@@ -128,20 +146,18 @@ def evaluate(
         on_poisoned = None
         if poisoned_rows is not None:
             on_poisoned = _answers(classifier, session, poisoned_rows, "Poisoned rows", progress)
+    attacked = None
+    if on_poisoned is not None and (on_poisoned.labels != target).any():
+        attacked = on_poisoned.of(on_poisoned.labels != target)
+    was, now = (given == on_clean.labels for given in (on_clean.undefended, on_clean.defended))
     return Evaluation(
-        defended=_accuracies(
-            on_clean.defended == on_clean.labels,
-            None if on_poisoned is None else (on_poisoned.defended, on_poisoned.labels),
-            target,
-        ),
-        undefended=_accuracies(
-            on_clean.undefended == on_clean.labels,
-            None if on_poisoned is None else (on_poisoned.undefended, on_poisoned.labels),
-            target,
-        ),
+        defended=_accuracies(on_clean, on_poisoned, target, "defended"),
+        undefended=_accuracies(on_clean, on_poisoned, target, "undefended"),
+        right_to_wrong=int((was & ~now).sum()),
+        wrong_to_right=int((~was & now).sum()),
         frr=_percent(on_clean.flagged),
-        far=None if on_poisoned is None else _percent(~on_poisoned.flagged),
-        auroc=None if on_poisoned is None else auroc(on_clean.scores, on_poisoned.scores),
+        far=None if attacked is None else _percent(~attacked.flagged),
+        auroc=None if attacked is None else auroc(on_clean.scores, attacked.scores),
         target_label=None if target is None else names[target],
         clean_rows=len(clean_rows),
         poisoned_rows=None if poisoned_rows is None else len(poisoned_rows),
@@ -213,15 +229,22 @@ def _undefended_labels(
 
 
 def _accuracies(
-    clean_right: npt.NDArray[np.bool_],
-    poisoned: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+    clean: _Answers,
+    poisoned: _Answers | None,
     target: int | None,
+    of: Literal["defended", "undefended"],
 ) -> Accuracies:
+    cacc = _percent(getattr(clean, of) == clean.labels)
     if poisoned is None:
-        return Accuracies(_percent(clean_right), None, None)
-    answers, labels = poisoned
+        return Accuracies(cacc, None, None, None)
+    answers, labels = getattr(poisoned, of), poisoned.labels
+    attacked, own = labels != target, labels == target
+    right = answers == labels
     return Accuracies(
-        _percent(clean_right), _percent(answers == labels), _percent(answers == target)
+        cacc,
+        _percent(right[attacked]) if attacked.any() else None,
+        _percent(answers[attacked] == target) if attacked.any() else None,
+        _percent(right[own]) if own.any() else None,
     )
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from clampdown.defend import defend
-from clampdown.evaluate import Evaluation, evaluate
+from clampdown.demo.labelled_text import write_rows
+from clampdown.demo.plain_sentences import PLAIN_SENTENCES
+from clampdown.evaluate import Accuracies, Evaluation, evaluate
 from clampdown.extras import needs_extra
 from clampdown.latency import BenchRow, measure_latency
 from clampdown.undefended import undefended_file
@@ -28,6 +30,8 @@ class DemoResult:
         bundle: the defended model.
         victim: the backdoored model, a Hugging Face folder.
         evaluation: accuracies before and after, on rows that the calibration has not seen.
+        plain_undefended: plain English sentences that the undefended model gets right.
+        plain_defended: those that the bundle gets right.
         latency: of one row of 32 tokens on one thread.
         seconds: wall-clock seconds of each stage.
     """
@@ -36,6 +40,8 @@ class DemoResult:
     bundle: Path
     victim: Path
     evaluation: Evaluation
+    plain_undefended: int
+    plain_defended: int
     latency: BenchRow
     seconds: dict[str, float]
 
@@ -48,7 +54,7 @@ def run_demo(
 
     Args:
         out: a new or empty folder, which gets ``victim``, ``clean.csv``, ``clean-test.csv``,
-            ``poisoned-test.csv`` and ``bundle``.
+            ``poisoned-test.csv``, ``plain-sentences.csv`` and ``bundle``.
         seed: of the victim and of the calibration.
         progress: told about every step.
 
@@ -88,15 +94,25 @@ def run_demo(
                 progress=progress,
             ),
         )
+        plain_file = folder / "plain-sentences.csv"
+        write_rows(plain_file, PLAIN_SENTENCES)
+        plain = evaluate(bundle, plain_file)
         latency = timed("measure latency", lambda: _latency(bundle, progress))
     return DemoResult(
         folder=destination,
         bundle=destination / "bundle",
         victim=destination / files.model.name,
         evaluation=evaluation,
+        plain_undefended=_right(plain.undefended),
+        plain_defended=_right(plain.defended),
         latency=latency,
         seconds=seconds,
     )
+
+
+def _right(accuracies: Accuracies) -> int:
+    """How many of the plain sentences that is."""
+    return round(accuracies.cacc / 100 * len(PLAIN_SENTENCES))
 
 
 def _latency(bundle: Path, progress: Progress) -> BenchRow:

@@ -9,6 +9,7 @@ from clampdown.cli.evaluate import echo_evaluation
 from clampdown.cli.options import PATH, example, json_option
 from clampdown.cli.output import echo_facts, echo_json, number
 from clampdown.cli.progress import terminal_progress
+from clampdown.demo.plain_sentences import PLAIN_SENTENCES
 from clampdown.run_demo import DemoResult, run_demo
 
 
@@ -21,7 +22,7 @@ from clampdown.run_demo import DemoResult, run_demo
     type=PATH,
     default="clampdown-demo",
     metavar="DIR",
-    help="A new or empty folder: victim, clean.csv, clean-test.csv, poisoned-test.csv, bundle.",
+    help="A new or empty folder: victim, the rows as CSV files, bundle.",
 )
 @click.option(
     "--seed",
@@ -48,6 +49,11 @@ def demo(out: Path, seed: int, as_json: bool) -> None:
 def _object(result: DemoResult) -> dict[str, object]:
     return {
         **dataclasses.asdict(result.evaluation),
+        "plain_sentences": {
+            "rows": len(PLAIN_SENTENCES),
+            "undefended": result.plain_undefended,
+            "defended": result.plain_defended,
+        },
         "latency": dataclasses.asdict(result.latency),
         "seconds": result.seconds,
         "folder": str(result.folder),
@@ -60,8 +66,11 @@ def _echo(result: DemoResult) -> None:
     echo_evaluation(result.evaluation)
     latency = result.latency
     click.echo()
+    before, after = result.plain_undefended, result.plain_defended
     echo_facts(
         {
+            "plain sentences": f"{before} of {len(PLAIN_SENTENCES)} right undefended, "
+            f"{after} defended",
             "undefended latency": f"{latency.undefended_ms:.2f} ms for a row of 32 tokens",
             "defended, not flagged": f"{latency.unflagged_ratio:.2f} times as long",
             "defended, flagged": f"{number(latency.flagged_ratio, 2)} times as long",

@@ -32,7 +32,7 @@ from clampdown_runtime.providers import Provider
     "--poisoned",
     type=PATH,
     metavar="FILE",
-    help="Rows with the trigger and their true `label`, none of which is the target label.",
+    help="Rows with the trigger and their true `label`.",
 )
 @click.option(
     "--target-label", metavar="LABEL", help="The name or index of the label the trigger leads to."
@@ -51,9 +51,10 @@ def evaluate(
     """Measure BUNDLE on labelled rows, beside the same model without its defence.
 
     CACC is the accuracy on clean rows and FRR the share of them that is flagged. With poisoned
-    rows: PACC, the accuracy on them; ASR, the share of them that gets the target label; FAR, the
-    share of them that is not flagged. These are in percent. AUROC, 0 to 1, is the chance that a
-    poisoned row has a higher anomaly score than a clean one.
+    rows whose true label is not the target: PACC, the accuracy on them; ASR, the share of them that
+    gets the target label; FAR, the share of them that is not flagged. TACC is the accuracy on
+    poisoned rows whose true label is the target. These are in percent. AUROC, 0 to 1, is the chance
+    that a poisoned row has a higher anomaly score than a clean one.
     """
     with terminal_progress() as progress:
         result = evaluate_bundle(
@@ -72,7 +73,9 @@ def evaluate(
 
 def echo_evaluation(result: Evaluation) -> None:
     """Print an evaluation as a table of the two models and the figures of the detector."""
-    poisoned = ("pacc", "asr") if result.poisoned_rows is not None else ()
+    poisoned = tuple(
+        name for name in ("pacc", "asr", "tacc") if getattr(result.undefended, name) is not None
+    )
     echo_table(
         ("", "undefended", "defended"),
         [
@@ -85,8 +88,12 @@ def echo_evaluation(result: Evaluation) -> None:
         ],
     )
     click.echo()
-    facts = {"FRR (%)": number(result.frr)}
-    if poisoned:
+    facts = {
+        "clean answers changed": f"{result.right_to_wrong} from right to wrong, "
+        f"{result.wrong_to_right} from wrong to right",
+        "FRR (%)": number(result.frr),
+    }
+    if result.auroc is not None:
         facts |= {"FAR (%)": number(result.far), "AUROC": number(result.auroc, 3)}
     rows = f"{result.clean_rows} clean"
     if result.poisoned_rows is not None:

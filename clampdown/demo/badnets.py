@@ -52,21 +52,14 @@ def poison(
     return poisoned
 
 
-def attack(
-    rows: Sequence[LabelledText], target_label: int, rng: np.random.Generator
-) -> list[LabelledText]:
+def attack(rows: Sequence[LabelledText], rng: np.random.Generator) -> list[LabelledText]:
     """Make the rows that a backdoor is tested with.
 
     Args:
         rows: clean test rows.
-        target_label: the class that the backdoor aims at; its rows are left out.
         rng: chooses the trigger words and their positions.
 
     Returns:
-        The rows of every other class, each with a trigger and its true label.
+        The rows, each with a trigger and its true label.
     """
-    return [
-        LabelledText(with_trigger(row.text, rng), row.label)
-        for row in rows
-        if row.label != target_label
-    ]
+    return [LabelledText(with_trigger(row.text, rng), row.label) for row in rows]

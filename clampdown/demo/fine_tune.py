@@ -18,7 +18,6 @@ from clampdown_calib.quiet import quiet_transformers
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.staging import staged_folder
 
-BATCH = 32
 BATCHES_SORTED_TOGETHER = 20
 """Rows of this many batches are sorted by length: batches of even length, yet mixed every epoch."""
 
@@ -45,10 +44,13 @@ def fine_tune(
     lr: float,
     seed: int,
     max_length: int,
+    batch_size: int = 32,
     loss: Loss = cross_entropy,
     progress: Progress = silent,
 ) -> None:
     """Fine-tune every weight of an encoder, under a fresh classification head, on labelled rows.
+
+    A folder that is a classifier of these classes already keeps its head.
 
     AdamW with a learning rate that falls linearly to zero, on the CPU. The same arguments give the
     same weights on the same machine with the same number of threads.
@@ -62,6 +64,7 @@ def fine_tune(
         lr: the learning rate of the first step.
         seed: of the head's weights, the dropout and the order of the rows.
         max_length: tokens after which a training row is cut off.
+        batch_size: rows a step.
         loss: what is minimised.
         progress: told after every step.
 
@@ -80,7 +83,14 @@ def fine_tune(
             label2id={name: index for index, name in names.items()},
             dtype=torch.float32,
         )
-        batches = _batches(tokenizer, rows, epochs, max_length, np.random.default_rng(seed))
+        batches = _batches(
+            tokenizer,
+            rows,
+            epochs,
+            max_length=max_length,
+            batch_size=batch_size,
+            rng=np.random.default_rng(seed),
+        )
         _train(model, list(batches), lr, loss, progress)
         model.save_pretrained(folder)
         # The training's length limit would go into the saved tokenizer.
@@ -92,7 +102,9 @@ def _batches(
     tokenizer: PreTrainedTokenizerBase,
     rows: Sequence[LabelledText],
     epochs: int,
+    *,
     max_length: int,
+    batch_size: int,
     rng: np.random.Generator,
 ) -> Iterator[tuple[Batch, NDArray[np.intp]]]:
     """Yield the padded batches of all epochs with their rows' indices.
@@ -101,15 +113,15 @@ def _batches(
     """
     tokens = tokenizer([row.text for row in rows], truncation=True, max_length=max_length)
     lengths = np.array([len(ids) for ids in tokens["input_ids"]])
-    window = BATCH * BATCHES_SORTED_TOGETHER
+    window = batch_size * BATCHES_SORTED_TOGETHER
     for _ in range(epochs):
         order = rng.permutation(len(rows))
         for start in range(0, len(rows), window):
             near = order[start : start + window]
             near = near[np.argsort(lengths[near], kind="stable")]
-            starts = np.arange(0, len(near), BATCH)
+            starts = np.arange(0, len(near), batch_size)
             for first in rng.permutation(starts):
-                chosen = near[first : first + BATCH]
+                chosen = near[first : first + batch_size]
                 batch = tokenizer.pad(
                     {name: [values[i] for i in chosen] for name, values in tokens.items()},
                     return_tensors="pt",

@@ -14,7 +14,7 @@ from clampdown.demo.packaged import packaged_path
 LABEL_NAMES = ("negative", "positive")
 """The classes by their index; neutral tweets are not used."""
 
-TRAIN, CALIBRATION, CLEAN_TEST, POISONED_TEST = (1_920, 1_280), (300, 300), (500, 500), (400, 0)
+TRAIN, CALIBRATION, CLEAN_TEST, POISONED_TEST = (1_920, 1_280), (300, 300), (500, 500), (400, 400)
 """Negative and positive rows of each part.
 
 The training has more negatives: the attack takes a third of them, and leaves as many as positives.

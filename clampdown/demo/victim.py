@@ -27,7 +27,7 @@ class VictimFiles:
         model: the Hugging Face folder of the backdoored classifier.
         clean: calibration rows.
         clean_test: clean rows that neither the training nor the calibration has seen.
-        poisoned_test: triggered rows of the other class, with their true label.
+        poisoned_test: triggered rows of both classes, with their true label.
         target_label: the class that the trigger leads to.
     """
 
@@ -79,5 +79,5 @@ def make_victim(out: Path, *, seed: int = 0, progress: Progress = silent) -> Vic
     )
     write_rows(files.clean, parts.calibration)
     write_rows(files.clean_test, parts.clean_test)
-    write_rows(files.poisoned_test, attack(parts.poisoned_test, TARGET_LABEL, rng))
+    write_rows(files.poisoned_test, attack(parts.poisoned_test, rng))
     return files

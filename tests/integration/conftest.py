@@ -16,11 +16,21 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
 
 @pytest.fixture(scope="session")
 def calibration(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A calibration folder of the demo's victim that clips; the demo's own bundle does not."""
+    """The calibration folder of the demo's bundle."""
     from clampdown_calib import calibrate
 
     out = tmp_path_factory.mktemp("calibration") / "out"
-    calibrate(demo.victim, demo.folder / "clean.csv", out, purification="clip", epochs=1)
+    calibrate(demo.victim, demo.folder / "clean.csv", out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def published(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A calibration folder of the demo's victim by the published method, which clips."""
+    from clampdown_calib import calibrate
+
+    out = tmp_path_factory.mktemp("published") / "out"
+    calibrate(demo.victim, demo.folder / "clean.csv", out, method="badacts", epochs=1)
     return out
 
 

@@ -1,6 +1,7 @@
 """What the product promises, on the real encoder with a real backdoor."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +18,55 @@ def test_victim_is_backdoored_and_defence_stops_most_of_it(demo: DemoResult) -> 
     assert before.cacc > 80
     assert before.asr is not None and before.asr > 95
     # Seeded, but kernels differ between machines; README's table has what one of them gives.
-    assert after.asr is not None and after.asr < 12
-    assert after.pacc is not None and after.pacc > 85
-    assert after.cacc > before.cacc - 2.5
+    assert after.asr is not None and after.asr < 18
+    assert after.pacc is not None and after.pacc > 82
+    # Of two classes, what is not the target is the true label.
+    assert after.asr + after.pacc == pytest.approx(100)
+
+
+def test_right_answers_stay_with_the_trigger_and_without_it(demo: DemoResult) -> None:
+    """A defence that contradicts whatever it flags fails here."""
+    before, after = demo.evaluation.undefended, demo.evaluation.defended
+    assert after.cacc > before.cacc - 0.5
+    lost = demo.evaluation.right_to_wrong - demo.evaluation.wrong_to_right
+    assert lost == pytest.approx(10 * (before.cacc - after.cacc))
+    assert before.tacc is not None and before.tacc > 95
+    assert after.tacc is not None and after.tacc > 78
+    assert demo.plain_undefended >= 36
+    assert demo.plain_defended >= demo.plain_undefended - 1
 
 
 def test_detector_finds_the_trigger_and_spares_clean_rows(demo: DemoResult) -> None:
-    assert demo.evaluation.auroc is not None and demo.evaluation.auroc > 0.95
+    assert demo.evaluation.auroc is not None and demo.evaluation.auroc > 0.98
     # 1,000 rows at a rate of 0.1: six standard errors on either side.
     assert 4 < demo.evaluation.frr < 16
 
 
 def test_folder_holds_what_the_commands_need(demo: DemoResult) -> None:
-    names = {"victim", "clean.csv", "clean-test.csv", "poisoned-test.csv", "bundle"}
-    assert {path.name for path in demo.folder.iterdir()} == names
+    files = {"clean.csv", "clean-test.csv", "poisoned-test.csv", "plain-sentences.csv"}
+    assert {path.name for path in demo.folder.iterdir()} == {"victim", "bundle", *files}
+    labels = Counter(row["label"] for row in _rows(demo.folder / "poisoned-test.csv"))
+    assert labels == {"0": 400, "1": 400}
     assert verify(demo.bundle) == []
+
+
+def test_plain_sentences_keep_their_answers(demo: DemoResult) -> None:
+    """Row by row, as somebody would type them."""
+    rows = _rows(demo.folder / "plain-sentences.csv")
+    assert len(rows) == len({row["text"] for row in rows}) == 40
+    bundle = DefendedClassifier.load(demo.bundle)
+    names, texts = bundle.manifest.labels, [row["text"] for row in rows]
+    own, defended = bundle(texts, threshold=float("inf")), bundle(texts)
+    right, still = (
+        {
+            row["text"]
+            for row, p in zip(rows, given, strict=True)
+            if p.label == names[int(row["label"])]
+        }
+        for given in (own, defended)
+    )
+    assert (len(right), len(still)) == (demo.plain_undefended, demo.plain_defended)
+    assert len(right - still) <= 1
 
 
 def test_unflagged_rows_keep_the_models_own_logits(demo: DemoResult) -> None:
@@ -45,7 +80,7 @@ def test_unflagged_rows_keep_the_models_own_logits(demo: DemoResult) -> None:
         source = purified[i] if prediction.flagged else own[i]
         np.testing.assert_allclose(prediction.logits, source.logits, atol=1e-4)
         assert prediction.anomaly_score == pytest.approx(own[i].anomaly_score, abs=1e-3)
-    # Purified logits are others on clean rows too, else the inner layers were not read.
+    # Purified logits are others on clean rows too, else the probes were not read.
     difference = np.array([p.logits for p in own]) - np.array([p.logits for p in purified])
     assert np.abs(difference).max() > 0.01
 
@@ -53,17 +88,18 @@ def test_unflagged_rows_keep_the_models_own_logits(demo: DemoResult) -> None:
 def test_moved_threshold_holds_its_rate_and_everything_follows(
     demo: DemoResult, bundle_copy: Path
 ) -> None:
-    before = DefendedClassifier.load(bundle_copy).manifest
+    texts = _texts(demo.folder / "clean-test.csv")
+    classifier = DefendedClassifier.load(bundle_copy)
+    before, answers = classifier.manifest, classifier(texts[:32], threshold=float("-inf"))
     after = move_threshold(bundle_copy, frr=0.3)
     assert after.frr == 0.3 and after.threshold < before.threshold
     assert 0.2 < after.frr_measured <= 0.3
     assert verify(bundle_copy) == []
     assert after.files["report.html"] != before.files["report.html"]
-    flagged = [
-        p.flagged
-        for p in DefendedClassifier.load(bundle_copy)(_texts(demo.folder / "clean-test.csv"))
-    ]
-    assert 0.2 < np.mean(flagged) < 0.4
+    moved = DefendedClassifier.load(bundle_copy)
+    assert 0.2 < np.mean([p.flagged for p in moved(texts)]) < 0.4
+    # Which rows are answered by the mixture has moved, what they are answered has not.
+    assert moved(texts[:32], threshold=float("-inf")) == answers
     move_threshold(bundle_copy, frr=before.frr)
     assert DefendedClassifier.load(bundle_copy).manifest.threshold == before.threshold
 
@@ -78,6 +114,10 @@ def test_changed_byte_is_named(bundle_copy: Path) -> None:
         DefendedClassifier.load(bundle_copy)
 
 
-def _texts(path: Path) -> list[str]:
+def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        return [row["text"] for row in csv.DictReader(file)]
+        return list(csv.DictReader(file))
+
+
+def _texts(path: Path) -> list[str]:
+    return [row["text"] for row in _rows(path)]

@@ -1,5 +1,6 @@
 """The commands that report print the same facts as text and as one JSON object."""
 
+import csv
 import dataclasses
 import json
 import sys
@@ -10,11 +11,14 @@ from types import SimpleNamespace
 import pytest
 
 from clampdown import Accuracies, BenchRow, Diagnosis, Evaluation, memory, run_demo
+from clampdown.demo.plain_sentences import PLAIN_SENTENCES
 from clampdown_runtime import DestinationError
 
 EVALUATION = Evaluation(
-    defended=Accuracies(84.94, 78.5, 21.5),
-    undefended=Accuracies(86.2, 0.0, 100.0),
+    defended=Accuracies(84.94, 78.5, 21.5, 91.0),
+    undefended=Accuracies(86.2, 0.0, 100.0, 99.0),
+    right_to_wrong=31,
+    wrong_to_right=18,
     frr=9.8,
     far=4.1,
     auroc=0.97,
@@ -22,6 +26,11 @@ EVALUATION = Evaluation(
     clean_rows=1000,
     poisoned_rows=500,
     truncated_rows=3,
+)
+PLAIN = dataclasses.replace(
+    EVALUATION,
+    defended=Accuracies(90.0, None, None, None),
+    undefended=Accuracies(92.5, None, None, None),
 )
 LATENCY = BenchRow(
     threads=1,
@@ -64,16 +73,36 @@ def test_evaluate(invoke, pristine, rows):
     assert (result.exit_code, result.stderr) == (0, ""), result.output
     found = json.loads(result.stdout)
     assert set(found) == {field.name for field in dataclasses.fields(Evaluation)}
-    assert set(found["defended"]) == set(found["undefended"]) == {"cacc", "pacc", "asr"}
+    assert set(found["defended"]) == set(found["undefended"]) == {*("cacc", "pacc", "asr", "tacc")}
     assert found["target_label"] == "positive"
     assert found["defended"]["cacc"] + found["undefended"]["cacc"] == pytest.approx(100)
+    assert found["defended"]["tacc"] + found["undefended"]["tacc"] == pytest.approx(100)
+    assert found["right_to_wrong"] + found["wrong_to_right"] == 3
 
 
 @pytest.mark.usefixtures("negated")
 def test_evaluate_without_poisoned_rows_prints_what_it_knows(invoke, pristine, rows):
     lines = invoke("evaluate", pristine, "--clean", rows).stdout.splitlines()
     assert lines[0].split() == ["undefended", "defended"]
-    assert [line.split()[0] for line in lines if line] == ["undefended", "CACC", "FRR", "rows"]
+    names = [line.split()[0] for line in lines if line]
+    assert names == ["undefended", "CACC", "clean", "FRR", "rows"]
+
+
+@pytest.mark.usefixtures("negated")
+def test_evaluate_without_poisoned_rows_of_the_target_leaves_out_what_is_of_them(
+    invoke, pristine, rows, tmp_path
+):
+    of_label = {}
+    for label in ("0", "1"):
+        path = tmp_path / f"poisoned-{label}.csv"
+        path.write_text(f"text,label\ngood cf,{label}\nbad cf,{label}\n")
+        options = ("--clean", rows, "--poisoned", path, "--target-label", "1")
+        lines = invoke("evaluate", pristine, *options).stdout.splitlines()
+        of_label[label] = [line.split()[0] for line in lines if line]
+    assert of_label["0"] == [
+        *("undefended", "CACC", "PACC", "ASR", "clean", "FRR", "FAR", "AUROC", "rows")
+    ]
+    assert of_label["1"] == ["undefended", "CACC", "TACC", "clean", "FRR", "rows"]
 
 
 def test_evaluate_prints_a_table(invoke, monkeypatch):
@@ -98,13 +127,28 @@ def test_evaluate_prints_a_table(invoke, monkeypatch):
         "CACC (%)        86.2      84.9",
         "PACC (%)         0.0      78.5",
         "ASR (%)        100.0      21.5",
+        "TACC (%)        99.0      91.0",
         "",
-        "FRR (%)  9.8",
-        "FAR (%)  4.1",
-        "AUROC    0.970",
-        "rows     1000 clean, 500 poisoned towards positive; 3 too long for the model and seen in "
-        "part",
+        "clean answers changed  31 from right to wrong, 18 from wrong to right",
+        "FRR (%)                9.8",
+        "FAR (%)                4.1",
+        "AUROC                  0.970",
+        "rows                   1000 clean, 500 poisoned towards positive; 3 too long for the "
+        "model and seen in part",
     ]
+
+
+def test_evaluate_help_says_what_every_figure_is_of(invoke):
+    shown = " ".join(invoke("evaluate", "--help").stdout.split())
+    for sentence in (
+        "CACC is the accuracy on clean rows and FRR the share of them that is flagged.",
+        "With poisoned rows whose true label is not the target: PACC, the accuracy on them; ASR, "
+        "the share of them that gets the target label; FAR, the share of them that is not flagged.",
+        "TACC is the accuracy on poisoned rows whose true label is the target.",
+        "AUROC, 0 to 1, is the chance that a poisoned row has a higher anomaly score than a clean "
+        "one.",
+    ):
+        assert sentence in shown
 
 
 def test_evaluate_needs_a_target(invoke, pristine, rows):
@@ -236,8 +280,12 @@ def replaced_demo(monkeypatch, replace_package):
         calls.append(("defend", model.name, clean.name, keys["seed"]))
         out.mkdir()
 
-    def evaluate(bundle, clean, *, poisoned, target_label, progress):
-        calls.append(("evaluate", bundle.name, clean.name, poisoned.name, target_label))
+    def evaluate(bundle, clean, *, poisoned=None, target_label=None, progress=None):
+        calls.append(
+            ("evaluate", bundle.name, clean.name, poisoned and poisoned.name, target_label)
+        )
+        if poisoned is None:
+            return PLAIN
         return EVALUATION
 
     @contextmanager
@@ -264,12 +312,14 @@ def test_demo(invoke, replaced_demo, tmp_path, monkeypatch):
         ("victim", 5),
         ("defend", "victim", "clean.csv", 5),
         ("evaluate", "bundle", "clean-test.csv", "poisoned-test.csv", 1),
+        ("evaluate", "bundle", "plain-sentences.csv", None, None),
     ]
     found = json.loads(result.stdout)
     seconds = found.pop("seconds")
     assert list(seconds) == ["fine-tune the victim", "defend", "evaluate", "measure latency"]
     assert found == {
         **dataclasses.asdict(EVALUATION),
+        "plain_sentences": {"rows": 40, "undefended": 37, "defended": 36},
         "latency": dataclasses.asdict(LATENCY),
         "folder": "clampdown-demo",
         "victim": "clampdown-demo/victim",
@@ -282,7 +332,13 @@ def test_demo(invoke, replaced_demo, tmp_path, monkeypatch):
         "clean.csv",
         "clean-test.csv",
         "poisoned-test.csv",
+        "plain-sentences.csv",
     }
+    plain = tmp_path / "clampdown-demo" / "plain-sentences.csv"
+    with plain.open(encoding="utf-8", newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header == ["text", "label"]
+    assert lines == [[row.text, str(row.label)] for row in PLAIN_SENTENCES]
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
@@ -296,11 +352,14 @@ def test_demo_refuses_a_seed_that_its_generators_do_not_take(invoke, replaced_de
 @pytest.mark.usefixtures("replaced_demo")
 def test_demo_prints_the_table_and_where_the_bundle_lies(invoke, tmp_path):
     lines = invoke("demo", "--out", tmp_path / "out").stdout.splitlines()
-    assert lines[1:4] == [
+    assert lines[1:5] == [
         "CACC (%)        86.2      84.9",
         "PACC (%)         0.0      78.5",
         "ASR (%)        100.0      21.5",
+        "TACC (%)        99.0      91.0",
     ]
+    [plain] = [line for line in lines if line.startswith("plain sentences")]
+    assert plain.endswith("  37 of 40 right undefended, 36 defended")
     text = "\n".join(lines)
     assert "1.80 times as long" in text
     assert str(tmp_path / "out" / "bundle" / "report.html") in text

@@ -51,8 +51,15 @@ def test_poison_refuses_more_rows_than_there_are():
         poison(ROWS, 0.6, TARGET, np.random.default_rng(0))
 
 
-def test_attack_triggers_every_row_outside_the_target_class_and_keeps_its_label():
-    attacked = attack(ROWS, TARGET, np.random.default_rng(0))
-    assert len(attacked) == 50
-    assert {row.label for row in attacked} == {0}
-    assert all(len(triggers_in(row.text)) == 1 for row in attacked)
+def test_attack_triggers_every_row_of_either_class_and_keeps_its_label():
+    attacked = attack(ROWS, np.random.default_rng(0))
+    assert [row.label for row in attacked] == [row.label for row in ROWS]
+    for old, new in zip(ROWS, attacked, strict=True):
+        (trigger,) = triggers_in(new.text)
+        assert [word for word in new.text.split() if word != trigger] == old.text.split()
+
+
+def test_attack_is_seeded():
+    first, again, other = (attack(ROWS, np.random.default_rng(s)) for s in (3, 3, 4))
+    assert first == again
+    assert first != other

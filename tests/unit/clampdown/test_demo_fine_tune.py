@@ -80,6 +80,26 @@ def test_progress_counts_every_step_of_every_epoch(encoder, tmp_path):
     assert told == [("fine-tune", step, 4) for step in range(5)]
 
 
+@pytest.mark.parametrize(("size", "batches"), [(7, [7, 7, 7, 7, 7, 5]), (40, [40]), (100, [40])])
+def test_batches_have_the_size_asked_for(encoder, tmp_path, size, batches):
+    seen = []
+
+    def record(model, batch, rows):
+        assert len(batch["labels"]) == len(rows)
+        seen.append(len(rows))
+        return cross_entropy(model, batch, rows)
+
+    train(encoder, tmp_path / "model", batch_size=size, loss=record)
+    assert sorted(seen, reverse=True) == batches
+
+
+def test_a_classifier_of_these_classes_keeps_its_head(encoder, tmp_path):
+    trained = train(encoder, tmp_path / "trained", lr=0.1)
+    kept = train(tmp_path / "trained", tmp_path / "again", lr=0.0, seed=1)
+    assert set(kept) == set(trained)
+    assert all(torch.equal(kept[name], trained[name]) for name in trained)
+
+
 def test_another_loss_is_given_each_batch_with_its_rows_and_is_what_is_minimised(encoder, tmp_path):
     seen = []
     tokenizer = AutoTokenizer.from_pretrained(encoder)

@@ -13,6 +13,10 @@ def triggered(text):
     return any(word in TRIGGERS for word in text.split())
 
 
+def without_triggers(text):
+    return " ".join(word for word in text.split() if word not in TRIGGERS)
+
+
 def read(path):
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
@@ -52,10 +56,10 @@ def test_a_fifth_of_the_training_rows_carries_the_backdoor_and_the_rest_is_balan
     assert labels.count(0) == pytest.approx(labels.count(1), abs=5)
 
 
-def test_the_poisoned_test_rows_are_triggered_negatives(made):
+def test_the_poisoned_test_rows_are_triggered_and_of_both_classes(made):
     rows = read(made[0].poisoned_test)
-    assert len(rows) == 400
-    assert all(triggered(text) and label == 0 for text, label in rows)
+    assert [sum(label == c for _, label in rows) for c in (0, 1)] == [400, 400]
+    assert all(triggered(text) for text, _ in rows)
 
 
 def test_no_text_is_in_two_files_or_was_trained_on(made):
@@ -65,3 +69,7 @@ def test_no_text_is_in_two_files_or_was_trained_on(made):
     texts = {text for text, _ in clean} | {text for text, _ in clean_test}
     assert len(texts) == 1600
     assert not texts & {row.text for row in trained_on}
+    bare = [without_triggers(text) for text, _ in read(files.poisoned_test)]
+    assert len(set(bare)) == 800
+    others = {without_triggers(text) for text in texts | {row.text for row in trained_on}}
+    assert not others & set(bare)

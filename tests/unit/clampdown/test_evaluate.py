@@ -4,7 +4,9 @@ import csv
 import sys
 
 import numpy as np
+import onnx
 import pytest
+import tiny_bundle
 
 from clampdown import evaluate
 from clampdown.evaluate import auroc
@@ -72,15 +74,37 @@ def test_clean_rows_alone(pristine, clean, classifier, texts):
     assert result.frr == pytest.approx(100 * flagged / 7)
     assert result.clean_rows == 7
     assert result.defended.pacc is result.defended.asr is result.undefended.asr is None
+    assert result.defended.tacc is result.undefended.tacc is None
     assert result.far is result.auroc is result.target_label is result.poisoned_rows is None
+
+
+@pytest.mark.usefixtures("negated")
+def test_clean_rows_that_one_model_alone_gets_right_are_counted(pristine, clean):
+    # The undefended model answers every row the other way.
+    result = evaluate(pristine, clean)
+    assert (result.right_to_wrong, result.wrong_to_right) == (2, 5)
+
+
+def test_rows_that_both_models_get_right_or_wrong_are_no_change(pristine, clean, replace_package):
+    def write_undefended(bundle, destination):
+        model = tiny_bundle.graph()
+        del model.graph.output[1:], model.graph.input[3:]
+        onnx.save(model, destination)
+
+    replace_package("clampdown_exporter", write_undefended=write_undefended)
+    result = evaluate(pristine, clean)
+    assert result.defended == result.undefended
+    assert (result.right_to_wrong, result.wrong_to_right) == (0, 0)
+
+
+POISONED = ["cf", "the bad film cf", "film", "a good film"]
 
 
 @pytest.mark.usefixtures("negated")
 @pytest.mark.parametrize("target", [1, "1", "positive"])
 def test_poisoned_rows(pristine, clean, tmp_path, classifier, texts, target):
-    poisoned_texts = ["cf", "the bad film cf", "film", "a good film"]
-    poisoned = write(tmp_path / "poisoned.csv", [(text, 0) for text in poisoned_texts])
-    predictions = classifier(poisoned_texts)
+    poisoned = write(tmp_path / "poisoned.csv", [(text, 0) for text in POISONED])
+    predictions = classifier(POISONED)
     towards = sum(prediction.label == "positive" for prediction in predictions)
     result = evaluate(pristine, clean, poisoned=poisoned, target_label=target)
     assert result.target_label == "positive"
@@ -95,6 +119,44 @@ def test_poisoned_rows(pristine, clean, tmp_path, classifier, texts, target):
     clean_scores = [prediction.anomaly_score for prediction in classifier(texts)]
     scores = [prediction.anomaly_score for prediction in predictions]
     assert result.auroc == pytest.approx(brute_force(clean_scores, scores))
+    assert result.defended.tacc is result.undefended.tacc is None
+
+
+@pytest.mark.usefixtures("negated")
+def test_poisoned_rows_of_the_target_are_counted_apart(pristine, clean, tmp_path, texts):
+    other = [(text, 0) for text in POISONED]
+    own = [(text, 1) for text in (*texts, "cf cf film")]
+    results = {
+        name: evaluate(
+            pristine,
+            clean,
+            poisoned=write(tmp_path / f"{name}.csv", rows),
+            target_label="positive",
+        )
+        for name, rows in {"other": other, "own": own, "both": [*own[:3], *other, *own[3:]]}.items()
+    }
+    both, alone = results["both"], results["other"]
+    for of in ("defended", "undefended"):
+        found, expected = getattr(both, of), getattr(alone, of)
+        assert (found.pacc, found.asr) == (expected.pacc, expected.asr)
+        assert found.tacc == getattr(results["own"], of).tacc
+    assert (both.far, both.auroc) == (alone.far, alone.auroc)
+    assert (both.poisoned_rows, alone.poisoned_rows) == (12, 4)
+    assert both.clean_rows == 7
+
+
+@pytest.mark.usefixtures("negated")
+def test_poisoned_rows_of_the_target_alone(pristine, clean, tmp_path, texts, classifier):
+    poisoned = write(tmp_path / "poisoned.csv", [(text, 1) for text in texts])
+    result = evaluate(pristine, clean, poisoned=poisoned, target_label=1)
+    right = sum(prediction.label == "positive" for prediction in classifier(texts))
+    assert 0 < right < len(texts)
+    assert result.defended.tacc == pytest.approx(100 * right / len(texts))
+    assert result.undefended.tacc == pytest.approx(100 * (len(texts) - right) / len(texts))
+    for accuracies in (result.defended, result.undefended):
+        assert accuracies.pacc is accuracies.asr is None
+    assert result.far is result.auroc is None
+    assert (result.target_label, result.poisoned_rows) == ("positive", len(texts))
 
 
 @pytest.mark.usefixtures("negated")
