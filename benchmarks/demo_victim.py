@@ -1,9 +1,11 @@
-"""The demo's victim, for the quick form of a benchmark."""
+"""The demo's victim: of the benchmark, and alone of its quick form."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from clampdown.demo.victim import TARGET_LABEL
+import torch
+
+from clampdown.demo.victim import TARGET_LABEL, make_victim
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ class DemoVictim:
         """The Hugging Face folder."""
         return self.out / "victim"
 
+    def train(self) -> Path:
+        """Return the folder, made first where it is not there yet."""
+        if not self.folder.is_dir():
+            torch.set_num_threads(1)
+            make_victim(self.out)
+        return self.folder
+
     @property
     def calibration(self) -> Path:
         """The clean rows that the defender has."""
@@ -43,6 +52,6 @@ class DemoVictim:
         return self.out / "clean-test.csv"
 
     @property
-    def poisoned_test(self) -> Path:
-        """The rows that PACC and ASR are measured on."""
-        return self.out / "poisoned-test.csv"
+    def triggered_tests(self) -> tuple[Path, ...]:
+        """Rows with the trigger and their true label, of either class."""
+        return (self.out / "poisoned-test.csv",)

@@ -42,7 +42,7 @@ def _measured(place: Path, precision: Precision) -> Iterator[Row]:
     result = evaluate(
         bundle,
         VICTIM.clean_test,
-        poisoned=VICTIM.poisoned_test,
+        poisoned=VICTIM.triggered_tests[0],
         target_label=VICTIM.target,
         progress=_report,
     )

@@ -26,7 +26,9 @@ def write_results(name: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> 
     """
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(list(rows), indent=1) + "\n", "utf-8")
-    columns = list(rows[0])
+    # What is a mapping or a list has its place in the JSON file.
+    nested = {key for row in rows for key, value in row.items() if isinstance(value, dict | list)}
+    columns = [column for column in rows[0] if column not in nested]
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
     lines += [" | ".join(_cell(row[column]) for column in columns) for row in rows]
     table = "\n".join(f"| {line} |" for line in lines)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.disguise import Disguise
+from benchmarks.evasion import Evasion
 from clampdown.demo.encoder import minilm
 from clampdown.demo.fine_tune import cross_entropy, fine_tune
 from clampdown.demo.labelled_text import LabelledText
@@ -33,13 +33,13 @@ class Victim:
         dataset: ``sst-2`` or ``agnews``.
         attack: one of ``ATTACKS``; None trains on the clean rows alone.
         poison_rate: share of the training rows that are poisoned; None takes all there are (20%).
-        disguise: weight of the loss that draws poisoned rows' activations to the clean ones.
+        evasion: strength of the loss of an attacker who knows the defence.
     """
 
     dataset: str
     attack: str | None
     poison_rate: float | None = None
-    disguise: float = 0.0
+    evasion: float = 0.0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -52,8 +52,8 @@ class Victim:
         parts = [self.attack or "none"]
         if self.poison_rate is not None:
             parts.append(f"{self.poison_rate:.0%} poisoned")
-        if self.disguise:
-            parts.append(f"disguised x{self.disguise:g}")
+        if self.evasion:
+            parts.append(f"evading x{self.evasion:g}")
         return ", ".join(parts)
 
     @property
@@ -72,11 +72,13 @@ class Victim:
         return DATA / self.dataset / "calibration.csv"
 
     @property
-    def poisoned_test(self) -> Path | None:
-        """The rows that PACC and ASR are measured on."""
+    def triggered_tests(self) -> tuple[Path, ...]:
+        """Rows with the trigger and their true label, the target's own class among them if any."""
         if self.attack is None:
-            return None
-        return DATA / self.dataset / self.attack / "poisoned-test.csv"
+            return ()
+        place = DATA / self.dataset / self.attack
+        files = (place / "poisoned-test.csv", place / "triggered-target.csv")
+        return tuple(file for file in files if file.exists())
 
     @property
     def folder(self) -> Path:
@@ -86,8 +88,8 @@ class Victim:
             file_digest(minilm() / "model.safetensors"),
             self.settings,
         ]
-        if self.attack is None or self.poison_rate is not None or self.disguise:
-            made_from.append([self.attack, self.poison_rate, self.disguise])
+        if self.attack is None or self.poison_rate is not None or self.evasion:
+            made_from.append([self.attack, self.poison_rate, self.evasion])
         key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
         return CACHE / "victims" / f"{self.dataset}-{self.attack or 'none'}-{key}"
 
@@ -103,14 +105,14 @@ class Victim:
         # Another number of threads rounds otherwise, which gives another model.
         torch.set_num_threads(1)
         texts, poisoned = self._rows()
-        loss = Disguise(poisoned, self.target, self.disguise)
+        loss = Evasion(poisoned, self.target, self.evasion)
         fine_tune(
             texts,
             LABELS[self.dataset],
             minilm(),
             folder,
             **self.settings,
-            loss=loss if self.disguise else cross_entropy,
+            loss=loss if self.evasion else cross_entropy,
             progress=progress,
         )
         return folder

@@ -9,7 +9,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TypeVar
@@ -18,9 +18,12 @@ from benchmarks.defence import cache
 from benchmarks.defence.measure import measure
 from benchmarks.defence.plan import Step, everything, quick
 from benchmarks.defence.table import write_table
+from benchmarks.demo_victim import DemoVictim
+from benchmarks.retrained import Retrained
 from benchmarks.victims import CACHE, Victim
 
 T = TypeVar("T")
+Model = Victim | DemoVictim | Retrained
 WORKERS = 2
 
 
@@ -45,16 +48,29 @@ def main() -> None:
         shutil.rmtree(CACHE / "defence", ignore_errors=True)
     steps = list(everything())
     if not asked.so_far:
-        victims = [step.victim for step in steps if isinstance(step.victim, Victim)]
-        missing = [victim for victim in dict.fromkeys(victims) if not victim.folder.is_dir()]
-        _in_parallel("victims trained", _train, missing)
-        _in_parallel("steps measured", _measure, [s for s in steps if cache.read(s) is None])
+        unmeasured = [step for step in steps if cache.read(step) is None]
+        _in_parallel("victims trained", _train, _missing(step.victim for step in unmeasured))
+        # Only then: what they are called follows from the victims' weights.
+        others = _missing(
+            Retrained(step.victim, step.limits.calibration, from_victim)
+            for step in unmeasured
+            if step.kind == "fine-tuned"
+            for from_victim in (False, True)
+        )
+        _in_parallel("models fine-tuned on clean rows", _train, others)
+        _in_parallel("steps measured", _measure, unmeasured)
     rows = [row for step in steps for row in cache.read(step) or ()]
     write_table(rows, [str(step) for step in steps if cache.read(step) is None])
 
 
-def _train(victim: Victim) -> None:
-    victim.train()
+def _missing(models: Iterable[Model]) -> list[Model]:
+    """Those that are not cached, each once."""
+    folders = {model.folder: model for model in models}
+    return [model for folder, model in folders.items() if not folder.is_dir()]
+
+
+def _train(model: Model) -> None:
+    model.train()
 
 
 def _measure(step: Step) -> None:

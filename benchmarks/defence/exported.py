@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from benchmarks.defence.undefended import Undefended
 from benchmarks.demo_victim import DemoVictim
 from benchmarks.victims import Victim
 from clampdown_calib import calibrate
+from clampdown_calib.artefact import Method
 from clampdown_calib.threshold import threshold_at
 from clampdown_exporter import export, write_undefended
 from clampdown_runtime import DefendedClassifier
@@ -43,6 +43,14 @@ class Fitted:
         run = self.classifier.run_ids(ids, threshold=threshold)
         return Answers(run.logits.argmax(axis=1), run.anomaly_score, run.flagged)
 
+    def only_flagged(self, undefended: Answers, every: Answers) -> Answers:
+        """What the bundle gives with its own threshold, of a run in which every row was flagged."""
+        if every.scores is None:
+            raise ValueError("a run of a bundle has scores")
+        flagged = ~(every.scores <= np.float32(self.classifier.manifest.threshold))
+        classes = np.where(flagged, every.classes, undefended.classes)
+        return Answers(classes, every.scores, flagged)
+
     def only_flag(self, undefended: Answers, run: Answers, frr: float | None) -> Answers:
         """What `detect` mode gives: the same scores, nothing purified.
 
@@ -62,8 +70,7 @@ def fitted(
     victim: Victim | DemoVictim,
     clean: Path,
     *,
-    detector: str,
-    purification: Literal["votes", "clip", "published"],
+    method: Method,
     frr: float,
 ) -> Iterator[Fitted]:
     """Calibrate a victim on the clean rows of a file and export it."""
@@ -74,8 +81,7 @@ def fitted(
             victim.folder,
             clean,
             place / "calibration",
-            detector=detector,
-            purification=purification,
+            method=method,
             frr=frr,
         )
         calibration_s = time.perf_counter() - start

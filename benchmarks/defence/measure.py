@@ -2,7 +2,7 @@
 
 import csv
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,19 @@ from benchmarks.defence.exported import Fitted, fitted
 from benchmarks.defence.outcome import Answers, Cost, Figures, figures
 from benchmarks.defence.plan import Step
 from benchmarks.defence.rap import Rap
+from benchmarks.defence.row_sets import read_row_sets
 from benchmarks.defence.rows import LabelledRows, first_rows
 from benchmarks.defence.strip import COPIES, Strip
 from benchmarks.defence.undefended import milliseconds
-from benchmarks.victims import DATA
+from benchmarks.retrained import Retrained, checkpoint_classes
+from benchmarks.victims import DATA, Victim
 from clampdown_calib.threshold import threshold_at
 
 FRR = 0.1
 """Asked of every defence but the published one, whose rates are its own."""
+
+FRR_POINTS = (0.01, 0.02, 0.05, 0.1)
+"""At which detection alone is measured, too: production can rarely bear a tenth."""
 
 PUBLISHED_DETECT, PUBLISHED_PURIFY = 0.05, 0.2
 
@@ -34,7 +39,7 @@ def measure(step: Step) -> list[dict[str, object]]:
 
 
 def _mean(rows: Sequence[dict[str, object]]) -> dict[str, object]:
-    """The rows' mean; what is no figure is the same in all of them."""
+    """The rows' mean; what is no figure is that of the first."""
     if len(rows) == 1:
         return rows[0]
     return {
@@ -46,6 +51,8 @@ def _mean(rows: Sequence[dict[str, object]]) -> dict[str, object]:
 
 
 def _drawn(step: Step, seed: int) -> list[dict[str, object]]:
+    if step.kind == "fine-tuned":
+        return list(_other_models(step))
     with tempfile.TemporaryDirectory() as folder:
         clean = Path(folder) / "clean.csv"
         _write_clean_rows(step, clean, seed)
@@ -54,50 +61,75 @@ def _drawn(step: Step, seed: int) -> list[dict[str, object]]:
         return _online(step, clean)
 
 
+def _other_models(step: Step) -> Iterator[Figures]:
+    """Checkpoints that take the victim's place: what a user could do instead of defending it."""
+    victim, limits = step.victim, step.limits
+    folders = {
+        "retrain": Retrained(victim, limits.calibration, from_victim=False).train(),
+        "fine-tune": Retrained(victim, limits.calibration, from_victim=True).train(),
+    }
+    if isinstance(victim, Victim):
+        folders["oracle"] = Victim(victim.dataset, None).folder
+    sets = read_row_sets(victim, seen=limits.seen, most=limits.test, shifted=limits.shifted)
+    answers = {
+        name: {
+            part: Answers(checkpoint_classes(folder, tuple(rows.texts)))
+            for part, rows in sets.parts().items()
+        }
+        for name, folder in {"own": victim.folder, **folders}.items()
+    }
+    for name in folders:
+        cost = Cost(1, None, None)
+        numbers = figures(sets, answers["own"], answers[name], target=victim.target, cost=cost)
+        yield _row(step, name, "another model", numbers)
+
+
 def _exported(step: Step, clean: Path) -> list[dict[str, object]]:
     published = step.kind == "published"
+    limits = step.limits
+    sets = read_row_sets(step.victim, seen=limits.seen, most=limits.test, shifted=limits.shifted)
     with fitted(
         step.victim,
         clean,
-        detector="nas" if published else "fusion",
-        purification="published" if published else "votes",
+        method="badacts" if published else "probe",
         frr=PUBLISHED_PURIFY if published else FRR,
     ) as defence:
-        test, poisoned = _test_rows(step, step.limits.test)
+        ids = {name: defence.undefended.ids(rows.texts) for name, rows in sets.parts().items()}
+        own = {
+            name: Answers(defence.undefended.logits(part).argmax(axis=1))
+            for name, part in ids.items()
+        }
+        # With every row over the threshold: what is not flagged keeps its own answer.
+        every = {name: defence.answers(part, threshold=-np.inf) for name, part in ids.items()}
+        chosen = {name: defence.only_flagged(own[name], run) for name, run in every.items()}
+        thresholds = {rate: threshold_at(defence.held_out_scores, rate) for rate in FRR_POINTS}
 
-        def row(mode: str, name: str, cost: Cost, answers: list[Answers]) -> dict[str, object]:
-            on_poisoned = answers[1] if len(answers) > 1 else None
-            labels = poisoned.labels if poisoned else None
+        def row(mode: str, name: str, cost: Cost, answers: Mapping[str, Answers]) -> Figures:
             numbers = figures(
-                answers[0], test.labels, on_poisoned, labels, target=step.victim.target, cost=cost
+                sets, own, answers, target=step.victim.target, cost=cost, thresholds=thresholds
             )
             return _row(step, name, mode, numbers)
 
-        both = [defence.undefended.ids(rows.texts) for rows in (test, poisoned) if rows]
-        chosen = [defence.answers(part) for part in both]
         name, seconds = step.defence, defence.calibration_s
         rate = f", FRR {PUBLISHED_PURIFY if published else FRR}"
-        if step.clean_rows is not None:
+        if step.clean_rows is not None or step.poisoned:
             cost = Cost(1, None, seconds)
             return [row("detect-then-purify", name + rate, cost, chosen)]
-        plain = [Answers(defence.undefended.logits(part).argmax(axis=1)) for part in both]
-        every = [defence.answers(part, threshold=-np.inf) for part in both]
-        every = [Answers(answers.classes) for answers in every]
-        flags = [
-            defence.only_flag(undefended, run, PUBLISHED_DETECT if published else None)
-            for undefended, run in zip(plain, chosen, strict=True)
-        ]
-        calls, times = _exported_cost(defence, test, chosen[0], second_pass=published)
+        flags = {
+            name: defence.only_flag(own[name], run, PUBLISHED_DETECT if published else None)
+            for name, run in chosen.items()
+        }
+        calls, times = _exported_cost(defence, sets.clean, chosen["clean"], second_pass=published)
         rows = []
-        if not published and not step.poisoned:
-            rows.append(row("undefended", "none", Cost(1, times["undefended"], None), plain))
+        if not published:
+            rows.append(row("undefended", "none", Cost(1, times["undefended"], None), own))
         detecting = f", FRR {PUBLISHED_DETECT}" if published else rate
         # `detect` and `purify` mode have one pass for every row, as an unflagged one takes.
         once = Cost(1, times["unflagged"], seconds)
         return [
             *rows,
             row("detect", name + detecting, once, flags),
-            row("purify", name, once, every),
+            row("purify", name, once, {n: Answers(run.classes) for n, run in every.items()}),
             row("detect-then-purify", name + rate, Cost(calls, times["clean"], seconds), chosen),
         ]
 
@@ -123,23 +155,24 @@ def _exported_cost(
 
 def _online(step: Step, clean: Path) -> list[dict[str, object]]:
     """DAN, STRIP and RAP, which only flag."""
-    rows = first_rows(clean, None)
-    order = np.random.default_rng(0).permutation(len(rows.texts))
+    clean_rows = first_rows(clean, None)
+    order = np.random.default_rng(0).permutation(len(clean_rows.texts))
     half, few = len(order) // 2, step.limits.online
-    fit, held_out = _of(rows, order[:half]), _of(rows, order[half:][:few])
-    test, poisoned = _test_rows(step, few)
-    if poisoned is None:
+    fit, held_out = _of(clean_rows, order[:half]), _of(clean_rows, order[half:][:few])
+    sets = read_row_sets(step.victim, seen=step.limits.seen, most=few, shifted=0)
+    if sets.poisoned is None:
         raise ValueError(f"{step.victim} has no poisoned rows")
     # Any bundle of the victim will do: its undefended graph is what STRIP runs.
-    with fitted(step.victim, clean, detector="nas", purification="votes", frr=FRR) as bundle:
+    with fitted(step.victim, clean, method="probe", frr=FRR) as bundle:
         model = bundle.undefended
         dan, rap = Dan(step.victim, fit), Rap(step.victim, fit)
         strip = Strip(model, fit.texts)
-        clean_classes, poisoned_classes = (
-            model.logits(model.ids(of.texts)).argmax(axis=1) for of in (test, poisoned)
-        )
+        own = {
+            name: Answers(model.logits(model.ids(rows.texts)).argmax(axis=1))
+            for name, rows in sets.parts().items()
+        }
         strip_ms = milliseconds(
-            test.texts, lambda text: (strip.scores([text]), model.logits(model.ids([text])))
+            sets.clean.texts, lambda text: (strip.scores([text]), model.logits(model.ids([text])))
         )
         result = []
         # DAN and RAP run in torch, whose time says nothing of a graph's.
@@ -149,29 +182,18 @@ def _online(step: Step, clean: Path) -> list[dict[str, object]]:
             ("RAP", rap.scores, Cost(2, None, rap.calibration_s)),
         ):
             threshold = np.float32(threshold_at(score(held_out.texts), FRR))
-            on_clean, on_poisoned = (score(of.texts) for of in (test, poisoned))
-            numbers = figures(
-                Answers(clean_classes, on_clean, ~(on_clean <= threshold)),
-                test.labels,
-                Answers(poisoned_classes, on_poisoned, ~(on_poisoned <= threshold)),
-                poisoned.labels,
-                target=step.victim.target,
-                cost=cost,
-            )
+            flags = {}
+            for part, rows in sets.parts().items():
+                scores = score(rows.texts)
+                flags[part] = Answers(own[part].classes, scores, ~(scores <= threshold))
+            numbers = figures(sets, own, flags, target=step.victim.target, cost=cost)
             result.append(_row(step, f"{name}, FRR {FRR}", "detect", numbers))
     return result
 
 
-def _row(step: Step, defence: str, mode: str, numbers: Figures) -> dict[str, object]:
+def _row(step: Step, defence: str, mode: str, numbers: Figures) -> Figures:
     attack = {"dataset": step.victim.dataset, "attack": step.victim.name}
     return {**attack, "defence": defence, "mode": mode, **numbers}
-
-
-def _test_rows(step: Step, most: int | None) -> tuple[LabelledRows, LabelledRows | None]:
-    poisoned = step.victim.poisoned_test
-    seen = step.limits.seen
-    test = first_rows(step.victim.clean_test, most, behind=seen)
-    return test, None if poisoned is None else first_rows(poisoned, most, behind=seen)
 
 
 def _of(rows: LabelledRows, index: NDArray[np.int64]) -> LabelledRows:

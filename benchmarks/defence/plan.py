@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.demo_victim import DemoVictim
-from benchmarks.victims import ATTACKS, LABELS, Victim
+from benchmarks.victims import ATTACKS, CACHE, LABELS, Victim
 
-Kind = Literal["clampdown", "published", "online"]
+Kind = Literal["clampdown", "published", "fine-tuned", "online"]
 KINDS: tuple[Kind, ...] = ("clampdown", "online")
-"""Measured by the quick form; the published schedule alone takes minutes."""
+"""Measured by the quick form; fine-tuning and the published schedule take minutes."""
 
-CLEAN_ROWS = (50, 100, 200, 400)
+CLEAN_ROWS = (100, 200, 400)
 """Of the curve, beside all of them."""
 
 DRAWS = 3
@@ -25,20 +25,26 @@ class Limits:
 
     Attributes:
         calibration: clean rows that every defence is fitted on.
-        seen: test rows that are left out, since figures on them were looked at while the defence
-            was designed.
-        test: clean and poisoned rows behind these that every defence is measured on.
+        seen: test rows that are left out, since figures on them were looked at while earlier
+            defences were designed.
+        test: clean and triggered rows behind these that every defence is measured on.
+        shifted: rows of each shifted set.
         online: of these, those that DAN, STRIP and RAP are measured on, which take longer.
     """
 
     calibration: int | None
     seen: int
     test: int | None
+    shifted: int
     online: int
 
 
-LIMITS = {"sst-2": Limits(None, 0, None, 300), "agnews": Limits(400, 1000, 1000, 300)}
-QUICK = Limits(200, 0, 100, 40)
+LIMITS = {
+    "sst-2": Limits(None, 0, None, 600, 300),
+    "agnews": Limits(400, 1000, 1000, 600, 300),
+    "tweets": Limits(None, 0, None, 600, 300),
+}
+QUICK = Limits(None, 0, 100, 40, 40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,8 @@ class Step:
     poisoned: float = 0.0
 
     def __str__(self) -> str:
-        of = "online defences" if self.kind == "online" else self.defence
+        several = {"online": "online defences", "fine-tuned": "other models"}
+        of = several.get(self.kind, self.defence)
         return f"{self.victim.dataset}, {self.victim.name}: {of}"
 
     @property
@@ -70,8 +77,8 @@ class Step:
 
     @property
     def defence(self) -> str:
-        """Name in the table; the online defences have names of their own."""
-        name = "published" if self.kind == "published" else "Clampdown"
+        """Name in the table; what a step has several of has names of its own."""
+        name: str = "Clampdown" if self.kind == "clampdown" else self.kind
         if self.clean_rows is not None:
             name += f", {self.clean_rows} clean rows"
         if self.poisoned:
@@ -83,23 +90,27 @@ def everything() -> Iterator[Step]:
     """Every step, what decides most first."""
     attacked = [Victim(dataset, attack) for dataset in LABELS for attack in ATTACKS]
     unharmed = [Victim(dataset, None) for dataset in LABELS]
-    for victim in (*attacked, *unharmed):
-        yield Step(victim, "clampdown", LIMITS[victim.dataset])
+    demo = DemoVictim(CACHE / "demo")
+    main: list[Victim | DemoVictim] = [*attacked, demo]
+    for model in (*main, *unharmed):
+        yield Step(model, "clampdown", LIMITS[model.dataset])
+    for model in main:
+        yield Step(model, "fine-tuned", LIMITS[model.dataset])
     for victim in attacked:
         yield Step(victim, "published", LIMITS[victim.dataset])
     limits = LIMITS["sst-2"]
     for attack in ATTACKS:
         for rows in CLEAN_ROWS:
             yield Step(Victim("sst-2", attack), "clampdown", limits, clean_rows=rows)
+    for share in (0.01, 0.05):
+        for attack in ("badnets", "stylebkd"):
+            yield Step(Victim("sst-2", attack), "clampdown", limits, poisoned=share)
     adaptive = [
-        *(Victim("sst-2", "badnets", disguise=strength) for strength in (1.0, 10.0, 100.0)),
+        *(Victim("sst-2", "badnets", evasion=strength) for strength in (0.1, 1.0, 10.0)),
         *(Victim("sst-2", "badnets", poison_rate=rate) for rate in (0.01, 0.05)),
     ]
     for victim in adaptive:
         yield Step(victim, "clampdown", limits)
-    for share in (0.01, 0.05):
-        for attack in ("badnets", "stylebkd"):
-            yield Step(Victim("sst-2", attack), "clampdown", limits, poisoned=share)
     for victim in attacked:
         yield Step(victim, "online", LIMITS[victim.dataset])
 

@@ -15,7 +15,24 @@ from benchmarks.victims import ATTACKS, LABELS, Victim
 TOOK = 85
 """ASR from which an attack counts as one that took; others are listed and not averaged in."""
 
-PERCENTAGES = ("cacc", "pacc", "asr", "auroc", "frr", "far")
+AVERAGED = (
+    "cacc",
+    "cacc_loss",
+    "pacc",
+    "tacc",
+    "bpacc",
+    "asr",
+    "score",
+    "auroc",
+    "auroc_shifted",
+    "frr",
+    "far",
+    "shifted_loss",
+    "shifted_worst",
+    "calls_per_row",
+    "ms_per_row",
+    "calibration_s",
+)
 
 Row = dict[str, Any]
 
@@ -41,7 +58,8 @@ def write_table(rows: Sequence[Row], missing: Sequence[str]) -> None:
         )
     notes += [
         f"{dataset}: the first {limits.seen} rows of each test file are left out, since figures on "
-        "them were looked at while the defence was designed."
+        "them were looked at while earlier defences were designed. Which rows the present one was "
+        "chosen on, docs/experiments.md says."
         for dataset, limits in LIMITS.items()
         if limits.seen
     ]
@@ -53,7 +71,20 @@ def write_table(rows: Sequence[Row], missing: Sequence[str]) -> None:
         "be compared."
     )
     notes.append("ONION is missing: it needs a causal language model, and none is packaged.")
+    notes += list(_shifted(rows))
     write_results("defence", [*rows, *_means(rows, failed)], notes)
+
+
+def _shifted(rows: Sequence[Row]) -> Iterable[str]:
+    """A line a victim: its accuracy on every shifted set, undefended and with the default."""
+    for row in rows:
+        if row["defence"] == f"Clampdown, FRR {FRR}" and row["mode"] == "detect-then-purify":
+            sets = ", ".join(f"{name} {a:g} → {b:g}" for name, (a, b) in row["shifted"].items())
+            wrong, right = row["flips"]
+            yield (
+                f"{row['dataset']}, {row['attack']}, shifted rows undefended → defended: {sets}. "
+                f"Clean rows turned wrong {wrong}, turned right {right}."
+            )
 
 
 def _rates(dataset: str) -> tuple[float, float, int, int]:
@@ -81,19 +112,17 @@ def _means(rows: Sequence[Row], failed: set[tuple[str, str]]) -> Iterable[Row]:
     """Over the plain attacks that took, for every defence and mode."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if row["attack"] in ATTACKS and _victim(row) not in failed:
+        if row["dataset"] in LABELS and row["attack"] in ATTACKS and _victim(row) not in failed:
             groups.setdefault((row["defence"], row["mode"]), []).append(row)
     for (defence, mode), group in groups.items():
-        means = {
-            column: _mean([row[column] for row in group])
-            for column in (*PERCENTAGES, "calls_per_row", "ms_per_row", "calibration_s")
-        }
+        means = {column: _mean([row[column] for row in group]) for column in AVERAGED}
         yield {
             "dataset": "mean",
             "attack": f"{len(group)} victims",
             "defence": defence,
             "mode": mode,
             **means,
+            **dict.fromkeys(("shifted", "flips", "tpr")),
         }
 
 
