@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from clampdown_calib.activations import CleanRun
 from clampdown_calib.detectors import Unseen
@@ -95,10 +96,11 @@ class Answer:
         less = np.float32(math.log(FORCED_RIGHT)) * prediction(own)
         odds = np.float32(LOGISTIC) * excess + self.log_odds - np.float32(np.log(excess.shape[1]))
         with np.errstate(invalid="ignore"):
-            forced = _log_softmax(probes + less[:, None]) + odds[:, :, None]
-            meant = _log_softmax(own * self.sharpness)
-            mixture: NDArray[np.float32] = _log_softmax(
-                np.logaddexp.reduce(np.concatenate([forced, meant[:, None]], axis=1), axis=1)
+            forced = log_softmax(probes + less[:, None], axis=2) + odds[:, :, None]
+            meant = log_softmax(own * self.sharpness, axis=1)
+            mixture: NDArray[np.float32] = log_softmax(
+                np.logaddexp.reduce(np.concatenate([forced, meant[:, None]], axis=1), axis=1),
+                axis=1,
             )
         return mixture
 
@@ -132,8 +134,3 @@ class Answer:
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Every attribute."""
         return {"log_odds": self.log_odds, "sharpness": self.sharpness}
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    result: NDArray[np.float32] = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
-    return result
