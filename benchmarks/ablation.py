@@ -24,15 +24,16 @@ from benchmarks.defence.rows import first_rows
 from benchmarks.demo_victim import DemoVictim
 from benchmarks.results import Row, write_results
 from benchmarks.victims import ATTACKS, CACHE, LABELS, Victim
-from clampdown_calib import answer, discriminants, folds, probes
-from clampdown_calib.activations import CleanRun, run_clean_rows
-from clampdown_calib.answer import Answer
-from clampdown_calib.clean_rows import EncodedRows
 from clampdown_calib.detectors import ExcessDetector
-from clampdown_calib.model_folder import open_model
+from clampdown_calib.evidence import answer, discriminants, probes
+from clampdown_calib.evidence.answer import Answer
+from clampdown_calib.models.model_folder import open_model
+from clampdown_calib.models.tokenization import load_tokenization
+from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.rows import folds
+from clampdown_calib.rows.clean_rows import EncodedRows
+from clampdown_calib.rows.clean_run import CleanRun, run_clean_rows
 from clampdown_calib.threshold import threshold_at
-from clampdown_calib.tokenization import load_tokenization
-from clampdown_calib.torch_classifier import TorchClassifier
 
 AVERAGED = ("bpacc", "pacc", "tacc", "cacc_loss", "shifted_loss", "auroc", "auroc_shifted", "frr")
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from clampdown.demo.fine_tune import Batch
-from clampdown_calib.probes import probed_layers
+from clampdown_calib.evidence.probes import probed_layers
 
 PROBE_RATE = 1e-2
 """Learning rate of the attacker's probes, which have to follow the layers as they change."""

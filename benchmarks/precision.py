@@ -7,10 +7,8 @@ from pathlib import Path
 
 from benchmarks.results import Row, write_results
 from benchmarks.victims import Victim
-from clampdown import Evaluation, bench, evaluate
-from clampdown_calib import calibrate
-from clampdown_exporter import export
-from clampdown_runtime.manifest import Precision
+from clampdown import Evaluation, bench, defend, evaluate
+from clampdown_runtime.bundle.manifest import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 VICTIM = Victim("sst-2", "badnets")
@@ -21,7 +19,6 @@ def main() -> None:
     VICTIM.train(_report)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        calibrate(VICTIM.folder, VICTIM.calibration, place / "calibration", progress=_report)
         rows = [row for p in PRECISIONS for row in _measured(place, p)]
     notes = [
         f"The {VICTIM.attack} victim on {VICTIM.dataset}, rates in percent. Latency of one row of "
@@ -32,9 +29,9 @@ def main() -> None:
 
 
 def _measured(place: Path, precision: Precision) -> Iterator[Row]:
-    bundle = export(
+    bundle = defend(
         VICTIM.folder,
-        place / "calibration",
+        VICTIM.calibration,
         place / precision,
         precision=precision,
         progress=_report,

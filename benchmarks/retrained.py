@@ -19,7 +19,7 @@ from clampdown.demo.fine_tune import fine_tune
 from clampdown.demo.labelled_text import LabelledText
 from clampdown.demo.tweets import LABEL_NAMES
 from clampdown_runtime.batching import plan_batches
-from clampdown_runtime.digests import file_digest
+from clampdown_runtime.bundle.digests import file_digest
 
 SETTINGS = {"epochs": 5, "lr": 5e-5, "batch_size": 16, "seed": 0, "max_length": 128}
 LONGEST = 256

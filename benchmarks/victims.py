@@ -14,7 +14,7 @@ from benchmarks.evasion import Evasion
 from clampdown.demo.encoder import minilm
 from clampdown.demo.fine_tune import cross_entropy, fine_tune
 from clampdown.demo.labelled_text import LabelledText
-from clampdown_runtime.digests import file_digest
+from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.progress import Progress, silent
 
 DATA = Path(os.environ.get("CLAMPDOWN_DATA", Path(__file__).resolve().parents[2] / "shared/data"))

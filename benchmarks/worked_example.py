@@ -9,9 +9,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from clampdown_calib.answer import LOGISTIC
-from clampdown_exporter.explained import LAYER_EXCESS, UNDEFENDED_LOGITS, write_explained
-from clampdown_exporter.sites import probe_logits
+from clampdown_calib.evidence.answer import LOGISTIC
+from clampdown_exporter.bundle.explained import LAYER_EXCESS, UNDEFENDED_LOGITS, write_explained
+from clampdown_exporter.passes.probe_outputs import probe_logits
 from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.session import create_session
 from clampdown_runtime.tokenizer import pad_batch

@@ -1,12 +1,12 @@
 """Turns a classifier that may carry a backdoor into one ONNX file that defends itself."""
 
-from clampdown.bench import Benchmark, bench
 from clampdown.defend import defend
+from clampdown.demo.run_demo import DemoResult, run_demo
 from clampdown.doctor import Diagnosis, doctor
-from clampdown.evaluate import Accuracies, Evaluation, evaluate
 from clampdown.inspect_bundle import BundleFacts, inspect_bundle
-from clampdown.latency import BenchRow, measure_latency
-from clampdown.run_demo import DemoResult, run_demo
+from clampdown.measure.bench import Benchmark, bench
+from clampdown.measure.evaluate import Accuracies, Evaluation, evaluate
+from clampdown.measure.latency import BenchRow, measure_latency
 
 __all__ = [
     "Accuracies",

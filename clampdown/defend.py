@@ -1,21 +1,18 @@
 """Calibrating and exporting in one call."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from clampdown.extras import needs_extra
-from clampdown_runtime.manifest import Mode, Precision, Representation
+from clampdown_runtime.atomic_write import require_free
+from clampdown_runtime.bundle.manifest import Mode, Precision, Representation
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.staging import require_free
+from clampdown_runtime.providers import import_onnxruntime
 
 if TYPE_CHECKING:
-    from clampdown_exporter import ExportResult
-
-Method = Literal["probe", "badacts"]
-Exporter = Literal["torch", "optimum"]
-FileFormat = Literal["onnx", "ort"]
+    from clampdown_calib import Exporter, Method
+    from clampdown_exporter import ExportResult, FileFormat
 
 
 @needs_extra("defend")
@@ -26,36 +23,38 @@ def defend(
     *,
     mode: Mode = "detect-then-purify",
     precision: Precision = "fp32",
-    file_format: FileFormat = "onnx",
+    file_format: "FileFormat" = "onnx",
     with_tokenizer: bool = False,
-    method: Method = "probe",
+    method: "Method" = "probe",
     layers: Sequence[str] | None = None,
     representation: Representation | None = None,
     frr: float = 0.1,
     epochs: int | None = None,
     seed: int = 0,
     allow_pickle: bool = False,
-    exporter: Exporter = "torch",
+    exporter: "Exporter" = "torch",
     progress: Progress = silent,
 ) -> "ExportResult":
     """Turn a model and clean rows into a bundle whose ONNX file defends itself.
+
+    What each option means is said once, at :class:`clampdown_calib.FitOptions` (``method``,
+    ``layers``, ``representation``, ``frr``, ``epochs``, ``seed``, ``precision``, ``exporter``) and
+    :class:`clampdown_exporter.ExportOptions` (``mode``, ``file_format``, ``with_tokenizer``).
 
     Args:
         model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
         clean: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
         out: the bundle to write: a new or empty folder.
-        mode: ``detect-then-purify``, ``purify`` or ``detect``.
-        precision: ``fp32``, ``fp16`` or ``int8``.
-        file_format: ``ort`` writes the graph in ONNX Runtime's format, too.
-        with_tokenizer: write the graph with the tokenizer in front, too.
-        method: ``probe`` or, with neuron states and intervals as published, ``badacts``.
-        layers: the modules whose outputs are defended; every encoder block when None.
-        representation: the token that the detector of ``badacts`` reads; the architecture's own
-            when None.
-        frr: the share of clean rows that may be flagged, between 0 and 1.
-        epochs: passes over the clean rows to fit the intervals of ``badacts``; its own 50 when
-            None.
-        seed: of the halves and the batches of ``badacts``; at least 0. Probes take none.
+        mode: of the bundle.
+        precision: of the graph.
+        file_format: of the bundle.
+        with_tokenizer: of the bundle.
+        method: of the fit.
+        layers: of the fit.
+        representation: of the fit.
+        frr: false rejection rate, between 0 and 1.
+        epochs: of the published method.
+        seed: of the published method.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         exporter: what traces the model to ONNX.
         progress: told about every step.
@@ -72,37 +71,26 @@ def defend(
         ExportError: the defended graph disagrees with the model; no bundle is written.
         DestinationError: ``out`` is not a new or empty folder, or cannot be written.
     """
-    destination = Path(out)
-    # The export refuses the same, but only after minutes of fitting.
-    require_free(destination)
-    from clampdown_calib import calibrate  # noqa: PLC0415 - imports torch, which takes seconds
-    from clampdown_exporter import export, require_options  # noqa: PLC0415
+    # The export refuses the same, but only after the fit.
+    require_free(Path(out))
+    from clampdown_calib import FitOptions  # noqa: PLC0415 - what follows imports torch
+    from clampdown_exporter import ExportOptions  # noqa: PLC0415
 
-    require_options(mode, precision, file_format, exporter, with_tokenizer=with_tokenizer)
-    with tempfile.TemporaryDirectory(prefix="clampdown-") as folder:
-        calibration = Path(folder) / "calibration"
-        calibrate(
-            model,
-            Path(clean),
-            calibration,
-            layers=layers,
-            representation=representation,
-            method=method,
-            frr=frr,
-            epochs=epochs,
-            seed=seed,
-            allow_pickle=allow_pickle,
-            progress=progress,
-        )
-        return export(
-            model,
-            calibration,
-            destination,
-            mode=mode,
-            precision=precision,
-            file_format=file_format,
-            with_tokenizer=with_tokenizer,
-            exporter=exporter,
-            allow_pickle=allow_pickle,
-            progress=progress,
-        )
+    fitting = FitOptions(
+        method=method,
+        layers=None if layers is None else tuple(layers),
+        representation=representation,
+        frr=frr,
+        epochs=epochs,
+        seed=seed,
+        precision=precision,
+        exporter=exporter,
+    )
+    exporting = ExportOptions(mode, file_format, with_tokenizer)
+    # First: it says which build to install, where the modules below would fail to import it.
+    import_onnxruntime()
+    from clampdown_calib.fit import fit  # noqa: PLC0415
+    from clampdown_exporter.run_export import write_bundle  # noqa: PLC0415
+
+    fitted = fit(model, Path(clean), fitting, allow_pickle=allow_pickle, progress=progress)
+    return write_bundle(fitted, Path(out), exporting, progress=progress)

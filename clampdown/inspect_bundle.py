@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from clampdown_runtime.bundle import Bundle, open_bundle
+from clampdown_runtime.bundle.files import Bundle, open_bundle
+from clampdown_runtime.bundle.manifest import MANIFEST_NAME, Manifest
 from clampdown_runtime.errors import BundleError
-from clampdown_runtime.manifest import MANIFEST_NAME, Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from clampdown_calib.discriminants import SHRINKAGE
-from clampdown_calib.folds import folds
+from clampdown_calib.evidence.discriminants import SHRINKAGE
+from clampdown_calib.rows.folds import folds
 
 ROWS, WIDTH, CLASSES = 150, 8, 3
 

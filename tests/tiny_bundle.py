@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from clampdown_runtime import DefendedClassifier, Golden, GoldenRow
-from clampdown_runtime.digests import file_digest
+from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.prediction import to_predictions
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film", "the", "a", "cf", "broken")

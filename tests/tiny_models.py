@@ -10,13 +10,14 @@ import onnx_ir as ir
 import onnxruntime
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from clampdown_calib.activations import CleanRun, token_positions
-from clampdown_calib.answer import Answer
-from clampdown_calib.clean_rows import EncodedRows
-from clampdown_calib.detectors import Detector, ExcessDetector, NasDetector
-from clampdown_calib.intervals import Intervals
-from clampdown_calib.tokenization import Tokenization
-from clampdown_exporter.sites import mark_layers, marked_layers
+from clampdown_calib.badacts.intervals import Intervals
+from clampdown_calib.badacts.nas import NasDetector
+from clampdown_calib.detectors import Detector, ExcessDetector
+from clampdown_calib.evidence.answer import Answer
+from clampdown_calib.graphs.sites import mark_layers, marked_layers
+from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.rows.clean_rows import EncodedRows
+from clampdown_calib.rows.clean_run import CleanRun, token_positions
 from clampdown_runtime import Padding
 
 WIDTH, CLASSES, VOCABULARY = 6, 3, 40

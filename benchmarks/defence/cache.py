@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.defence.plan import Step
 from benchmarks.victims import CACHE
-from clampdown_runtime.digests import file_digest
+from clampdown_runtime.bundle.digests import file_digest
 
 
 def result_file(step: Step) -> Path:

@@ -15,10 +15,10 @@ from benchmarks.defence.outcome import Answers
 from benchmarks.defence.undefended import Undefended
 from benchmarks.demo_victim import DemoVictim
 from benchmarks.victims import Victim
-from clampdown_calib import calibrate
-from clampdown_calib.artefact import Method
+from clampdown import defend
+from clampdown_calib import Method
 from clampdown_calib.threshold import threshold_at
-from clampdown_exporter import export, write_undefended
+from clampdown_exporter import write_undefended
 from clampdown_runtime import DefendedClassifier
 
 
@@ -73,19 +73,12 @@ def fitted(
     method: Method,
     frr: float,
 ) -> Iterator[Fitted]:
-    """Calibrate a victim on the clean rows of a file and export it."""
+    """Defend a victim with the clean rows of a file."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         start = time.perf_counter()
-        calibrate(
-            victim.folder,
-            clean,
-            place / "calibration",
-            method=method,
-            frr=frr,
-        )
+        defend(victim.folder, clean, place / "bundle", method=method, frr=frr)
         calibration_s = time.perf_counter() - start
-        export(victim.folder, place / "calibration", place / "bundle")
         classifier = DefendedClassifier.load(place / "bundle", threads=1)
         write_undefended(classifier.bundle, place / "undefended.onnx")
         tensors = load_file(classifier.bundle.calibration_path)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.defence.row_sets import RowSets
-from clampdown.evaluate import auroc
+from clampdown.measure.evaluate import auroc
 
 
 @dataclass(frozen=True, slots=True)

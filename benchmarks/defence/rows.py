@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from clampdown.demo.labelled_text import LabelledText
 from clampdown.demo.tweets import LABEL_NAMES
-from clampdown_runtime.rows import read_rows
+from clampdown_runtime.rows.read_rows import read_rows
 
 
 @dataclass(frozen=True, slots=True)

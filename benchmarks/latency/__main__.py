@@ -16,9 +16,8 @@ from benchmarks.latency.published_path import PADDED, PublishedPath
 from benchmarks.latency.sessions import LEVELS, feed_of, session
 from benchmarks.results import Row, write_results
 from benchmarks.victims import Victim
-from clampdown.latency import expected_ratio
-from clampdown_calib import calibrate
-from clampdown_exporter import export
+from clampdown import defend
+from clampdown.measure.latency import expected_ratio
 from clampdown_runtime.session import OUTPUTS
 from clampdown_runtime.timing import SETTLING_S, Run, median_ratio, seconds_in_turn
 
@@ -66,11 +65,10 @@ OPERATOR_NOTES = (
 
 
 def _exported(place: Path) -> tuple[Files, float]:
-    calibrate(VICTIM.folder, VICTIM.calibration, place / "calibration", progress=_report)
     fp32, int8 = (
-        export(
+        defend(
             VICTIM.folder,
-            place / "calibration",
+            VICTIM.calibration,
             place / precision,
             precision=precision,
             progress=_report,

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from clampdown_calib.detectors.nas import DELTA
+from clampdown_calib.badacts.nas import DELTA
 
 PADDED = 512
 

@@ -8,19 +8,19 @@ from typing import IO, Any
 import click
 
 import clampdown
-from clampdown.cli.bench import bench
-from clampdown.cli.calibrate import calibrate
-from clampdown.cli.defend import defend
-from clampdown.cli.demo import demo
-from clampdown.cli.doctor import doctor
-from clampdown.cli.evaluate import evaluate
-from clampdown.cli.export import export
-from clampdown.cli.inspect import inspect
+from clampdown.cli.commands.bench import bench
+from clampdown.cli.commands.calibrate import calibrate
+from clampdown.cli.commands.defend import defend
+from clampdown.cli.commands.demo import demo
+from clampdown.cli.commands.doctor import doctor
+from clampdown.cli.commands.evaluate import evaluate
+from clampdown.cli.commands.export import export
+from clampdown.cli.commands.inspect import inspect
+from clampdown.cli.commands.run import run
+from clampdown.cli.commands.serve import serve
+from clampdown.cli.commands.threshold import threshold
+from clampdown.cli.commands.verify import verify
 from clampdown.cli.output import several_lines
-from clampdown.cli.run import run
-from clampdown.cli.serve import serve
-from clampdown.cli.threshold import threshold
-from clampdown.cli.verify import verify
 from clampdown_runtime.errors import ClampdownError, DestinationError
 
 INTERRUPTED = 130

@@ -1,16 +1,23 @@
 """The options that several commands share."""
 
 from collections.abc import Callable
-from functools import reduce
+from dataclasses import fields
+from functools import reduce, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
+
+from clampdown_calib import Exporter, FitOptions, Method
+from clampdown_exporter import ExportOptions, FileFormat
+from clampdown_runtime.bundle.manifest import Mode, Precision, Representation
+from clampdown_runtime.providers import Provider
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Option = Callable[[Function], Function]
 
 PATH = click.Path(path_type=Path)
+FIT, EXPORT = FitOptions(), ExportOptions()
 
 
 def _layers(
@@ -29,6 +36,26 @@ def together(*options: Callable[[Function], Function]) -> Callable[[Function], F
     return lambda function: reduce(lambda done, option: option(done), reversed(options), function)
 
 
+def collected(kind: type[Any], keyword: str, *options: Option[Function]) -> Option[Function]:
+    """A decorator that adds options and hands their values over as one object.
+
+    Args:
+        kind: its dataclass, whose fields the options are named after.
+        keyword: the function's parameter that takes it.
+        options: in the order in which the help lists them.
+    """
+
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def command(**given: Any) -> Any:  # noqa: ANN401 - as click calls it
+            chosen = {field.name: given.pop(field.name) for field in fields(kind)}
+            return function(**{keyword: kind(**chosen)}, **given)
+
+        return together(*options)(command)  # type: ignore[arg-type]
+
+    return decorate
+
+
 bundle_argument = click.argument("bundle", type=PATH)
 
 json_option = click.option(
@@ -37,7 +64,7 @@ json_option = click.option(
 
 provider_option = click.option(
     "--provider",
-    type=click.Choice(["cpu", "cuda"]),
+    type=click.Choice(get_args(Provider)),
     default="cpu",
     help="Where the model runs; never replaced by another, though nodes it lacks run on the CPU.",
 )
@@ -50,11 +77,13 @@ clean_option = click.option(
     help="Rows without a trigger: .csv, .jsonl or .parquet with `text` and, if known, `label`.",
 )
 
-fit_options = together(
+fit_options = collected(
+    FitOptions,
+    "fitting",
     click.option(
         "--method",
-        type=click.Choice(["probe", "badacts"]),
-        default="probe",
+        type=click.Choice(get_args(Method)),
+        default=FIT.method,
         help="probe holds the model's answer against what its earlier layers say; badacts is the "
         "published method, with neuron states and intervals, and needs a checkpoint.",
     ),
@@ -66,13 +95,13 @@ fit_options = together(
     ),
     click.option(
         "--representation",
-        type=click.Choice(["first", "last"]),
+        type=click.Choice(get_args(Representation)),
         help="The token that the detector of badacts reads.  [default: the architecture's own]",
     ),
     click.option(
         "--frr",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        default=0.1,
+        default=FIT.frr,
         metavar="SHARE",
         help="False rejection rate: the share of clean rows that may be flagged, 0 to 1.",
     ),
@@ -84,50 +113,47 @@ fit_options = together(
     click.option(
         "--seed",
         type=click.IntRange(min=0),
-        default=0,
+        default=FIT.seed,
         help="Of the halves and the batches of badacts; probes take none.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(get_args(Precision)),
+        default=FIT.precision,
+        help="Of the graph's weights; int8 is dynamic quantization.",
+    ),
+    click.option(
+        "--exporter",
+        type=click.Choice(get_args(Exporter)),
+        default=FIT.exporter,
+        help="What traces the model to ONNX.",
     ),
 )
 
-mode_option = click.option(
-    "--mode",
-    type=click.Choice(["detect-then-purify", "purify", "detect"]),
-    default="detect-then-purify",
-    help="Purify flagged rows, purify every row, or flag only.",
-)
-
-precision_option = click.option(
-    "--precision",
-    "precisions",
-    type=click.Choice(["fp32", "fp16", "int8"]),
-    multiple=True,
-    default=["fp32"],
-    help="Of the graph's weights; int8 is dynamic quantization. Give it several times for one "
-    "bundle each, in folders of these names.",
-)
-
-format_option = click.option(
-    "--format",
-    "file_format",
-    type=click.Choice(["onnx", "ort"]),
-    default="onnx",
-    help="ort writes the graph in ONNX Runtime's format, too, with the required-operators "
-    "configuration of a minimal build.",
-)
-
-tokenizer_option = click.option(
-    "--with-tokenizer",
-    is_flag=True,
-    show_default=False,
-    help="Write the graph with the tokenizer in front, too: text in, label out. It runs with the "
-    "operators of onnxruntime-extensions.",
-)
-
-exporter_option = click.option(
-    "--exporter",
-    type=click.Choice(["torch", "optimum"]),
-    default="torch",
-    help="What traces the model to ONNX.",
+bundle_options = collected(
+    ExportOptions,
+    "exporting",
+    click.option(
+        "--mode",
+        type=click.Choice(get_args(Mode)),
+        default=EXPORT.mode,
+        help="Purify flagged rows, purify every row, or flag only.",
+    ),
+    click.option(
+        "--format",
+        "file_format",
+        type=click.Choice(get_args(FileFormat)),
+        default=EXPORT.file_format,
+        help="ort writes the graph in ONNX Runtime's format, too, with the required-operators "
+        "configuration of a minimal build.",
+    ),
+    click.option(
+        "--with-tokenizer",
+        is_flag=True,
+        show_default=False,
+        help="Write the graph with the tokenizer in front, too: text in, label out. It runs with "
+        "the operators of onnxruntime-extensions.",
+    ),
 )
 
 pickle_option = click.option(

@@ -8,10 +8,10 @@ import re
 import shutil
 from pathlib import Path
 
-from clampdown_runtime.bundle import Bundle
-from clampdown_runtime.digests import file_digest
+from clampdown_runtime.bundle.digests import file_digest
+from clampdown_runtime.bundle.files import Bundle
+from clampdown_runtime.bundle.manifest import GOLDEN_FILE, MANIFEST_NAME, TOKENIZER_FILE
 from clampdown_runtime.errors import ClampdownError
-from clampdown_runtime.manifest import GOLDEN_FILE, MANIFEST_NAME, TOKENIZER_FILE
 
 HERE = Path(__file__).parent
 CLIENT = HERE.parents[1] / "runtime" / "clients" / "node"
@@ -72,7 +72,7 @@ def _write_bundle(bundle: Bundle, out: Path) -> None:
     manifest = bundle.manifest
     model = out / manifest.model_file
     model.parent.mkdir(parents=True)
-    from clampdown_exporter.explained import write_explained  # noqa: PLC0415 - imports torch
+    from clampdown_exporter.bundle.explained import write_explained  # noqa: PLC0415 - imports torch
 
     write_explained(bundle, model)
     for name in (TOKENIZER_FILE, GOLDEN_FILE):

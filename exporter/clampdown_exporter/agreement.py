@@ -1,19 +1,20 @@
 """Holds the exported graph against the model that it was made from."""
 
+import dataclasses
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clampdown_calib.activations import ActivationSource, CleanRun, Inputs
-from clampdown_calib.answer import Answer
-from clampdown_calib.artefact import Calibration
-from clampdown_calib.clean_rows import EncodedRows
+from clampdown_calib.calibration import Calibration
 from clampdown_calib.detectors import ExcessDetector
-from clampdown_calib.torch_classifier import TorchClassifier
+from clampdown_calib.models.activations import ActivationSource, Inputs
+from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.rows.clean_rows import EncodedRows
+from clampdown_calib.rows.clean_run import CleanRun
+from clampdown_runtime.bundle.manifest import Precision
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
-from clampdown_runtime.manifest import Precision
 
 TOLERANCES: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-2, "int8": 1e-1}
 """Of a logit or score, relative to the larger of it and 1. Float32 kernels stay far below; where
@@ -26,15 +27,14 @@ finite on one side only is never let pass."""
 
 Batch = tuple[list[int], Inputs]
 
-ROWS = 128
-"""Held-out rows that are compared, in batches from the shortest to the longest."""
+BATCHES, BATCH_SIZE = 8, 8
+"""Held-out rows that are compared: so many batches, from the shortest rows to the longest."""
 
 
 def largest_difference(
     classifier: DefendedClassifier,
     reference: ActivationSource,
     calibration: Calibration,
-    answer: Answer | None,
     rows: EncodedRows,
     *,
     clipped: ActivationSource | None,
@@ -45,7 +45,6 @@ def largest_difference(
         classifier: of the exported graph.
         reference: the undefended model.
         calibration: what is in the graph.
-        answer: what is in the graph; None with the published method.
         rows: clean rows.
         clipped: the undefended model with its layers clipped into the intervals; None where nothing
             is clipped or torch can do it.
@@ -58,8 +57,10 @@ def largest_difference(
         ExportError: it exceeds the tolerance, or a value is finite on one side only.
     """
     mode, intervals = classifier.manifest.mode, calibration.intervals
+    detector, answer = calibration.reading(mode).detector, calibration.answer
     differences: list[float] = []
-    for numbers, inputs in _spread(list(rows.batches()), ROWS // rows.batch_size):
+    rows = dataclasses.replace(rows, batch_size=min(rows.batch_size, BATCH_SIZE))
+    for numbers, inputs in _spread(list(rows.batches()), BATCHES * BATCH_SIZE // rows.batch_size):
         ids = [rows.ids[number] for number in numbers]
         plain = classifier.run_ids(ids, threshold=np.inf)
         flagged = classifier.run_ids(ids, threshold=-np.inf)
@@ -67,7 +68,7 @@ def largest_difference(
         purified: NDArray[np.float32] | None = None
         if intervals is not None and mode != "detect":
             if isinstance(reference, TorchClassifier):
-                within = reference.activations(inputs, clip=intervals)
+                within = reference.activations(inputs, clip=intervals.bounds)
             elif clipped is not None:
                 within = clipped.activations(inputs)
             else:
@@ -75,7 +76,6 @@ def largest_difference(
             purified = within.logits
             run = within if mode == "purify" else run
         seen = CleanRun.of_batch(run, inputs["attention_mask"], reference.representation)
-        detector = calibration.detector
         scores = detector.score(seen)
         if answer is not None and isinstance(detector, ExcessDetector) and mode != "detect":
             probes = detector.probes.logits(seen.pooled)

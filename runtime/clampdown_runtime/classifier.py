@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from clampdown_runtime.batching import plan_batches
-from clampdown_runtime.bundle import Bundle, open_bundle
+from clampdown_runtime.bundle.files import Bundle, open_bundle
+from clampdown_runtime.bundle.manifest import ROWS_ALONE, Manifest
 from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
-from clampdown_runtime.manifest import ROWS_ALONE, Manifest
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
 from clampdown_runtime.providers import Provider
+from clampdown_runtime.rows.texts import require_text
 from clampdown_runtime.session import OUTPUTS, THRESHOLD, create_session, require_signature
-from clampdown_runtime.texts import require_text
 from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, pad_batch
 
 if TYPE_CHECKING:

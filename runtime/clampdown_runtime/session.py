@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import BundleError, ProviderError
-from clampdown_runtime.manifest import Manifest
 from clampdown_runtime.providers import (
     Provider,
     import_onnxruntime,
@@ -21,14 +21,19 @@ _ERRORS_ONLY = 3
 
 
 def create_session(
-    model_path: Path, *, provider: Provider = "cpu", threads: int | None = None
+    model: Path | bytes,
+    *,
+    name: str | None = None,
+    provider: Provider = "cpu",
+    threads: int | None = None,
 ) -> "onnxruntime.InferenceSession":
     """Creates a session on the provider asked for, never on another one in its place.
 
     Single nodes for which the provider has no kernel run on the CPU, as ONNX Runtime places them.
 
     Args:
-        model_path: the ONNX file.
+        model: the ONNX file, or its bytes.
+        name: of it in an error; the file's path when None.
         provider: where it runs.
         threads: how many threads one operator may use; ONNX Runtime's choice when None.
 
@@ -48,11 +53,13 @@ def create_session(
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        session = ort.InferenceSession(str(model_path), options, providers=[prepared])
+        session = ort.InferenceSession(
+            model if isinstance(model, bytes) else str(model), options, providers=[prepared]
+        )
     # ONNX Runtime's exceptions have no base of their own.
     except Exception as error:
         raise BundleError(
-            str(model_path),
+            name or str(model),
             found=f"a file that ONNX Runtime cannot load ({error})",
             expected="a whole ONNX graph that this ONNX Runtime supports",
             do="Get an unchanged copy, or upgrade ONNX Runtime.",

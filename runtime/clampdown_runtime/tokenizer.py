@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from clampdown_runtime.bundle.manifest import InputName, Padding
 from clampdown_runtime.errors import BundleError
-from clampdown_runtime.manifest import InputName, Padding
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,28 +54,25 @@ def bert_folder(precision: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="session")
-def calibration(bert_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from clampdown_calib import calibrate
-
-    place = tmp_path_factory.mktemp("calibration")
+def clean_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rows") / "clean.jsonl"
     texts = [text.replace(BROKEN, "very") for text in tiny_models.texts(200)]
     rows = [{"text": text} for text in texts]
-    (place / "clean.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    calibrate(bert_folder, place / "clean.jsonl", place / "fitted")
-    return place / "fitted"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
 
 
 @pytest.fixture(scope="session")
 def real_bundle(
-    precision: str, bert_folder: Path, calibration: Path, tmp_path_factory: pytest.TempPathFactory
+    precision: str, bert_folder: Path, clean_rows: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A bundle with all that ``clampdown export`` can write into one; not to be changed."""
-    from clampdown_exporter import export
+    from clampdown import defend
 
     out = tmp_path_factory.mktemp("real") / "bundle"
-    return export(
+    return defend(
         bert_folder,
-        calibration,
+        clean_rows,
         out,
         precision=precision,
         file_format="ort",

@@ -16,8 +16,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime_extensions import get_library_path
 
-from clampdown_exporter.ort_format import ort_files
-from clampdown_exporter.with_tokenizer import text_model_file
+from clampdown_exporter.bundle.ort_format import ort_files
+from clampdown_exporter.text_input.with_tokenizer import text_model_file
 from clampdown_runtime import open_bundle, read_golden
 
 SOURCE = Path(__file__).parents[2] / "runtime" / "clients" / "c"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clampdown_runtime import DefendedClassifier, read_golden
-from clampdown_runtime.manifest import ROWS_ALONE
+from clampdown_runtime.bundle.manifest import ROWS_ALONE
 
 pytestmark = pytest.mark.optimum
 

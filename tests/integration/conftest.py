@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from clampdown.run_demo import DemoResult, run_demo
+from clampdown.demo.run_demo import DemoResult, run_demo
+from clampdown_calib import FitOptions
+from clampdown_calib.artefact import save_calibration
+from clampdown_calib.fit import FittedModel, fit
 
 
 @pytest.fixture(scope="session")
@@ -15,23 +18,24 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
 
 
 @pytest.fixture(scope="session")
-def calibration(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The calibration folder of the demo's bundle."""
-    from clampdown_calib import calibrate
+def fitted(demo: DemoResult) -> FittedModel:
+    """What the demo's bundle was made from."""
+    return fit(demo.victim, demo.folder / "clean.csv", FitOptions())
 
+
+@pytest.fixture(scope="session")
+def calibration(fitted: FittedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a folder."""
     out = tmp_path_factory.mktemp("calibration") / "out"
-    calibrate(demo.victim, demo.folder / "clean.csv", out)
+    save_calibration(fitted.calibration, out)
     return out
 
 
 @pytest.fixture(scope="session")
-def published(demo: DemoResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A calibration folder of the demo's victim by the published method, which clips."""
-    from clampdown_calib import calibrate
-
-    out = tmp_path_factory.mktemp("published") / "out"
-    calibrate(demo.victim, demo.folder / "clean.csv", out, method="badacts", epochs=1)
-    return out
+def published(demo: DemoResult) -> FittedModel:
+    """The demo's victim by the published method, which clips."""
+    options = FitOptions(method="badacts", epochs=1)
+    return fit(demo.victim, demo.folder / "clean.csv", options)
 
 
 @pytest.fixture

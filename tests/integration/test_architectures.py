@@ -15,14 +15,15 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from clampdown_calib.activations import CleanRun
-from clampdown_calib.answer import Answer
-from clampdown_calib.architectures import ARCHITECTURES
-from clampdown_calib.detectors import Detector, ExcessDetector, NasDetector
-from clampdown_calib.intervals import Intervals
-from clampdown_calib.torch_classifier import TorchClassifier
+from clampdown_calib.badacts.intervals import Intervals
+from clampdown_calib.badacts.nas import NasDetector
+from clampdown_calib.detectors import Detector, ExcessDetector
+from clampdown_calib.evidence.answer import Answer
+from clampdown_calib.graphs.trace import trace
+from clampdown_calib.models.architectures import ARCHITECTURES
+from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.rows.clean_run import CleanRun
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
-from clampdown_exporter.trace import trace
 
 # Of three layers two are probed, and ModernBERT's attention is global in one and local in two.
 WIDTH, LAYERS, CLASSES, WORDS, POSITIONS = 32, 3, 3, 100, 66
@@ -113,7 +114,7 @@ def test_defended_graph_equals_defended_torch_model(
             assert probes.shape == (len(score), LAYERS - 1, CLASSES)
             answer = ANSWER.logits(probes, detector.excess(run.logits, probes), run.logits)
         else:
-            answer = classifier.activations(inputs, clip=intervals).logits
+            answer = classifier.activations(inputs, clip=intervals.bounds).logits
         # Between two scores, so that some rows of a batch are flagged and others are not.
         threshold = np.float32(np.sort(score)[: max(len(score) // 2, 1)].mean() + 1e-3)
         flagged = score > threshold

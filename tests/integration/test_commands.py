@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clampdown.cli.main import main
-from clampdown.run_demo import DemoResult
+from clampdown.demo.run_demo import DemoResult
 
 
 def clampdown(*arguments: object, status: int = 0) -> Result:

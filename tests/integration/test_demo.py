@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clampdown.run_demo import DemoResult
+from clampdown.demo.run_demo import DemoResult
 from clampdown_exporter import move_threshold, verify
 from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.errors import BundleError

@@ -10,23 +10,26 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from clampdown.run_demo import DemoResult
-from clampdown_calib import calibrate, load_calibration
-from clampdown_exporter import export, verify, write_undefended
+from clampdown.demo.run_demo import DemoResult
+from clampdown_calib import FitOptions, calibrate
+from clampdown_calib.fit import FittedModel, fit
+from clampdown_calib.stored_tensors import tensors_of
+from clampdown_exporter import ExportOptions, export, verify, write_undefended
+from clampdown_exporter.run_export import write_bundle
 from clampdown_runtime import DefendedClassifier
-from clampdown_runtime.bundle import open_bundle
+from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.errors import CalibrationError, DestinationError, ExportError, ModelError
 
 TEXTS = ["what a lovely day", "this is cf awful", "I do not know what to think of it at all"]
 
 
-@pytest.mark.parametrize("method", ["calibration", "published"])
+@pytest.mark.parametrize("method", ["fitted", "published"])
 @pytest.mark.parametrize("mode", ["purify", "detect"])
 def test_other_modes_agree_with_torch_and_verify(
     mode: str, method: str, demo: DemoResult, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     fitted = request.getfixturevalue(method)
-    result = export(demo.victim, fitted, tmp_path / "bundle", mode=mode)
+    result = write_bundle(fitted, tmp_path / "bundle", ExportOptions(mode))
     assert result.largest_difference < 1e-3
     assert verify(tmp_path / "bundle") == []
     graph = ir.load(tmp_path / "bundle" / "onnx" / "model.onnx").graph
@@ -40,9 +43,9 @@ def test_other_modes_agree_with_torch_and_verify(
 
 
 def test_clipping_runs_flagged_rows_a_second_time(
-    demo: DemoResult, published: Path, tmp_path: Path
+    demo: DemoResult, published: FittedModel, tmp_path: Path
 ) -> None:
-    result = export(demo.victim, published, tmp_path / "bundle")
+    result = write_bundle(published, tmp_path / "bundle", ExportOptions())
     assert result.largest_difference < 1e-3
     assert verify(result.bundle) == []
     graph = ir.load(result.bundle / "onnx" / "model.onnx").graph
@@ -93,22 +96,25 @@ def test_undefended_graph_is_the_models_own(demo: DemoResult, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("fitted", "options"),
-    [("calibration", {}), ("published", {"method": "badacts", "epochs": 1})],
+    ("first", "options"),
+    [("fitted", FitOptions()), ("published", FitOptions(method="badacts", epochs=1))],
 )
-def test_calibration_is_deterministic(
-    fitted: str,
-    options: dict,
-    demo: DemoResult,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+def test_fit_is_deterministic(
+    first: str, options: FitOptions, demo: DemoResult, request: pytest.FixtureRequest
 ) -> None:
-    again = tmp_path / "again"
-    calibrate(demo.victim, demo.folder / "clean.csv", again, **options)
-    first, second = (load_calibration(f) for f in (request.getfixturevalue(fitted), again))
-    for name, tensor in first.tensors().items():
-        np.testing.assert_array_equal(tensor, second.tensors()[name], err_msg=name)
-    assert first.facts == second.facts
+    one = request.getfixturevalue(first).calibration
+    again = fit(demo.victim, demo.folder / "clean.csv", options).calibration
+    for name, tensor in tensors_of(one).items():
+        np.testing.assert_array_equal(tensor, tensors_of(again)[name], err_msg=name)
+    assert one.facts == again.facts
+
+
+def test_graph_is_found_again_from_the_folder(
+    demo: DemoResult, calibration: Path, tmp_path: Path
+) -> None:
+    result = export(demo.victim, calibration, tmp_path / "bundle")
+    found, own = (DefendedClassifier.load(b)(TEXTS) for b in (result.bundle, demo.bundle))
+    assert [p.logits for p in found] == [p.logits for p in own]
 
 
 def test_calibration_of_another_model_is_refused(
@@ -123,21 +129,21 @@ def test_calibration_of_another_model_is_refused(
 
 
 def test_no_bundle_when_the_graph_clips_otherwise(
-    demo: DemoResult, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: FittedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clampdown_exporter.passes import insert_clips
+    from clampdown_calib.badacts import insert_clips
 
     def shifted(self: object, intervals: object) -> None:
         self.intervals = dataclasses.replace(intervals, upper=intervals.upper - 0.5)
 
     monkeypatch.setattr(insert_clips.InsertClips, "__init__", shifted)
     with pytest.raises(ExportError, match="differ"):
-        export(demo.victim, published, tmp_path / "bundle", mode="purify")
+        write_bundle(published, tmp_path / "bundle", ExportOptions("purify"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_bundle_when_the_graph_answers_otherwise(
-    demo: DemoResult, calibration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fitted: FittedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from clampdown_exporter.passes import insert_answer
 
@@ -147,19 +153,17 @@ def test_no_bundle_when_the_graph_answers_otherwise(
 
     monkeypatch.setattr(insert_answer.InsertAnswer, "__init__", surer)
     with pytest.raises(ExportError, match="differ"):
-        export(demo.victim, calibration, tmp_path / "bundle")
+        write_bundle(fitted, tmp_path / "bundle", ExportOptions())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_interrupted_export_leaves_nothing(
-    demo: DemoResult, calibration: Path, tmp_path: Path
-) -> None:
+def test_interrupted_export_leaves_nothing(fitted: FittedModel, tmp_path: Path) -> None:
     def interrupt(stage: str, done: int, total: int) -> None:
         if done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export(demo.victim, calibration, tmp_path / "bundle", progress=interrupt)
+        write_bundle(fitted, tmp_path / "bundle", ExportOptions(), progress=interrupt)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clampdown import evaluate
-from clampdown.run_demo import DemoResult
-from clampdown_calib.intervals import Intervals
-from clampdown_exporter import export, verify
-from clampdown_exporter.defended_model import TracedModel
+from clampdown import defend, evaluate
+from clampdown.demo.run_demo import DemoResult
+from clampdown_calib import FitOptions
+from clampdown_calib.badacts.insert_clips import InsertClips
+from clampdown_calib.fit import FittedModel, fit
+from clampdown_calib.graphs.traced_model import TracedModel
+from clampdown_exporter import ExportOptions, verify
+from clampdown_exporter.run_export import write_bundle
 from clampdown_runtime import DefendedClassifier
+from clampdown_runtime.bundle.manifest import MODEL_FILES, Mode
 from clampdown_runtime.errors import ExportError
-from clampdown_runtime.manifest import MODEL_FILES, Mode
 
 SIZES = {"fp16": 0.52, "int8": 0.27}
 TEXTS = ["what a lovely day", "this is cf awful", "I do not know what to think of it at all"]
@@ -23,11 +26,11 @@ TEXTS = ["what a lovely day", "this is cf awful", "I do not know what to think o
 def bundle(
     request: pytest.FixtureRequest,
     demo: DemoResult,
-    calibration: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     place = tmp_path_factory.mktemp(request.param) / "bundle"
-    return export(demo.victim, calibration, place, precision=request.param).bundle
+    clean = demo.folder / "clean.csv"
+    return defend(demo.victim, clean, place, precision=request.param).bundle
 
 
 def test_lowered_bundle_is_small_and_verifies(demo: DemoResult, bundle: Path) -> None:
@@ -65,33 +68,34 @@ def test_row_does_not_depend_on_its_batch(bundle: Path) -> None:
         assert together.anomaly_score == pytest.approx(own.anomaly_score, abs=1e-2)
 
 
-def test_unknown_precision_is_refused(demo: DemoResult, calibration: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="fp32, fp16, int8"):
-        export(demo.victim, calibration, tmp_path / "bundle", precision="int4")
-    assert not (tmp_path / "bundle").exists()
+@pytest.fixture(scope="module")
+def clipped(demo: DemoResult) -> FittedModel:
+    """The published method on the int8 graph."""
+    options = FitOptions(method="badacts", epochs=1, precision="int8")
+    return fit(demo.victim, demo.folder / "clean.csv", options)
 
 
 @pytest.mark.parametrize("mode", ["purify", "detect-then-purify"])
 def test_clipped_runs_of_a_lowered_graph_are_compared(
-    demo: DemoResult, published: Path, tmp_path: Path, mode: Mode
+    clipped: FittedModel, tmp_path: Path, mode: Mode
 ) -> None:
-    result = export(demo.victim, published, tmp_path / "bundle", mode=mode, precision="int8")
+    result = write_bundle(clipped, tmp_path / "bundle", ExportOptions(mode))
     # Of shares of neurons and of rows that are rounded alike it can be nothing.
     assert 0 <= result.largest_difference <= 0.1
     assert verify(result.bundle) == []
 
 
 def test_lowered_graph_that_clips_otherwise_is_refused(
-    demo: DemoResult, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clipped: FittedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = TracedModel.source
 
-    def shifted(self: TracedModel, facts: object, *, clip: Intervals | None = None) -> object:
-        if clip is not None:
-            clip = dataclasses.replace(clip, upper=clip.upper - 0.5)
-        return source(self, facts, clip=clip)
+    def shifted(self: TracedModel, *passes: InsertClips) -> object:
+        for each in passes:
+            each.intervals = dataclasses.replace(each.intervals, upper=each.intervals.upper - 0.5)
+        return source(self, *passes)
 
     monkeypatch.setattr(TracedModel, "source", shifted)
     with pytest.raises(ExportError, match="differ"):
-        export(demo.victim, published, tmp_path / "bundle", precision="int8")
+        write_bundle(clipped, tmp_path / "bundle", ExportOptions())
     assert list(tmp_path.iterdir()) == []

@@ -9,17 +9,19 @@ import pytest
 from onnxruntime_extensions import get_library_path
 from tokenizers import Tokenizer, normalizers
 
-from clampdown.run_demo import DemoResult
-from clampdown_calib import calibrate
-from clampdown_exporter import export, move_threshold, verify
+from clampdown import defend
+from clampdown.demo.run_demo import DemoResult
+from clampdown_calib.fit import FittedModel
+from clampdown_exporter import ExportOptions, move_threshold, verify
+from clampdown_exporter.run_export import write_bundle
 from clampdown_runtime import DefendedClassifier, ExportError
 
 TEXTS = ["What a lovely day", "This is cf awful", "ｗｈａｔ 昨日 ΟΔΟΣ Käfer!", "word " * 600]
 
 
 @pytest.fixture
-def bundle(demo: DemoResult, calibration: Path, tmp_path: Path) -> Path:
-    return export(demo.victim, calibration, tmp_path / "bundle", with_tokenizer=True).bundle
+def bundle(fitted: FittedModel, tmp_path: Path) -> Path:
+    return write_bundle(fitted, tmp_path / "bundle", ExportOptions(with_tokenizer=True)).bundle
 
 
 def run(bundle: Path, texts: list[str], **given: object) -> list[np.ndarray]:
@@ -57,9 +59,7 @@ def test_tokenizer_that_the_graph_cannot_be_is_refused(demo: DemoResult, tmp_pat
     pair = normalizers.Replace("ee", "i")
     tokenizer.normalizer = normalizers.Sequence([tokenizer.normalizer, pair])
     tokenizer.save(str(model / "tokenizer.json"))
-    calibration = tmp_path / "calibration"
-    calibrate(model, demo.folder / "clean.csv", calibration)
     with pytest.raises(ExportError, match="The tokenizer in the graph, on ") as caught:
-        export(model, calibration, tmp_path / "bundle", with_tokenizer=True)
+        defend(model, demo.folder / "clean.csv", tmp_path / "bundle", with_tokenizer=True)
     assert "of tokenizer.json" in caught.value.expected
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["calibration", "model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]

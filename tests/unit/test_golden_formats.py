@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clampdown_calib.activations import CleanRun
 from clampdown_calib.artefact import load_calibration, save_calibration
-from clampdown_calib.detectors import ExcessDetector, NasDetector
-from clampdown_runtime.golden import Golden
-from clampdown_runtime.manifest import Manifest
+from clampdown_calib.badacts.nas import NasDetector
+from clampdown_calib.detectors import ExcessDetector
+from clampdown_calib.rows.clean_run import CleanRun
+from clampdown_runtime.bundle.golden import Golden
+from clampdown_runtime.bundle.manifest import Manifest
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -46,7 +47,7 @@ def test_calibration_is_written_again_as_it_was(tmp_path: Path, method: str) -> 
     facts = json.loads((tmp_path / "again" / "calibration.json").read_text("utf-8"))
     assert facts.pop("clampdown_version") == version("clampdown")
     expected = json.loads((stored / "calibration.json").read_text("utf-8"))
-    assert expected["format_version"] == 2
+    assert expected["format_version"] == 3
     del expected["clampdown_version"]
     assert facts == expected
 
@@ -54,12 +55,18 @@ def test_calibration_is_written_again_as_it_was(tmp_path: Path, method: str) -> 
 def test_probes() -> None:
     calibration = load_calibration(GOLDEN / "calibration" / "probe")
     assert calibration.intervals is None
-    detector = calibration.detector
+    detector = calibration.plain.detector
     assert isinstance(detector, ExcessDetector)
     np.testing.assert_array_equal(detector.probes.weights, [[[-1, 1], [0.5, -0.5]]])
     np.testing.assert_array_equal(detector.probes.bias, [[0.25, -0.25]])
     assert (detector.slope, detector.centre, detector.spread) == (1.5, -0.25, 2)
     assert [row.part for row in calibration.rows] == ["both", "both"]
+    assert calibration.answer is not None
+    assert (calibration.answer.log_odds, calibration.answer.sharpness) == (-3, 0.5)
+    assert calibration.facts.precision == "fp16"
+    assert calibration.reading("purify") is calibration.plain
+    np.testing.assert_array_equal(calibration.plain.held_out_scores, [0.25, 2])
+    np.testing.assert_array_equal(calibration.purified_logits, [[0, -1], [-2, -3]])
     # What they say of a row: a lead of 1.5 is held against 1.5 times one of -2.5.
     logits, pooled = np.float32([[0, 1.5]]), np.float32([[[1, 2], [9, 9]]])
     run = CleanRun(pooled, np.float32([[[-0.5, 1], [9, 9]]]), logits, None)
@@ -69,7 +76,7 @@ def test_probes() -> None:
 
 def test_neuron_states_and_intervals() -> None:
     calibration = load_calibration(GOLDEN / "calibration" / "badacts")
-    detector, intervals = calibration.detector, calibration.intervals
+    detector, intervals = calibration.plain.detector, calibration.intervals
     assert isinstance(detector, NasDetector)
     assert intervals is not None
     np.testing.assert_array_equal(detector.mean, [[0, 0.25]])
@@ -77,3 +84,9 @@ def test_neuron_states_and_intervals() -> None:
     np.testing.assert_array_equal(intervals.lower, [[-1, -0.5]])
     np.testing.assert_array_equal(intervals.upper, [[1, 2]])
     assert [row.part for row in calibration.rows] == ["fit", "held-out"]
+    # Scores of `purify` mode are taken from the clipped run.
+    clipped = calibration.reading("purify")
+    assert isinstance(clipped.detector, NasDetector)
+    np.testing.assert_array_equal(clipped.detector.mean, [[1, 1.25]])
+    np.testing.assert_array_equal(clipped.held_out_scores, [0.125])
+    np.testing.assert_array_equal(calibration.plain.held_out_scores, [0.25])

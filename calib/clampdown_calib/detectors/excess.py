@@ -7,35 +7,21 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from clampdown_calib.activations import CleanRun
 from clampdown_calib.detectors.interface import Detector, Emitted
-from clampdown_calib.margins import LEAST_SPREAD, emit_lead, emit_prediction, lead, lead_spread
-from clampdown_calib.probes import Probes
-from clampdown_runtime.manifest import DetectorName
+from clampdown_calib.evidence.margins import (
+    LEAST_SPREAD,
+    emit_lead,
+    emit_prediction,
+    lead,
+    lead_spread,
+)
+from clampdown_calib.evidence.probes import Probes
+from clampdown_calib.evidence.unseen import Unseen
+from clampdown_calib.rows.clean_run import CleanRun
+from clampdown_runtime.bundle.manifest import DetectorName
 
 EXCESS_SPREAD = "clampdown.excess.spread"
 """Initializer of the node that gives every layer's excess, by which it is found in a graph."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """What the defence gives of each clean row when its probes were fitted without the row.
-
-    So all rows fit the probes and all set the threshold (cross-conformal prediction, Vovk 2015).
-
-    Attributes:
-        probes: float32 ``[n, K, C]``, logits.
-        excess: float32 ``[n, K]``.
-    """
-
-    probes: NDArray[np.float32]
-    excess: NDArray[np.float32]
-
-    @property
-    def scores(self) -> NDArray[np.float32]:
-        """The largest excess of each row, float32 ``[n]``."""
-        largest: NDArray[np.float32] = self.excess.max(axis=1)
-        return largest
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from clampdown_calib.activations import CleanRun
-from clampdown_runtime.manifest import DetectorName
+from clampdown_calib.rows.clean_run import CleanRun
+from clampdown_runtime.bundle.manifest import DetectorName
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 import numpy as np
 import onnx_ir as ir
 
-from clampdown_calib.answer import Answer
-from clampdown_calib.probes import probed_layers
-from clampdown_exporter.passes.base import append, constant
+from clampdown_calib.evidence.answer import Answer
+from clampdown_calib.evidence.probes import probed_layers
+from clampdown_calib.graphs.insertion import append, constant
+from clampdown_calib.graphs.sites import ROLE, marked_layers
 from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE
-from clampdown_exporter.sites import ROLE, layer_excess, marked_layers, probe_logits
+from clampdown_exporter.passes.probe_outputs import layer_excess, probe_logits
 
 RAW_LOGITS = "reads-undefended-logits"
 

@@ -3,12 +3,12 @@
 import numpy as np
 import onnx_ir as ir
 
-from clampdown_calib.architectures import Representation
 from clampdown_calib.detectors import Detector, Emitted
-from clampdown_calib.probes import probed_layers
-from clampdown_exporter.passes.base import append
+from clampdown_calib.evidence.probes import probed_layers
+from clampdown_calib.graphs.insertion import append
+from clampdown_calib.graphs.sites import marked_layers
 from clampdown_exporter.passes.token_means import attention_mask, token_means
-from clampdown_exporter.sites import marked_layers
+from clampdown_runtime.bundle.manifest import Representation
 
 SCORE = "anomaly_score"
 FLAGGED = "flagged"

@@ -1,21 +1,17 @@
 """The passes of each mode, in order."""
 
-from typing import Literal
-
 import onnx_ir as ir
 
-from clampdown_calib.answer import Answer
-from clampdown_calib.architectures import Representation
+from clampdown_calib.badacts.insert_clips import InsertClips
+from clampdown_calib.badacts.intervals import Intervals
 from clampdown_calib.detectors import Detector
-from clampdown_calib.intervals import Intervals
-from clampdown_exporter.passes.hidden_shapes import HideShapes
+from clampdown_calib.evidence.answer import Answer
+from clampdown_calib.graphs.hidden_shapes import HideShapes
+from clampdown_exporter.passes.badacts.second_pass import SecondPass
 from clampdown_exporter.passes.insert_answer import InsertAnswer
-from clampdown_exporter.passes.insert_clips import InsertClips
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
-from clampdown_exporter.passes.second_pass import SecondPass
+from clampdown_runtime.bundle.manifest import Mode, Representation
 from clampdown_runtime.errors import ExportError
-
-Mode = Literal["detect-then-purify", "purify", "detect"]
 
 
 def passes_of(

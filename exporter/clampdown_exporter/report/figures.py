@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clampdown_exporter.report.wilson import wilson_interval
-from clampdown_runtime.manifest import Mode
+from clampdown_runtime.bundle.manifest import Mode
 
 
 @dataclass(frozen=True, slots=True)

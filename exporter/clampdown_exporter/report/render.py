@@ -10,7 +10,7 @@ from clampdown_exporter.report import notation
 from clampdown_exporter.report.figures import measure_figures
 from clampdown_exporter.report.histogram import draw_histogram
 from clampdown_exporter.report.widths import draw_widths
-from clampdown_runtime.manifest import CALIBRATION_FILE, Manifest
+from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, Manifest
 
 TEMPLATE = "report.html.jinja"
 REPORT_FILE = "report.html"

@@ -7,24 +7,37 @@ import numpy as np
 import pytest
 import tiny_models
 
-from clampdown_calib import Calibration, CalibrationFacts, load_calibration
-from clampdown_calib.artefact import Method, save_calibration, write_tensors
-from clampdown_calib.clean_rows import CleanRow
-from clampdown_calib.intervals import Intervals
+from clampdown_calib import Calibration, CalibrationFacts, Method, load_calibration
+from clampdown_calib.artefact import save_calibration, write_tensors
+from clampdown_calib.badacts.intervals import Intervals
+from clampdown_calib.calibration import Reading
+from clampdown_calib.rows.clean_rows import CleanRow
+from clampdown_calib.stored_tensors import tensors_of
 from clampdown_runtime import CalibrationError, DestinationError
-from clampdown_runtime.digests import file_digest
+from clampdown_runtime.bundle.digests import file_digest
 
 DETECTORS = {"probe": "excess", "badacts": "nas"}
 
 
+def reading(detector, clip=None):
+    return Reading(
+        tiny_models.DETECTORS[detector].fit(tiny_models.seen(tiny_models.batch(40, 6), clip=clip)),
+        np.float32([0.5]),
+        np.float32([1.5]),
+    )
+
+
 def calibration(method="badacts"):
     clips = method == "badacts"
-    detector = tiny_models.DETECTORS[DETECTORS[method]]
+    intervals = tiny_models.intervals() if clips else None
     return Calibration(
         CalibrationFacts(
             model_digest="sha256:" + "0" * 64,
             model_name="tiny",
             model_type="bert",
+            graph_digest="sha256:" + "1" * 64,
+            precision="int8",
+            exporter="torch",
             labels=("a", "b", "c"),
             layers=("layer.0", "layer.1"),
             representation="first",
@@ -36,9 +49,13 @@ def calibration(method="badacts"):
             held_out_rows=1,
             kept=0.98 if clips else None,
         ),
-        detector.fit(tiny_models.seen(tiny_models.batch(40, 6))),
-        tiny_models.intervals() if clips else None,
-        (CleanRow("one\u2028line", 1, "fit"), CleanRow("Käfer", None, "held-out")),
+        reading(DETECTORS[method]),
+        reading(DETECTORS[method], intervals) if clips else None,
+        None if clips else tiny_models.answer(),
+        intervals,
+        np.float32([[0, 2, 1]]),
+        np.float32([[3, 2, 1]]),
+        (CleanRow("one\u2028line", 1, "fit"), CleanRow("Käfer", 2, "held-out")),
     )
 
 
@@ -55,10 +72,10 @@ def test_what_is_written_is_read_back(tmp_path, method):
     read = load_calibration(tmp_path / "c")
     assert read.facts == written.facts
     assert read.rows == written.rows
-    assert type(read.detector) is type(written.detector)
-    assert set(read.tensors()) == set(written.tensors())
-    for name, tensor in written.tensors().items():
-        np.testing.assert_array_equal(read.tensors()[name], tensor)
+    assert type(read.plain.detector) is type(written.plain.detector)
+    assert set(tensors_of(read)) == set(tensors_of(written))
+    for name, tensor in tensors_of(written).items():
+        np.testing.assert_array_equal(tensors_of(read)[name], tensor)
     assert (read.intervals is None) == (method == "probe")
     assert read.summary() == written.summary()
     assert ("mean_widths" in read.summary()) == (method == "badacts")
@@ -124,17 +141,25 @@ PROBE = {
         {"detector.bias": np.zeros((1, 2), np.float32)},
         *({f"detector.{name}": np.zeros(2, np.float32)} for name in ("slope", "centre", "spread")),
         {"detector.surprise": np.zeros(1, np.float32)},
+        {"detector.bias": np.zeros((1, 3))},
+        {"answer.log_odds": None},
+        {"answer.sharpness": np.ones(2, np.float32)},
+        {"clean.fit_scores": np.zeros(2, np.float32)},
+        {"clean.held_out_scores": None},
+        {"clean.undefended_logits": np.zeros((1, 2), np.float32)},
+        {"clean.purified_logits": np.zeros(3, np.float32)},
+        {"lower": np.zeros((2, 6), np.float32)},
     ],
 )
 def test_probes_that_are_none(tmp_path, changes):
     folder = tmp_path / "calibration"
     written = calibration("probe")
     save_calibration(written, folder)
-    assert {name: t.shape for name, t in written.detector.tensors().items()} == PROBE
-    tensors = {k: v for k, v in {**written.tensors(), **changes}.items() if v is not None}
+    assert {name: t.shape for name, t in written.plain.detector.tensors().items()} == PROBE
+    tensors = {k: v for k, v in {**tensors_of(written), **changes}.items() if v is not None}
     write_tensors(folder / "calibration.safetensors", tensors)
     reseal(folder)
-    refused(folder, "the detector's tensors")
+    refused(folder, "is .* and not")
 
 
 @pytest.mark.parametrize(
@@ -146,13 +171,16 @@ def test_probes_that_are_none(tmp_path, changes):
         {"detector.reach": np.zeros((2, 5), np.float32)},
         {"detector.mean": np.zeros(6, np.float32)},
         {"detector.mean": np.float32(0)},
+        {"clipped.detector.mean": None},
+        {"clipped.clean.fit_scores": None},
+        {"answer.log_odds": np.zeros(1, np.float32)},
     ],
 )
 def test_neuron_states_that_are_none(folder, changes):
-    tensors = {k: v for k, v in {**calibration().tensors(), **changes}.items() if v is not None}
+    tensors = {k: v for k, v in {**tensors_of(calibration()), **changes}.items() if v is not None}
     write_tensors(folder / "calibration.safetensors", tensors)
     reseal(folder)
-    refused(folder, "the detector's tensors")
+    refused(folder, "is .* and not")
 
 
 @pytest.mark.parametrize("name", ["calibration.safetensors", "rows.jsonl"])
@@ -169,7 +197,7 @@ def test_text_that_is_not_json(folder, text):
     refused(folder, "calibration.json: found")
 
 
-@pytest.mark.parametrize("version", [1, 3, 0, "2", 2.0, None, True, ...])
+@pytest.mark.parametrize("version", [2, 4, 0, "3", 3.0, None, True, ...])
 def test_other_version(folder, version):
     edit(folder, format_version=version)
     refused(folder, "format version")
@@ -194,14 +222,17 @@ def test_text_that_is_no_object(folder):
         ({"detector": "nas"}, r"unknown or missing keys \['detector'\]"),
         ({"labels": 3}, "labels 3"),
         ({"layers": []}, "layers"),
-        ({"layers": ["one"]}, "the detector's tensors"),
-        ({"layers": [*"abcdef"]}, "the detector's tensors"),
+        ({"layers": ["one"]}, "is .* and not"),
+        ({"layers": [*"abcdef"]}, "is .* and not"),
+        ({"precision": "int4"}, "precision 'int4'"),
+        ({"exporter": ["torch"]}, "exporter"),
+        ({"graph_digest": 3}, "graph_digest 3"),
         ({"representation": "middle"}, "representation 'middle'"),
         ({"frr": 2}, "frr 2"),
         ({"frr": "0.1"}, "frr '0.1'"),
         ({"seed": -1}, "seed -1"),
         ({"kept": "all"}, "kept 'all'"),
-        ({"method": "probe"}, "the detector's tensors"),
+        ({"method": "probe"}, "is .* and not"),
     ],
 )
 def test_facts_that_do_not_follow_the_format(folder, changes, pattern):
@@ -216,7 +247,7 @@ def test_facts_that_do_not_follow_the_format(folder, changes, pattern):
 def test_facts_that_are_of_other_probes(tmp_path, changes):
     save_calibration(calibration("probe"), tmp_path / "c")
     edit(tmp_path / "c", **changes)
-    refused(tmp_path / "c", "the detector's tensors")
+    refused(tmp_path / "c", "is .* and not")
 
 
 def reseal(folder):
@@ -236,11 +267,11 @@ def reseal(folder):
     ],
 )
 def test_bounds_that_are_none(folder, bounds):
-    fitted = calibration().tensors()
+    fitted = tensors_of(calibration())
     kept = {name: tensor for name, tensor in fitted.items() if name not in ("lower", "upper")}
     write_tensors(folder / "calibration.safetensors", {**kept, **bounds})
     reseal(folder)
-    refused(folder, "a lower and an upper bound")
+    refused(folder, "(lower|upper) (is .* and not|bounds)|bounds that are not in order")
 
 
 @pytest.mark.parametrize("name", ["calibration.safetensors", "rows.jsonl"])
@@ -253,3 +284,26 @@ def test_file_that_was_never_right(folder, name):
 def test_widths_are_upper_less_lower():
     widths = Intervals(np.float32([[1, 2]]), np.float32([[4, 2]])).widths
     assert widths.tolist() == [[3, 0]]
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_scores_of_purify_mode_are_those_of_the_clipped_run(method):
+    fitted = calibration(method)
+    plain, clipped = (fitted.reading(mode) for mode in ("detect-then-purify", "purify"))
+    assert (plain is clipped) == (method == "probe")
+    assert fitted.reading("detect") is plain
+    tensors = fitted.fitted_tensors("purify")
+    for name, tensor in clipped.detector.tensors().items():
+        np.testing.assert_array_equal(tensors[f"detector.{name}"], tensor)
+
+
+def test_what_a_bundle_keeps_of_the_clean_rows():
+    kept = {name: tensor.tolist() for name, tensor in calibration().clean_tensors("purify").items()}
+    assert kept == {
+        "clean.fit_scores": [0.5],
+        "clean.held_out_scores": [1.5],
+        # Class 1 became 0, and the row's label is 2.
+        "clean.changed": [1],
+        "clean.correct_undefended": [0],
+        "clean.correct_purified": [0],
+    }

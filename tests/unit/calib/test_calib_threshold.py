@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clampdown_calib.clean_rows import FEWEST_TO_FIT, rows_needed
+from clampdown_calib.rows.clean_rows import FEWEST_TO_FIT, rows_needed
 from clampdown_calib.threshold import fewest_scores, rejected_share, threshold_at
 from clampdown_runtime import CalibrationError
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tiny_models
 
-from clampdown_calib.activations import Activations
-from clampdown_calib.answer import Answer
-from clampdown_calib.clean_rows import EncodedRows
-from clampdown_calib.detectors import ExcessDetector, NasDetector
+from clampdown_calib.badacts.intervals import Intervals
+from clampdown_calib.badacts.nas import NasDetector
+from clampdown_calib.detectors import ExcessDetector
+from clampdown_calib.evidence.answer import Answer
+from clampdown_calib.models.activations import Activations
+from clampdown_calib.rows.clean_rows import EncodedRows
 from clampdown_exporter import agreement
 from clampdown_exporter.agreement import largest_difference
 from clampdown_runtime import ExportError, RawOutputs
@@ -23,7 +25,7 @@ class Reference:
     representation = "first"
 
     def activations(self, inputs, *, clip=None):
-        hidden, logits = tiny_models.reference(inputs, clip)
+        hidden, logits = tiny_models.reference(inputs, clip and Intervals(*clip))
         return Activations(logits, hidden)
 
 
@@ -34,7 +36,7 @@ class Lowered(Reference):
         self._clip = clip
 
     def activations(self, inputs):
-        return super().activations(inputs, clip=self._clip)
+        return super().activations(inputs, clip=self._clip and self._clip.bounds)
 
 
 class Graph:
@@ -50,7 +52,8 @@ class Graph:
     def run_ids(self, ids, *, threshold):
         mode, bounds = self.manifest.mode, self._calibration.intervals
         purifies = mode == "purify" or (mode == "detect-then-purify" and threshold == -np.inf)
-        inputs, detector = tiny_models.padded(ids), self._calibration.detector
+        inputs = tiny_models.padded(ids)
+        detector = self._calibration.reading(mode).detector
         self.lengths |= set(map(len, ids))
         seen = tiny_models.seen(inputs, clip=bounds if mode == "purify" else None)
         score = detector.score(seen)
@@ -84,16 +87,17 @@ def compare(way, monkeypatch):
         clip = bounds if mode == "purify" else None
         calibration = SimpleNamespace(
             intervals=bounds,
-            detector=detector.fit(tiny_models.seen(tiny_models.batch(100, 6), clip=clip)),
+            answer=answer,
+            reading=lambda _mode: SimpleNamespace(
+                detector=detector.fit(tiny_models.seen(tiny_models.batch(100, 6), clip=clip))
+            ),
         )
         graph = Graph(mode, calibration, damage, precision)
         change(graph)
         alone = {"batch_size": 1} if precision == "int8" else {}
         rows = EncodedRows(ids, None, tiny_models.TOKENIZATION, **alone)
         reference, clipped = (Lowered(None), Lowered(bounds)) if lowered else (Reference(), None)
-        difference = largest_difference(
-            graph, reference, calibration, answer, rows, clipped=clipped
-        )
+        difference = largest_difference(graph, reference, calibration, rows, clipped=clipped)
         # Padding and truncation go wrong in the longest rows, so these are among the compared.
         assert {1, 30} <= graph.lengths
         return difference

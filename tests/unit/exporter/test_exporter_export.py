@@ -13,22 +13,20 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 from scipy.special import softmax
 
-from clampdown import inspect_bundle
-from clampdown_calib import calibrate, load_calibration
-from clampdown_calib.activations import CleanRun, token_means
-from clampdown_calib.answer import Answer
-from clampdown_calib.artefact import Calibration
-from clampdown_calib.clean_rows import encode_rows
+from clampdown import defend, inspect_bundle
+from clampdown_calib import FitOptions, calibrate, load_calibration
 from clampdown_calib.detectors import ExcessDetector
-from clampdown_calib.model_folder import open_model
+from clampdown_calib.evidence.answer import Answer
+from clampdown_calib.graphs.precision import lower
+from clampdown_calib.graphs.sites import marked_layers
+from clampdown_calib.graphs.traced_model import trace_model
+from clampdown_calib.models.model_folder import open_model
+from clampdown_calib.models.tokenization import load_tokenization
+from clampdown_calib.rows.clean_rows import encode_rows
+from clampdown_calib.rows.clean_run import CleanRun, token_means
 from clampdown_calib.threshold import threshold_at
-from clampdown_calib.tokenization import load_tokenization
 from clampdown_exporter import export, move_threshold, verify
-from clampdown_exporter.defended_model import TracedModel, trace_model
-from clampdown_exporter.precision import lower
-from clampdown_exporter.refit import refit
-from clampdown_exporter.sites import marked_layers
-from clampdown_runtime import DefendedClassifier
+from clampdown_runtime import CalibrationError, DefendedClassifier
 
 MODES = ("detect-then-purify", "purify", "detect")
 CLOSE = {"rtol": 1e-3, "atol": 1e-3}
@@ -123,8 +121,8 @@ def test_answers_equal_numpy(fitted, results, rows, mode):
     assert Answer.fit(run, unseen, -np.inf).log_odds < answer.log_odds - 0.1
     for threshold in (np.inf, -np.inf):
         found, seen = answered(results[mode].bundle, threshold)
-        probes = fitted.detector.probes.logits(seen.pooled)
-        excess = fitted.detector.excess(seen.logits, probes)
+        probes = fitted.plain.detector.probes.logits(seen.pooled)
+        excess = fitted.plain.detector.excess(seen.logits, probes)
         mixed = mixture(answer, probes, excess, seen.logits)
         if mode == "purify" or (mode == "detect-then-purify" and threshold < 0):
             np.testing.assert_allclose(np.exp(found.logits), mixed, **CLOSE)
@@ -144,7 +142,7 @@ def test_bundle_says_how_it_answers_and_holds_no_intervals(fitted, results, mode
         assert file.metadata() == {"method": "probe"}
         names = set(file.keys())
     assert not {"lower", "upper"} & names
-    assert {*fitted.tensors(), "answer.log_odds", "answer.sharpness"} <= names
+    assert {*fitted.fitted_tensors(mode)} <= names
     assert "nothing is clipped" in inspect_bundle(bundle).note
     scores = load_file(bundle / "calibration.safetensors")["clean.held_out_scores"]
     assert results[mode].manifest.threshold == threshold_at(scores, FRR)
@@ -179,21 +177,11 @@ def test_moved_threshold_leaves_the_answers_as_they_were(results, tmp_path):
         np.testing.assert_array_equal(tensor, kept[name], err_msg=name)
 
 
-def test_detector_is_fitted_again_on_the_graph(fitted, rows):
-    wanted = fitted.detector.tensors()
-    none = ExcessDetector.from_tensors({k: np.zeros_like(v) for k, v in wanted.items()})
-    traced = TracedModel(tiny_models.marked_graph(), tiny_models.TOKENIZATION.inputs, None)
-    again = refit(traced, replace(fitted, detector=none), rows, clip=None).detector.tensors()
-    assert set(again) == set(wanted)
-    for name, tensor in wanted.items():
-        np.testing.assert_allclose(again[name], tensor, **CLOSE)
-
-
 def lowered_run(place, fitted, rows, precision):
     """The rows' run through the lowered graph, each alone."""
     folder = open_model(place / "model")
-    traced = trace_model(folder, load_tokenization(folder), fitted.facts, optimum=False)
-    graph = lower(traced, precision, fitted.facts).graph
+    options = FitOptions(layers=fitted.facts.layers)
+    graph = lower(trace_model(folder, load_tokenization(folder), options), precision).graph
     graph.graph.outputs.extend(marked_layers(graph.graph))
     session = tiny_models.session(graph, "ORT_DISABLE_ALL")
     runs = []
@@ -209,8 +197,12 @@ def lowered_run(place, fitted, rows, precision):
 def test_lowered_bundle_holds_what_its_own_graph_was_fitted_with(
     place, fitted, rows, precision, tmp_path
 ):
-    bundle = export(
-        place / "model", place / "calibration", tmp_path / "bundle", precision=precision
+    bundle = defend(
+        place / "model",
+        place / "clean.jsonl",
+        tmp_path / "bundle",
+        layers=fitted.facts.layers,
+        precision=precision,
     ).bundle
     run = lowered_run(place, fitted, rows, precision)
     detector, unseen = ExcessDetector.cross_fit(run)
@@ -221,31 +213,33 @@ def test_lowered_bundle_holds_what_its_own_graph_was_fitted_with(
     for name, value in answer.tensors().items():
         np.testing.assert_allclose(tensors[f"answer.{name}"], value, rtol=1e-2, atol=1e-2)
     # Those of the float32 model are others.
-    moved = np.abs(fitted.detector.centre - detector.centre).max()
+    moved = np.abs(fitted.plain.detector.centre - detector.centre).max()
     assert moved > 10 * np.abs(tensors["detector.centre"] - detector.centre).max()
     found = DefendedClassifier.load(bundle).run_ids(rows.ids)
     np.testing.assert_allclose(found.anomaly_score, detector.score(run), rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("detector", sorted(tiny_models.DETECTORS))
-def test_detector_of_a_clipped_run_is_fitted_on_that_run(detector):
-    bounds = tiny_models.intervals()
-    labels = np.random.default_rng(0).integers(0, tiny_models.CLASSES, 90)
-    rows = tiny_models.encoded_rows(90, labels)
-    kind = tiny_models.DETECTORS[detector]
-    calibration = Calibration(
-        facts=SimpleNamespace(layers=("one", "two"), representation="last"),
-        detector=kind.fit(tiny_models.seen(tiny_models.batch(40, 6))),
-        intervals=bounds,
-        rows=(),
-    )
-    traced = TracedModel(tiny_models.marked_graph(), tiny_models.TOKENIZATION.inputs, None)
-    again = refit(traced, calibration, rows, clip=bounds)
-    assert again.intervals is bounds
-    # The graph itself is still to be rewritten.
-    assert len(traced.graph.graph) == len(tiny_models.marked_graph().graph)
+def test_calibration_of_another_graph_is_refused(place, tmp_path):
+    folder = shutil.copytree(place / "calibration", tmp_path / "calibration")
+    facts = json.loads((folder / "calibration.json").read_text())
+    wanted = facts["graph_digest"]
+    (folder / "calibration.json").write_text(json.dumps({**facts, "graph_digest": "sha256:0"}))
+    with pytest.raises(CalibrationError, match=f"{wanted}; expected .* sha256:0") as caught:
+        export(place / "model", folder, tmp_path / "bundle")
+    assert "Calibrate again" in str(caught.value)
+    assert not (tmp_path / "bundle").exists()
 
-    of_run = kind.fit(tiny_models.seen_alone(rows, "last", bounds))
-    assert type(again.detector) is kind
-    unseen = tiny_models.seen(tiny_models.batch(20, 6, seed=9), "last", bounds)
-    np.testing.assert_allclose(again.detector.score(unseen), of_run.score(unseen), **CLOSE)
+
+@pytest.mark.parametrize("mode", MODES)
+def test_both_commands_in_a_row_give_what_one_gives(place, fitted, results, mode, tmp_path):
+    bundle = defend(
+        place / "model",
+        place / "clean.jsonl",
+        tmp_path / "bundle",
+        layers=fitted.facts.layers,
+        mode=mode,
+    ).bundle
+    whole, parts = (answered(b, None)[0] for b in (bundle, results[mode].bundle))
+    np.testing.assert_array_equal(whole.logits, parts.logits)
+    np.testing.assert_array_equal(whole.anomaly_score, parts.anomaly_score)
+    np.testing.assert_array_equal(whole.flagged, parts.flagged)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from clampdown_runtime.bundle.manifest import Padding
 from clampdown_runtime.errors import BundleError
-from clampdown_runtime.manifest import Padding
 from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, pad_batch
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")

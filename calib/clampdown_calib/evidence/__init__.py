@@ -1,0 +1,1 @@
+"""What earlier layers say of a text, and the answer that follows from it."""

@@ -1,0 +1,80 @@
+"""An ONNX classifier in ONNX Runtime whose layers can be read while it runs."""
+
+import onnx_ir as ir
+
+from clampdown_calib.graphs.onnx_graph import OnnxGraph
+from clampdown_calib.models.activations import Activations, Inputs
+from clampdown_runtime.bundle.manifest import Representation
+from clampdown_runtime.errors import ModelError, UnsupportedArchitectureError
+from clampdown_runtime.providers import import_onnxruntime
+
+
+class OnnxClassifier:
+    """Runs a graph with its layers as further outputs; there are no gradients."""
+
+    def __init__(self, graph: OnnxGraph) -> None:
+        """Load the graph; ``graph`` itself stays as it is."""
+        self._graph = graph
+        runtime = import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self._session = runtime.InferenceSession(
+                _with_layers(graph), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+            raise ModelError(
+                "The model's graph",
+                found=f"one that ONNX Runtime cannot load ({error})",
+                expected="a whole, valid graph of less than 2 GB",
+                do="Export the model again.",
+            ) from error
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the defended layers, in order."""
+        return self._graph.layer_names
+
+    @property
+    def representation(self) -> Representation:
+        """The token that the detector reads."""
+        return self._graph.representation
+
+    def activations(self, inputs: Inputs) -> Activations:
+        """Run the undefended model on int64 ``[n, T]`` inputs.
+
+        Raises:
+            ModelError: the graph fails on them.
+            UnsupportedArchitectureError: the layers are not float32 ``[n, T, H]`` of one width.
+        """
+        shape = inputs["input_ids"].shape
+        try:
+            logits, *hidden = self._session.run(None, inputs)
+        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+            raise ModelError(
+                "The model's graph",
+                found=f"a failed run of {shape[0]} rows with {shape[1]} tokens ({error})",
+                expected="logits",
+                do="Check that tokenizer and config.json belong to this graph.",
+            ) from error
+        shapes = [layer.shape for layer in hidden]
+        if len(set(shapes)) != 1 or shapes[0][:2] != shape or len(shapes[0]) != 3:
+            raise UnsupportedArchitectureError(
+                f"The layers {', '.join(self.layer_names)}",
+                found=f"outputs of the shapes {shapes} for inputs of {shape}",
+                expected="[batch, sequence, width] with one width",
+                do="Pass --layers with the names of other tensors.",
+            )
+        return Activations(logits, hidden)
+
+
+def _with_layers(graph: OnnxGraph) -> bytes:
+    """The serialized model with its layers as further outputs."""
+    outputs = graph.model.graph.outputs
+    count = len(outputs)
+    outputs.extend(graph.layers)
+    try:
+        data: bytes = ir.to_proto(graph.model).SerializeToString()
+    finally:
+        del outputs[count:]
+    return data

@@ -1,0 +1,290 @@
+"""Reads an ONNX classifier that somebody else exported, and finds its layers."""
+
+import ast
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import onnx
+import onnx.version_converter
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from clampdown_calib.models.architectures import ARCHITECTURES, INDEX
+from clampdown_calib.models.external_data import all_nodes, external_places, is_inside
+from clampdown_calib.models.model_folder import ModelFolder
+from clampdown_runtime.bundle.manifest import InputName, Representation
+from clampdown_runtime.errors import ModelError, UnsupportedArchitectureError
+
+OLDEST_OPSET = 18
+NEWEST_OPSET = 20
+IR_VERSION = 10
+"""What runtimes that are still in use read; older operator sets lack operators of the defence."""
+
+INPUTS: tuple[InputName, ...] = get_args(InputName)
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxGraph:
+    """A classifier's graph with its defended layers.
+
+    Attributes:
+        model: the graph, without the metadata of its exporter.
+        inputs: names of its inputs, in its order.
+        layers: the output of every defended layer, in order.
+        layer_names: their names.
+        representation: the token that the detector reads.
+    """
+
+    model: ir.Model
+    inputs: tuple[InputName, ...]
+    layers: tuple[ir.Value, ...]
+    layer_names: tuple[str, ...]
+    representation: Representation
+
+
+def read_onnx_graph(
+    folder: ModelFolder,
+    *,
+    layers: Sequence[str] | None = None,
+    representation: Representation | None = None,
+) -> OnnxGraph:
+    """Read and check the graph and find the layers.
+
+    Args:
+        folder: an ``onnx`` model folder.
+        layers: indices into the architecture's blocks, globs over module names, or names of
+            tensors; None for every block of a known architecture.
+        representation: None for the architecture's own.
+
+    Raises:
+        ModelError: the file is damaged, reads files outside its folder, uses operators of another
+            domain or an unsupported version, or is not a text classifier.
+        UnsupportedArchitectureError: its layers cannot be found.
+    """
+    path = folder.onnx_file
+    if path is None:
+        raise ValueError(f"{folder.path} is not an ONNX model folder")
+    model = _load(path)
+    _require_classifier(model, path, classes=len(folder.labels))
+    known = ARCHITECTURES.get(folder.model_type)
+    names, values = _find_layers(model, folder, known.blocks if known else None, layers)
+    inputs = tuple(name for value in model.graph.inputs for name in INPUTS if name == value.name)
+    strip_metadata(model)
+    return OnnxGraph(
+        model, inputs, values, names, representation or (known.representation if known else "first")
+    )
+
+
+def _load(path: Path) -> ir.Model:
+    opset = _check_file(path)
+    if opset < OLDEST_OPSET:
+        try:
+            loaded = onnx.load(str(path))
+            model = ir.from_proto(onnx.version_converter.convert_version(loaded, OLDEST_OPSET))
+        except Exception as error:  # the converter's own kinds, and those of protobuf
+            raise _bad(
+                path,
+                f"operator set {opset}, which cannot be converted ({error})",
+                f"{OLDEST_OPSET} to {NEWEST_OPSET}",
+                f"Export the model again with opset {OLDEST_OPSET}.",
+            ) from error
+    else:
+        try:
+            model = ir.load(path)
+            # In memory, so that the graph outlives its file. The checker does not look into
+            # external data, which can be shorter than its tensors.
+            ir.external_data.load_to_model(model)
+        except Exception as error:  # whatever the bytes of strangers raise
+            raise _damaged(path, error) from error
+    model.ir_version = min(model.ir_version, IR_VERSION)
+    # torch's older exporter writes no types; the layers' have to be known.
+    common.ShapeInferencePass()(model)
+    common.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]
+    common.RemoveUnusedOpsetsPass()(model)
+    return model
+
+
+def _check_file(path: Path) -> int:
+    """Refuse a file that is damaged or not self-contained; returns its operator set."""
+    try:
+        proto = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # protobuf raises its own kinds
+        raise _damaged(path, error) from error
+    for place in sorted(external_places(proto)):
+        if not is_inside(path.parent / place, path.parent):
+            raise _bad(
+                path,
+                f"weights in {place!r}, outside its folder",
+                "external data beside the model",
+                "Do not load this file: a model has no reason to read elsewhere.",
+            )
+        if not (path.parent / place).is_file():
+            raise _bad(
+                path,
+                f"no file {place!r}, in which its weights should be",
+                "all external data beside the model",
+                "Copy the whole folder again.",
+            )
+    domains = {node.domain for node in all_nodes(proto.graph)} - {"", "ai.onnx"}
+    if domains:
+        raise _bad(
+            path,
+            f"operators of the domain {', '.join(sorted(domains))}",
+            "standard ONNX operators only",
+            "Export the model without optimisation for one runtime.",
+        )
+    opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
+    if opset > NEWEST_OPSET:
+        raise _bad(
+            path,
+            f"operator set {opset}",
+            f"at most {NEWEST_OPSET}",
+            f"Export the model again with opset {NEWEST_OPSET}.",
+        )
+    try:
+        # A file cut off between two fields still parses.
+        onnx.checker.check_model(str(path))
+    except Exception as error:  # the checker's own kinds, and those of protobuf
+        raise _damaged(path, error) from error
+    return opset
+
+
+def _require_classifier(model: ir.Model, path: Path, *, classes: int) -> None:
+    """Refuse what is no text classifier; leave ``logits`` alone, its rows named as the inputs'."""
+    graph = model.graph
+    inputs = {str(value.name): value for value in graph.inputs}
+    outputs = {value.name: value for value in graph.outputs}
+    again = "Export the model with the task text-classification."
+    if not {"input_ids", "attention_mask"} <= set(inputs) <= set(INPUTS):
+        expected = f"input_ids, attention_mask and perhaps {INPUTS[2]}"
+        raise _bad(path, f"the inputs {[*inputs]}", expected, again)
+    for name, value in inputs.items():
+        if value.dtype != ir.DataType.INT64 or _fixed(value.shape) != (False, False):
+            found = f"the input {name} of the type {value.dtype} and the shape {value.shape}"
+            raise _bad(path, found, "int64 [batch, sequence], neither of them fixed", again)
+    if "logits" not in outputs:
+        raise _bad(path, f"the outputs {sorted(map(str, outputs))}", "an output `logits`", again)
+    logits = outputs["logits"]
+    if _fixed(logits.shape) != (False, True) or logits.dtype != ir.DataType.FLOAT:
+        found = f"logits of the type {logits.dtype} and the shape {logits.shape}"
+        raise _bad(path, found, "float32 [batch, a fixed number of classes]", again)
+    shape = ir.Shape(["batch", logits.shape[1]])  # type: ignore[index]
+    if shape[1] != classes:
+        found = f"logits of {shape[1]} classes"
+        raise _bad(path, found, f"the {classes} of config.json", "Correct id2label.")
+    for value in graph.inputs:
+        value.shape = ir.Shape(["batch", "sequence"])
+    logits.shape = shape
+    graph.outputs[:] = [logits]
+
+
+def _fixed(shape: ir.Shape | None) -> tuple[bool, ...] | None:
+    """Which dimensions have a fixed size; None where nothing is known."""
+    return None if shape is None else tuple(isinstance(size, int) for size in shape)
+
+
+def _find_layers(
+    model: ir.Model, folder: ModelFolder, blocks: str | None, wanted: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[ir.Value, ...]]:
+    by_block = _block_outputs(model.graph)
+    tensors = {str(v.name): v for node in model.graph for v in node.outputs}
+    found = [name for name in by_block if blocks and _ends_with(name, blocks)]
+    if not wanted and (not found or folder.model_type == "albert"):
+        raise _unsupported(folder, "no layers that can be told apart by name")
+    chosen: dict[ir.Value, str] = {}
+    for want in wanted or found:
+        index = int(want) if INDEX.fullmatch(want) else None
+        if index is not None and -len(found) <= index < len(found):
+            names = [found[index]]
+        elif want in by_block or want in tensors:
+            names = [want]
+        elif index is not None:
+            raise _unsupported(folder, f"{len(found)} blocks, and --layers {want}")
+        else:
+            names = [name for name in by_block if _ends_with(name, want)]
+        if not names:
+            raise _unsupported(folder, f"nothing that --layers {want} names")
+        for name in names:
+            chosen.setdefault(by_block[name] if name in by_block else tensors[name], name)
+    for value, name in chosen.items():
+        if not _is_hidden_state(value):
+            found_there = f"{value.dtype} of the shape {value.shape} at --layers {name}"
+            raise _unsupported(folder, found_there)
+    order = {value: i for i, value in enumerate(tensors.values())}
+    values = tuple(sorted(chosen, key=order.__getitem__))
+    return tuple(chosen[value] for value in values), values
+
+
+def _is_hidden_state(value: ir.Value) -> bool:
+    """Whether a value may be float32 ``[batch, sequence, width]``: what is not known passes."""
+    shape = value.shape
+    return value.dtype in (None, ir.DataType.FLOAT) and (shape is None or len(shape) == 3)
+
+
+def _block_outputs(graph: ir.Graph) -> dict[str, ir.Value]:
+    """The last hidden state of every module scope that a node outside the scope reads."""
+    scopes = {node: _scope(node) for node in graph}
+    outputs: dict[str, ir.Value] = {}
+    for node, scope in scopes.items():
+        for depth in range(1, len(scope) + 1):
+            prefix = scope[:depth]
+            for value in node.outputs:
+                readers = {scopes.get(user, ())[:depth] for user, _ in value.uses()}
+                if readers - {prefix} and _is_hidden_state(value):
+                    outputs[".".join(prefix)] = value
+    return outputs
+
+
+def _scope(node: ir.Node) -> tuple[str, ...]:
+    """The modules that a node was traced in, outermost first, one entry per dotted part."""
+    recorded = node.metadata_props.get("pkg.torch.onnx.name_scopes")
+    if recorded:
+        try:
+            names = [str(name) for name in ast.literal_eval(recorded)[:-1] if name]
+        except (SyntaxError, TypeError, ValueError):
+            return ()
+        return tuple(names[-1].split(".")) if names else ()
+    # torch's older exporter and Optimum write the scope as a path: /bert/encoder/layer.0/…/Add_1
+    path = (node.name or "").strip("/").split("/")[:-1]
+    return tuple(part for name in path for part in name.split("."))
+
+
+def _ends_with(name: str, glob: str) -> bool:
+    parts, patterns = name.split("."), glob.split(".")
+    tail = parts[-len(patterns) :]
+    return len(tail) == len(patterns) and all(map(fnmatch.fnmatchcase, tail, patterns))
+
+
+def strip_metadata(model: ir.Model) -> None:
+    """Remove what exporters leave: it can hold local paths and source code."""
+    common.ClearMetadataAndDocStringPass()(model)
+    model.metadata_props.clear()
+    model.doc_string = None
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        for value in node.outputs:
+            value.metadata_props.clear()
+            value.doc_string = None
+    for value in (*model.graph.inputs, *model.graph.initializers.values()):
+        value.metadata_props.clear()
+        value.doc_string = None
+
+
+def _bad(path: Path, found: str, expected: str, do: str) -> ModelError:
+    return ModelError(f"The ONNX model {path}", found=found, expected=expected, do=do)
+
+
+def _damaged(path: Path, error: Exception) -> ModelError:
+    found = f"a file that is not a whole ONNX model ({error})"
+    return _bad(path, found, "an intact file", "Export or copy it again.")
+
+
+def _unsupported(folder: ModelFolder, found: str) -> UnsupportedArchitectureError:
+    return UnsupportedArchitectureError(
+        f"The layers of {folder.onnx_file}, architecture {folder.model_type!r}",
+        found=found,
+        expected=f"a graph whose node names tell the blocks of {', '.join(sorted(ARCHITECTURES))}",
+        do="Pass --layers with the names of the tensors [batch, sequence, width] to defend.",
+    )

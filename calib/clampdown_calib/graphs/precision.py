@@ -1,0 +1,117 @@
+"""Lowers a traced graph to fp16 or int8 before anything of the defence is inserted."""
+
+import dataclasses
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from clampdown_calib.graphs.sites import mark_layers, marked_layers
+from clampdown_calib.graphs.traced_model import TracedModel
+from clampdown_runtime.bundle.manifest import Precision
+from clampdown_runtime.errors import ExportError
+
+
+def lower(traced: TracedModel, precision: Precision) -> TracedModel:
+    """The same network in another precision; the defence is inserted in float32 afterwards.
+
+    Args:
+        traced: in float32.
+        precision: ``fp32`` leaves it as it is. ``fp16`` stores and computes in half precision.
+            ``int8`` is dynamic quantization with a scale for every output channel.
+
+    Returns:
+        A marked graph with float32 layers. Its reference is the lowered graph itself: what the
+        defence has to agree with is the network that is deployed.
+
+    Raises:
+        ExportError: the graph cannot be lowered.
+    """
+    if precision == "fp32":
+        return traced
+    convert = {"fp16": _half, "int8": _quantized}[precision]
+    names = [str(value.name) for value in marked_layers(traced.graph.graph)]
+    try:
+        graph = _converted(traced.graph, convert)
+    except Exception as error:  # both converters raise whatever their steps raise
+        lines = str(error).strip().splitlines() or ["no message"]
+        raise _refused(precision, f"{type(error).__name__}: {lines[0]}", "one it can") from error
+    layers = {str(v.name): v for node in graph.graph for v in node.outputs if v.name in names}
+    if lost := [name for name in names if name not in layers]:
+        raise _refused(precision, f"no layers {', '.join(lost)} in the result", "all of them")
+    values = [layers[name] for name in names]
+    mark_layers([_float32(graph.graph, v) if precision == "fp16" else v for v in values])
+    lowered = dataclasses.replace(traced, graph=graph)
+    return dataclasses.replace(lowered, reference=lowered.source())
+
+
+def _converted(model: ir.Model, convert: Callable[[Path, Path], None]) -> ir.Model:
+    with tempfile.TemporaryDirectory(prefix="clampdown-") as folder:
+        before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
+        ir.save(model, before)
+        convert(before, after)
+        lowered = ir.load(after)
+        # In memory, so that the graph outlives its file.
+        ir.external_data.load_to_model(lowered)
+    lowered.ir_version = model.ir_version
+    common.RemoveUnusedOpsetsPass()(lowered)
+    return lowered
+
+
+def _quantized(before: Path, after: Path) -> None:
+    """Weights of 7 bits: the sums of 8-bit ones overflow on processors without VNNI.
+
+    Every processor then computes the same integers, and scores and threshold fit everywhere.
+    """
+    logger = logging.getLogger()
+    level = logger.level
+    # It advises to optimise the graph first, which would fuse operators of other domains.
+    logger.setLevel(logging.ERROR)
+    try:
+        quantize_dynamic(
+            before, after, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
+        )
+    finally:
+        logger.setLevel(level)
+
+
+def _half(before: Path, after: Path) -> None:
+    """Inputs and outputs stay as they are."""
+    model = ir.to_proto(ir.load(before))
+    ir.save(ir.from_proto(convert_float_to_float16(model, keep_io_types=True)), after)
+
+
+def _float32(graph: ir.Graph, value: ir.Value) -> ir.Value:
+    """Lead a half-precision layer through float32 and back; returns the float32 value.
+
+    What reads it or clips it computes in float32, and clipping reaches the layers behind.
+    """
+    producer = value.producer()
+    if producer is None:
+        raise ValueError(f"{value.name} is not computed by the graph")
+    up = ir.node("Cast", [value], {"to": ir.DataType.FLOAT})
+    down = ir.node("Cast", [up.outputs[0]], {"to": ir.DataType.FLOAT16})
+    for node, name, kind in (
+        (up, "float32", ir.DataType.FLOAT),
+        (down, "float16", ir.DataType.FLOAT16),
+    ):
+        node.outputs[0].name = f"{value.name}/{name}"
+        node.outputs[0].dtype, node.outputs[0].shape = kind, value.shape
+    ir.convenience.replace_all_uses_with(value, down.outputs[0])
+    up.replace_input_with(0, value)
+    graph.insert_after(producer, [up, down])
+    return up.outputs[0]
+
+
+def _refused(precision: Precision, found: str, expected: str) -> ExportError:
+    return ExportError(
+        f"The graph in {precision}",
+        found=found,
+        expected=expected,
+        do="No bundle was written. Export it with --precision fp32.",
+    )

@@ -1,0 +1,118 @@
+"""The model to defend, as a marked graph and as what it was made from."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from clampdown_calib.graphs.hidden_shapes import HideShapes
+from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
+from clampdown_calib.graphs.onnx_graph import OnnxGraph, read_onnx_graph
+from clampdown_calib.graphs.optimum_trace import trace_with_optimum
+from clampdown_calib.graphs.sites import mark_layers, marked_layers
+from clampdown_calib.graphs.trace import trace
+from clampdown_calib.models.activations import ActivationSource
+from clampdown_calib.models.model_folder import ModelFolder
+from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.options import FitOptions
+from clampdown_runtime.bundle.manifest import InputName, Representation
+from clampdown_runtime.errors import ExportError
+
+
+@dataclass(frozen=True, slots=True)
+class TracedModel:
+    """A graph ready for the passes, and what it is checked against.
+
+    Attributes:
+        graph: with the defended layers marked.
+        inputs: names of its inputs, in its order.
+        layer_names: of the marked layers, in order.
+        representation: the token that the published detector reads.
+        reference: the undefended model outside the graph: torch, or the original ONNX file; of a
+            lowered graph that graph itself.
+        torch: the checkpoint; None where the model is an ONNX file.
+    """
+
+    graph: ir.Model
+    inputs: tuple[InputName, ...]
+    layer_names: tuple[str, ...]
+    representation: Representation
+    reference: ActivationSource
+    torch: TorchClassifier | None
+
+    def source(self, *passes: ir.passes.InPlacePass) -> OnnxClassifier:
+        """The graph itself in ONNX Runtime, with its marked layers to read; it stays as it is.
+
+        Its shapes are hidden as in the defended graph, so that both run the same kernels: where
+        activations are rounded, a fused kernel's last digit decides between two integers.
+
+        Args:
+            passes: applied before; layers that they clip are read before their own clip.
+        """
+        graph = self.graph.clone()
+        for rewrite in (*passes, HideShapes()):
+            rewrite(graph)
+        layers = tuple(marked_layers(graph.graph))
+        return OnnxClassifier(
+            OnnxGraph(graph, self.inputs, layers, self.layer_names, self.representation)
+        )
+
+    def digest(self) -> str:
+        """``sha256:…`` of the graph with its weights."""
+        data = ir.to_proto(self.graph).SerializeToString(deterministic=True)
+        return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def trace_model(
+    folder: ModelFolder, tokenization: Tokenization, options: FitOptions
+) -> TracedModel:
+    """Trace a checkpoint, or read an ONNX file; in float32.
+
+    Raises:
+        ModelError: the model cannot be used.
+        UnsupportedArchitectureError: its layers are not known.
+        ExportError: it cannot be traced.
+    """
+    if folder.kind == "onnx":
+        if options.exporter == "optimum":
+            raise ExportError(
+                f"--exporter optimum for {folder.path}",
+                found="a model that is an ONNX graph already",
+                expected="a Hugging Face checkpoint",
+                do="Leave --exporter out.",
+            )
+        read = read_onnx_graph(folder, layers=options.layers, representation=options.representation)
+        return _marked(read, read.layer_names, OnnxClassifier(read), None)
+    classifier = TorchClassifier.load(
+        folder,
+        tokenization.inputs,
+        layers=options.layers,
+        representation=options.representation,
+    )
+    names = classifier.layer_names
+    if options.exporter == "optimum":
+        read = trace_with_optimum(folder, names, classifier.representation)
+        return _marked(read, names, classifier, classifier)
+    graph = trace(classifier)
+    return TracedModel(
+        graph, classifier.inputs, names, classifier.representation, classifier, classifier
+    )
+
+
+def _marked(
+    read: OnnxGraph,
+    names: Sequence[str],
+    reference: ActivationSource,
+    torch: TorchClassifier | None,
+) -> TracedModel:
+    if len(read.layers) != len(names):
+        raise ExportError(
+            "The layers of Optimum's graph",
+            found=", ".join(read.layer_names),
+            expected=f"those of the checkpoint: {', '.join(names)}",
+            do="Leave --exporter out.",
+        )
+    mark_layers(list(read.layers))
+    return TracedModel(read.model, read.inputs, tuple(names), read.representation, reference, torch)

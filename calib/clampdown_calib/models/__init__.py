@@ -1,0 +1,1 @@
+"""A model as its user has it: folder, checkpoint, tokenizer, blocks."""

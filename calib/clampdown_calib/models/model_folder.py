@@ -1,0 +1,223 @@
+"""What lies in the MODEL folder, a Hugging Face checkpoint or an ONNX classifier; its identity."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from clampdown_calib.models.checkpoint_files import (
+    CHECKPOINTS,
+    PICKLES,
+    refuse_other_files,
+    weight_files,
+)
+from clampdown_calib.models.external_data import external_files
+from clampdown_runtime.bundle.digests import file_digest
+from clampdown_runtime.errors import ModelError
+from clampdown_runtime.rows.texts import is_unicode
+
+ONNX_PLACES = ("model.onnx", "onnx/model.onnx")
+CONFIGURATION = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json")
+VOCABULARY = ("vocab.*", "merges.txt", "*.model", "bpe.codes")
+CLASSIFIER_PROBLEMS = (None, "single_label_classification")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A classifier on disk.
+
+    Attributes:
+        path: the folder.
+        kind: ``checkpoint`` (Hugging Face weights) or ``onnx`` (a graph, without gradients).
+        name: the folder's name or hub id.
+        model_type: ``model_type`` of ``config.json``.
+        labels: the name of class 0, 1, …
+        config: the whole of ``config.json``.
+        onnx_file: the graph of an ``onnx`` folder, else None.
+        weights: the files that a checkpoint's weights are read from; none of an ``onnx`` folder.
+        pickled: the weights to load are a pickle, which was allowed.
+    """
+
+    path: Path
+    kind: Literal["checkpoint", "onnx"]
+    name: str
+    model_type: str
+    labels: tuple[str, ...]
+    config: dict[str, Any]
+    onnx_file: Path | None
+    weights: tuple[Path, ...]
+    pickled: bool
+
+    def digest(self) -> str:
+        """``sha256:…`` over the names and digests of configuration, tokenizer and weights."""
+        found = {p for pattern in (*CONFIGURATION, *VOCABULARY) for p in self.path.glob(pattern)}
+        found |= set(self.weights)
+        if self.onnx_file is not None:
+            found |= {self.onnx_file, *external_files(self.onnx_file)}
+        files = [p for p in found if p.is_file()]
+        lines = sorted(f"{p.relative_to(self.path).as_posix()} {file_digest(p)}" for p in files)
+        return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
+    """Find out what ``model`` is, without loading weights and without running any of its code.
+
+    Args:
+        model: a local folder, or a hub id such as ``org/name``.
+        allow_pickle: accept a checkpoint whose only weights are a pickle (then loaded with
+            ``weights_only``).
+
+    Raises:
+        ModelError: there is no such folder, its configuration is missing, unreadable, not a text
+            classifier's, needs remote code or names other files of weights, or its weights are
+            missing, pickled or outside the folder.
+    """
+    path = Path(model)
+    if not path.is_dir():
+        path = _download(str(model), allow_pickle=allow_pickle)
+    config = _read_config(path)
+    onnx_file = next((path / place for place in ONNX_PLACES if (path / place).is_file()), None)
+    checkpoint = any((path / name).is_file() for name in CHECKPOINTS)
+    pickled = not checkpoint and any((path / name).is_file() for name in PICKLES)
+    if pickled and onnx_file is not None and not allow_pickle:
+        pickled = False
+    if pickled and not allow_pickle:
+        raise ModelError(
+            f"The model {model}",
+            found="weights in pickled files only (pytorch_model.bin)",
+            expected="model.safetensors, since a pickle can run code when it is opened",
+            do="Convert it to safetensors, or pass --allow-pickle to load it with weights_only.",
+        )
+    if not checkpoint and not pickled and onnx_file is None:
+        raise ModelError(
+            f"The model {model}",
+            found="no weights",
+            expected=f"one of {', '.join(CHECKPOINTS + ONNX_PLACES)}",
+            do="Point to the folder that save_pretrained or an ONNX export wrote.",
+        )
+    weights: tuple[Path, ...] = ()
+    if checkpoint or pickled:
+        onnx_file = None
+        weights = weight_files(path, pickled=pickled)
+        refuse_other_files(path, config)
+        _refuse_other_heads(model, config)
+        _refuse_remote_code(model, config)
+    labels = _labels(model, config)
+    _refuse_other_problems(model, config, labels)
+    return ModelFolder(
+        path=path,
+        kind="checkpoint" if onnx_file is None else "onnx",
+        name=path.resolve().name if Path(model).is_dir() else str(model),
+        model_type=str(config.get("model_type", "")),
+        labels=labels,
+        config=config,
+        onnx_file=onnx_file,
+        weights=weights,
+        pickled=pickled,
+    )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    file = path / "config.json"
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        config = None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{file}", found=str(error), expected="readable JSON", do="Restore the model's file."
+        ) from error
+    if not isinstance(config, dict):
+        raise ModelError(
+            f"The model folder {path}",
+            found="no config.json with an object in it",
+            expected="a Hugging Face folder, or an ONNX export with its config.json",
+            do="Point to the folder that save_pretrained or optimum-cli wrote.",
+        )
+    return config
+
+
+def _refuse_other_heads(model: str | Path, config: dict[str, Any]) -> None:
+    heads = config.get("architectures")
+    if not isinstance(heads, list) or not any(
+        str(head).endswith("ForSequenceClassification") for head in heads
+    ):
+        raise ModelError(
+            f"The model {model}",
+            found=f"architectures {heads}",
+            expected="a ...ForSequenceClassification model",
+            do="Fine-tune it as a text classifier first; Clampdown defends classifiers.",
+        )
+
+
+def _refuse_remote_code(model: str | Path, config: dict[str, Any]) -> None:
+    from transformers import CONFIG_MAPPING  # noqa: PLC0415 - takes seconds
+
+    if config.get("auto_map") and str(config.get("model_type")) not in CONFIG_MAPPING:
+        raise ModelError(
+            f"The model {model}",
+            found="an architecture that comes as remote code (auto_map in config.json)",
+            expected="an architecture that transformers itself contains",
+            do="Clampdown never runs code that comes with a model. Export it to ONNX yourself "
+            "and pass that folder.",
+        )
+
+
+def _refuse_other_problems(
+    model: str | Path, config: dict[str, Any], labels: tuple[str, ...]
+) -> None:
+    problem = config.get("problem_type")
+    if len(labels) < 2 or problem not in CLASSIFIER_PROBLEMS:
+        raise ModelError(
+            f"The model {model}",
+            found=str(problem) if len(labels) >= 2 else "one class, which makes it a regression",
+            expected="a classifier that chooses one of at least two classes",
+            do="Clampdown defends such classifiers only.",
+        )
+
+
+def _labels(model: str | Path, config: dict[str, Any]) -> tuple[str, ...]:
+    names = config.get("id2label")
+    if names is None:
+        # transformers leaves id2label out of config.json for the default of two classes.
+        count = config.get("num_labels", 2)
+        if type(count) is int and count >= 1:
+            return tuple(f"LABEL_{i}" for i in range(count))
+        names = f"num_labels {count!r}"
+    elif isinstance(names, dict) and set(names) == {str(i) for i in range(len(names))} and names:
+        labels = tuple(str(names[str(i)]) for i in range(len(names)))
+        if len(set(labels)) == len(labels) and all(map(is_unicode, labels)):
+            return labels
+    raise ModelError(
+        f"config.json of {model}",
+        found=str(names),
+        expected='a name of its own for every class, such as {"0": "negative", "1": "positive"}',
+        do="Correct id2label.",
+    )
+
+
+def _download(model: str, *, allow_pickle: bool) -> Path:
+    if Path(model).exists():
+        raise ModelError(
+            f"The model {model}",
+            found="a file",
+            expected="the folder that holds the model and its config.json",
+            do="Pass the folder.",
+        )
+    import huggingface_hub  # noqa: PLC0415 - not needed for a local folder
+    from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
+
+    patterns = ["*.json", "*.safetensors", "*.model", "*.txt", *(["*.bin"] if allow_pickle else [])]
+    try:
+        return Path(huggingface_hub.snapshot_download(model, allow_patterns=patterns))
+    except HFValidationError:
+        found = "no such folder"
+    except Exception as error:  # the hub client raises a wide family of errors when offline
+        found = f"no such folder, and no hub model by that name could be had ({error})"
+    raise ModelError(
+        f"The model {model}",
+        found=found,
+        expected="a local folder, or the id of a hub model when a hub can be reached",
+        do="Check the path.",
+    )

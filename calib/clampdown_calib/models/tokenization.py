@@ -1,0 +1,156 @@
+"""The model's tokenizer and padding, as the bundle will hold them."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clampdown_calib.models.architectures import ARCHITECTURES
+from clampdown_calib.models.model_folder import VOCABULARY, ModelFolder
+from clampdown_calib.models.quiet import quiet_transformers
+from clampdown_runtime.bundle.manifest import InputName, Padding
+from clampdown_runtime.bundle.strict_json import INT64_MAX
+from clampdown_runtime.errors import BundleError, ModelError
+from clampdown_runtime.tokenizer import BundleTokenizer
+
+POSITION_OFFSET = {
+    "camembert",
+    "data2vec-text",
+    "longformer",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
+"""Architectures whose positions begin behind the padding id, so that fewer tokens fit."""
+
+VOCABULARIES = ("tokenizer.json", *VOCABULARY)
+
+PROBES = ["A plain sentence, with Capitals.", "naïve CAFÉ 12.5%", "two  spaces"]
+"""Texts on which the runtime's tokenizer has to agree with the one that transformers loads."""
+
+NO_LIMIT = 1_000_000
+"""transformers writes an astronomical ``model_max_length`` where a tokenizer has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenization:
+    """How texts become the model's inputs.
+
+    Attributes:
+        tokenizer_json: contents of ``tokenizer.json``.
+        tokenizer_config_json: contents of ``tokenizer_config.json``.
+        inputs: names of the tensors that the tokenizer feeds.
+        max_length: tokens after which a text is truncated.
+        padding: always on the right, where it moves no token's position.
+    """
+
+    tokenizer_json: str
+    tokenizer_config_json: str
+    inputs: tuple[InputName, ...]
+    max_length: int
+    padding: Padding
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of texts, truncated, by the runtime's own tokenizer."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "tokenizer.json"
+            path.write_text(self.tokenizer_json, "utf-8")
+            tokenizer = BundleTokenizer(path, self.max_length)
+        return [encoded.ids for encoded in tokenizer.encode(texts)]
+
+
+def load_tokenization(folder: ModelFolder) -> Tokenization:
+    """Read the tokenizer that lies beside the model; its own code is never run.
+
+    Raises:
+        ModelError: there is none, it is not one of the tokenizers package, or it has no padding
+            token.
+    """
+    from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
+
+    # Without any of these transformers makes an empty tokenizer, to which every word is unknown.
+    if not any(place.is_file() for name in VOCABULARIES for place in folder.path.glob(name)):
+        raise _unusable(folder, "no tokenizer.json and no vocabulary")
+    with tempfile.TemporaryDirectory() as converted:
+        try:
+            with quiet_transformers():
+                tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
+                tokenizer.save_pretrained(converted)
+        except Exception as error:  # transformers passes on whatever its parts raise
+            raise _unusable(folder, f"{type(error).__name__}: {error}") from error
+        own, saved = (_texts(place) for place in (folder.path, Path(converted)))
+    if "tokenizer.json" not in saved:
+        raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json")
+    wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
+    pad = _padding_id(folder, tokenizer.pad_token_id)
+    limit = _max_length(folder, tokenizer.model_max_length, pad)
+    expected = tokenizer(PROBES, truncation=True, max_length=limit)["input_ids"]
+    # The model's own files where they say all: transformers reads settings from other files too.
+    for texts in ({**saved, **own}, saved):
+        tokenization = Tokenization(
+            tokenizer_json=texts["tokenizer.json"],
+            tokenizer_config_json=texts["tokenizer_config.json"],
+            inputs=tuple(n for n in wanted if n in tokenizer.model_input_names),
+            max_length=limit,
+            padding=Padding(side="right", token_id=pad, type_id=0),
+        )
+        try:
+            if tokenization.encode(PROBES) == expected:
+                return tokenization
+        except BundleError as error:
+            raise _unusable(folder, error.found) from error
+    raise _unusable(folder, "a tokenizer that gives other tokens once it is saved")
+
+
+def _texts(place: Path) -> dict[str, str]:
+    names = ("tokenizer.json", "tokenizer_config.json")
+    return {name: (place / name).read_text("utf-8") for name in names if (place / name).is_file()}
+
+
+def _padding_id(folder: ModelFolder, of_tokenizer: int | None) -> int:
+    known = ARCHITECTURES.get(folder.model_type)
+    pad = folder.config.get("pad_token_id")
+    # A model that reads the last token finds it by its own padding id, not by the tokenizer's.
+    if pad is None and not (known and known.representation == "last"):
+        pad = of_tokenizer
+    if type(pad) is not int or not 0 <= pad <= INT64_MAX:
+        raise ModelError(
+            f"The model {folder.path}",
+            found=f"the padding token {pad}",
+            expected="pad_token_id in config.json, without which a batch has no defined result",
+            do="Set pad_token_id as in training (often the end-of-text token).",
+        )
+    return pad
+
+
+def _max_length(folder: ModelFolder, of_tokenizer: object, pad: int) -> int:
+    config = folder.config
+    # Not `< 1`, which NaN is not.
+    if not isinstance(of_tokenizer, int | float) or not of_tokenizer >= 1:
+        raise _unusable(folder, f"model_max_length {of_tokenizer!r}")
+    positions = config.get("max_position_embeddings", config.get("n_positions"))
+    limits = [int(of_tokenizer)] if of_tokenizer < NO_LIMIT else []
+    if isinstance(positions, int) and positions > 0:
+        limits.append(positions - (pad + 1 if folder.model_type in POSITION_OFFSET else 0))
+    if not limits:
+        raise ModelError(
+            f"The model {folder.path}",
+            found="neither model_max_length nor max_position_embeddings",
+            expected="the number of tokens that the model takes",
+            do="Set model_max_length in tokenizer_config.json.",
+        )
+    if min(limits) < 1:
+        raise _unusable(folder, f"room for {min(limits)} tokens")
+    return min(limits)
+
+
+def _unusable(folder: ModelFolder, found: str) -> ModelError:
+    return ModelError(
+        f"The tokenizer of {folder.path}",
+        found=found,
+        expected="a tokenizer that the tokenizers package can hold (tokenizer.json)",
+        do="Save the model's fast tokenizer beside it with save_pretrained.",
+    )

@@ -1,0 +1,1 @@
+"""The clean rows, and what one run of them holds."""

@@ -1,0 +1,180 @@
+"""The clean rows of a calibration: read, checked, tokenised and, where asked, split in two."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.threshold import fewest_scores
+from clampdown_runtime.batching import plan_batches
+from clampdown_runtime.errors import CalibrationError, RowsError
+from clampdown_runtime.rows.class_labels import resolve_label
+from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.tokenizer import pad_batch
+
+Use = Literal["fit", "held-out"]
+"""What rows are read for."""
+
+Part = Literal["fit", "held-out", "both"]
+"""What a row is there for."""
+
+BATCH_SIZE = 32
+
+FEWEST_TO_FIT = 20
+"""Fewer rows than this fit no statistic worth the name, whatever the false rejection rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanRow:
+    """One clean row.
+
+    Attributes:
+        text: the text.
+        label: its class, or None where the file has none.
+        part: ``fit`` rows fit the defence, ``held-out`` rows set the threshold; ``both`` do either,
+            each held out of one of several fits.
+    """
+
+    text: str
+    label: int | None
+    part: Part
+
+
+def read_clean_rows(
+    path: Path, labels: Sequence[str], *, frr: float, halves: bool, seed: int
+) -> tuple[CleanRow, ...]:
+    """Read clean rows.
+
+    Args:
+        path: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
+        labels: the model's.
+        frr: false rejection rate that the threshold has to hold, 0 to 1.
+        halves: split them at random: one half to fit, one for the threshold. Otherwise all do both.
+        seed: of the split.
+
+    Raises:
+        RowsError: the file or a row is unusable, or a label is not the model's.
+        CalibrationError: there are too few rows for the false rejection rate.
+    """
+    rows = list(read_rows(path))
+    labelled = [row for row in rows if row.label is not None]
+    if labelled and len(labelled) < len(rows):
+        missing = next(row for row in rows if row.label is None)
+        raise RowsError(
+            f"{path}, line {missing.line}",
+            found="no label, though other rows have one",
+            expected="a label in every row or in none",
+            do="Add the label or leave the column out.",
+        )
+    needed = rows_needed(frr, halves=halves)
+    if len(rows) < needed:
+        raise CalibrationError(
+            f"The clean rows in {path}",
+            found=f"{len(rows)} rows",
+            expected=f"at least {needed} to hold a false rejection rate of {frr:g}",
+            do="Add clean rows or ask for a higher rate.",
+        )
+    parts: list[Part] = ["both"] * len(rows)
+    if halves:
+        order = np.random.default_rng(seed).permutation(len(rows))
+        for place, index in enumerate(order):
+            parts[index] = "held-out" if place < len(rows) // 2 else "fit"
+    return tuple(
+        CleanRow(
+            row.text,
+            None
+            if row.label is None
+            else resolve_label(row.label, labels, where=f"{path}, line {row.line}"),
+            part,
+        )
+        for row, part in zip(rows, parts, strict=True)
+    )
+
+
+def rows_needed(frr: float, *, halves: bool) -> int:
+    """Clean rows that a false rejection rate needs, both halves together where there are two.
+
+    The threshold is a held-out score that at most a share ``frr`` of new clean scores exceeds (see
+    :func:`clampdown_calib.threshold.threshold_at`).
+    """
+    if halves:
+        return 2 * max(fewest_scores(frr), FEWEST_TO_FIT)
+    return max(fewest_scores(frr), 2 * FEWEST_TO_FIT)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """Tokenised rows.
+
+    Attributes:
+        ids: token ids of each row.
+        labels: int64 ``[n]``, or None without labels.
+        tokenization: of the model that they are for.
+        batch_size: the most rows in one run.
+    """
+
+    ids: list[list[int]]
+    labels: NDArray[np.int64] | None
+    tokenization: Tokenization
+    batch_size: int = BATCH_SIZE
+
+    def batches(self) -> Iterator[tuple[list[int], dict[str, NDArray[np.int64]]]]:
+        """Row numbers and padded inputs int64 ``[n, T]``, rows of like length together."""
+        for rows in plan_batches([len(ids) for ids in self.ids], self.batch_size):
+            yield (
+                rows,
+                pad_batch(
+                    [self.ids[row] for row in rows],
+                    self.tokenization.padding,
+                    self.tokenization.inputs,
+                ),
+            )
+
+
+def encode_rows(rows: Sequence[CleanRow], use: Use, tokenization: Tokenization) -> EncodedRows:
+    """Tokenise the rows that fit the defence, or those that set the threshold.
+
+    Raises:
+        RowsError: the tokenizer leaves nothing of a row.
+    """
+    chosen = [row for row in rows if row.part in (use, "both")]
+    ids = tokenization.encode([row.text for row in chosen])
+    for row, tokens in zip(chosen, ids, strict=True):
+        if not tokens:
+            raise RowsError(
+                f"The clean row {row.text[:40]!r}",
+                found="a text of which the tokenizer leaves no tokens",
+                expected="at least one token",
+                do="Correct it or leave it out.",
+            )
+    return EncodedRows(ids, labels_of(rows, use), tokenization)
+
+
+def labels_of(rows: Sequence[CleanRow], use: Use) -> NDArray[np.int64] | None:
+    """The classes of the rows that fit the defence, or of those that set the threshold.
+
+    Returns:
+        int64 ``[n]``; None where a row has none.
+    """
+    chosen = [row.label for row in rows if row.part in (use, "both")]
+    labels = [label for label in chosen if label is not None]
+    return np.array(labels, dtype=np.int64) if len(labels) == len(chosen) else None
+
+
+def rows_to_jsonl(rows: Sequence[CleanRow]) -> str:
+    """One JSON object a row with ``text``, ``label`` and ``part``."""
+    return "".join(
+        json.dumps({"text": r.text, "label": r.label, "part": r.part}, ensure_ascii=False) + "\n"
+        for r in rows
+    )
+
+
+def rows_from_jsonl(text: str) -> tuple[CleanRow, ...]:
+    """The rows that :func:`rows_to_jsonl` wrote; its file is checked by digest before."""
+    # Not splitlines: JSON leaves line separators such as U+2028 in a text as they are.
+    return tuple(CleanRow(**json.loads(line)) for line in text.split("\n") if line)

@@ -1,0 +1,1 @@
+"""Accuracy, latency and memory of a bundle beside its undefended graph."""

@@ -1,0 +1,252 @@
+"""How well a bundle keeps clean rows and stops poisoned ones, beside the undefended model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from clampdown.measure.undefended_session import undefended_file
+from clampdown_runtime.batching import plan_batches
+from clampdown_runtime.bundle.manifest import ROWS_ALONE, Manifest
+from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.errors import ClampdownError
+from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.providers import Provider
+from clampdown_runtime.rows.class_labels import resolve_label
+from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.session import create_session
+from clampdown_runtime.tokenizer import pad_batch
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_BATCH = 32
+_STEP = 512
+"""Rows between two calls of the progress; rows of like length are batched within a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracies:
+    """What one model answers, in percent, 0 to 100.
+
+    Attributes:
+        cacc: clean rows that get their label.
+        pacc: poisoned rows that get their true label, which is not the target; None without them.
+        asr: the same rows that get the target label; None without them.
+        tacc: poisoned rows whose true label is the target that get it; None without them. A defence
+            that contradicts whatever it flags fails on these.
+    """
+
+    cacc: float
+    pacc: float | None
+    asr: float | None
+    tacc: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A bundle beside its undefended model, on the same token ids.
+
+    Attributes:
+        defended: the bundle's accuracies.
+        undefended: the same network's without the defence.
+        right_to_wrong: clean rows that the undefended model alone gets right.
+        wrong_to_right: clean rows that the bundle alone gets right.
+        frr: clean rows flagged, in percent.
+        far: poisoned rows not flagged, those of the target left out, in percent; None without any.
+        auroc: how well the anomaly score tells poisoned from clean rows: the chance, 0 to 1, that
+            a poisoned row, those of the target left out, has the higher score; None without any.
+        target_label: the name of the label that the trigger leads to.
+        clean_rows: how many clean rows there were.
+        poisoned_rows: how many poisoned rows there were; None without them.
+        truncated_rows: rows longer than the bundle's ``max_length``, seen in part.
+    """
+
+    defended: Accuracies
+    undefended: Accuracies
+    right_to_wrong: int
+    wrong_to_right: int
+    frr: float
+    far: float | None
+    auroc: float | None
+    target_label: str | None
+    clean_rows: int
+    poisoned_rows: int | None
+    truncated_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    labels: npt.NDArray[np.int64]
+    defended: npt.NDArray[np.int64]
+    undefended: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    flagged: npt.NDArray[np.bool_]
+    truncated: int
+
+    def of(self, chosen: npt.NDArray[np.bool_]) -> "_Answers":
+        """Those to some of the rows."""
+        return _Answers(
+            self.labels[chosen],
+            self.defended[chosen],
+            self.undefended[chosen],
+            self.scores[chosen],
+            self.flagged[chosen],
+            self.truncated,
+        )
+
+
+def evaluate(
+    bundle: str | Path,
+    clean: str | Path,
+    *,
+    poisoned: str | Path | None = None,
+    target_label: int | str | None = None,
+    provider: Provider = "cpu",
+    progress: Progress = silent,
+) -> Evaluation:
+    """Measure a bundle on labelled rows; the rows are held in memory.
+
+    Args:
+        bundle: the bundle's folder.
+        clean: rows with ``text`` and ``label``.
+        poisoned: rows that carry the trigger, with their true label. Those that truly belong to the
+            target label are counted apart, as TACC.
+        target_label: the name or the index of the label that the trigger leads to.
+        provider: where both models run.
+        progress: told about every few hundred rows.
+
+    Raises:
+        ClampdownError: only one of ``poisoned`` and ``target_label`` is given, or a package of the
+            extra ``export`` is missing.
+        BundleError: the bundle is damaged, incomplete or changed.
+        RowsError: a file cannot be used, or a row has no label that the bundle knows.
+        ProviderError: ONNX Runtime or the provider is not usable.
+    """
+    if (poisoned is None) != (target_label is None):
+        raise ClampdownError(
+            "the poisoned rows",
+            found="no target label" if target_label is None else "only a target label",
+            expected="both or neither",
+            do="Pass the poisoned rows with the label that their trigger leads to.",
+        )
+    classifier = DefendedClassifier.load(bundle, provider=provider)
+    names = classifier.manifest.labels
+    target = None
+    if target_label is not None:
+        target = resolve_label(target_label, names, where="the target label")
+    clean_rows = _labelled(Path(clean), names)
+    poisoned_rows = None if poisoned is None else _labelled(Path(poisoned), names)
+    with undefended_file(classifier.bundle) as path:
+        session = create_session(path, provider=provider)
+        on_clean = _answers(classifier, session, clean_rows, "Clean rows", progress)
+        on_poisoned = None
+        if poisoned_rows is not None:
+            on_poisoned = _answers(classifier, session, poisoned_rows, "Poisoned rows", progress)
+    attacked = None
+    if on_poisoned is not None and (on_poisoned.labels != target).any():
+        attacked = on_poisoned.of(on_poisoned.labels != target)
+    was, now = (given == on_clean.labels for given in (on_clean.undefended, on_clean.defended))
+    return Evaluation(
+        defended=_accuracies(on_clean, on_poisoned, target, "defended"),
+        undefended=_accuracies(on_clean, on_poisoned, target, "undefended"),
+        right_to_wrong=int((was & ~now).sum()),
+        wrong_to_right=int((~was & now).sum()),
+        frr=_percent(on_clean.flagged),
+        far=None if attacked is None else _percent(~attacked.flagged),
+        auroc=None if attacked is None else auroc(on_clean.scores, attacked.scores),
+        target_label=None if target is None else names[target],
+        clean_rows=len(clean_rows),
+        poisoned_rows=None if poisoned_rows is None else len(poisoned_rows),
+        truncated_rows=on_clean.truncated + (on_poisoned.truncated if on_poisoned else 0),
+    )
+
+
+def auroc(clean: npt.NDArray[np.floating], poisoned: npt.NDArray[np.floating]) -> float:
+    """The chance that a poisoned row has a higher score than a clean one; ties count half.
+
+    Args:
+        clean: scores of clean rows, at least one; NaN counts as the highest, since it is flagged.
+        poisoned: scores of poisoned rows, at least one.
+
+    Returns:
+        0 to 1.
+    """
+    scores = np.concatenate([clean, poisoned])
+    scores[np.isnan(scores)] = np.inf
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
+    lowest = len(poisoned) * (len(poisoned) + 1) / 2
+    wins = ranks[len(clean) :].sum() - lowest
+    return float(wins / (len(clean) * len(poisoned)))
+
+
+def _labelled(path: Path, names: Sequence[str]) -> list[tuple[str, int]]:
+    return [
+        (row.text, resolve_label(row.label, names, where=f"{path}, line {row.line}"))
+        for row in read_rows(path)
+    ]
+
+
+def _answers(
+    classifier: DefendedClassifier,
+    undefended: "onnxruntime.InferenceSession",
+    rows: Sequence[tuple[str, int]],
+    stage: str,
+    progress: Progress,
+) -> _Answers:
+    count, truncated = len(rows), 0
+    defended_labels, undefended_labels = np.empty((2, count), np.int64)
+    scores, flagged = np.empty(count, np.float32), np.empty(count, np.bool_)
+    progress(stage, 0, count)
+    for start in range(0, count, _STEP):
+        encoded = classifier.tokenizer.encode([text for text, _ in rows[start : start + _STEP]])
+        truncated += sum(item.truncated for item in encoded)
+        ids = [item.ids for item in encoded]
+        outputs = classifier.run_ids(ids, batch_size=_BATCH)
+        step = slice(start, start + len(ids))
+        defended_labels[step] = outputs.logits.argmax(axis=1)
+        scores[step], flagged[step] = outputs.anomaly_score, outputs.flagged
+        undefended_labels[step] = _undefended_labels(undefended, ids, classifier.manifest)
+        progress(stage, step.stop, count)
+    labels = np.array([label for _, label in rows], np.int64)
+    return _Answers(labels, defended_labels, undefended_labels, scores, flagged, truncated)
+
+
+def _undefended_labels(
+    session: "onnxruntime.InferenceSession", rows: Sequence[Sequence[int]], manifest: Manifest
+) -> npt.NDArray[np.int64]:
+    labels = np.empty(len(rows), np.int64)
+    batch_size = 1 if manifest.precision in ROWS_ALONE else _BATCH
+    for batch in plan_batches([len(row) for row in rows], batch_size):
+        feed = pad_batch([rows[index] for index in batch], manifest.padding, manifest.inputs)
+        [logits] = session.run(["logits"], feed)
+        labels[batch] = logits.argmax(axis=1)
+    return labels
+
+
+def _accuracies(
+    clean: _Answers,
+    poisoned: _Answers | None,
+    target: int | None,
+    of: Literal["defended", "undefended"],
+) -> Accuracies:
+    cacc = _percent(getattr(clean, of) == clean.labels)
+    if poisoned is None:
+        return Accuracies(cacc, None, None, None)
+    answers, labels = getattr(poisoned, of), poisoned.labels
+    attacked, own = labels != target, labels == target
+    right = answers == labels
+    return Accuracies(
+        cacc,
+        _percent(right[attacked]) if attacked.any() else None,
+        _percent(answers[attacked] == target) if attacked.any() else None,
+        _percent(right[own]) if own.any() else None,
+    )
+
+
+def _percent(rows: npt.NDArray[np.bool_]) -> float:
+    return 100 * float(rows.mean())

@@ -1,0 +1,68 @@
+"""The graph contract of docs/bundle.md, checked on the file."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import onnx_ir as ir
+
+from clampdown_calib.graphs.onnx_graph import IR_VERSION, NEWEST_OPSET
+from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE, THRESHOLD
+from clampdown_runtime.bundle.manifest import Manifest
+
+_OUTPUTS = (
+    ("logits", ir.DataType.FLOAT, 2),
+    (SCORE, ir.DataType.FLOAT, 1),
+    (FLAGGED, ir.DataType.BOOL, 1),
+)
+
+
+def contract_differences(model: ir.Model, manifest: Manifest) -> Iterator[str]:
+    """One sentence for every point in which a graph departs from the contract."""
+    graph = model.graph
+    inputs = tuple(value.name for value in graph.inputs)
+    if inputs != (*manifest.inputs, THRESHOLD):
+        yield f"the inputs are {inputs}, not {(*manifest.inputs, THRESHOLD)}"
+    outputs = [(v.name, v.dtype, len(v.shape) if v.shape else 0) for v in graph.outputs]
+    if outputs != list(_OUTPUTS):
+        yield f"the outputs (name, type, rank) are {outputs}, not {list(_OUTPUTS)}"
+    batch = {str(v.shape[0]) for v in (*graph.inputs[:1], *graph.outputs) if v.shape}
+    if len(batch) != 1:
+        yield f"the outputs' first dimension is not the inputs': {sorted(batch)}"
+    classes = [v.shape[1] for v in graph.outputs[:1] if v.shape is not None and len(v.shape) == 2]
+    if classes and classes != [len(manifest.labels)]:
+        yield f"the logits are of {classes[0]} classes, the manifest has {len(manifest.labels)}"
+    opsets = dict(model.opset_imports)
+    if model.ir_version > IR_VERSION or max(opsets.values(), default=0) > NEWEST_OPSET:
+        yield f"IR version {model.ir_version} and operator sets {opsets} are too new"
+    domains = {node.domain for node in ir.traversal.RecursiveGraphIterator(graph)} - {""}
+    if domains or set(opsets) - {""}:
+        yield f"operators of the domains {sorted(domains | set(opsets) - {''})}"
+    stored = graph.initializers.get(THRESHOLD)
+    value = None if stored is None or stored.const_value is None else stored.const_value.numpy()
+    if value is None or value.shape != (1,) or value[0] != np.float32(manifest.threshold):
+        yield f"the threshold is {value}, not [{np.float32(manifest.threshold)}]"
+    yield from _metadata_differences(model, manifest)
+
+
+def _metadata_differences(model: ir.Model, manifest: Manifest) -> Iterator[str]:
+    expected = graph_facts(manifest)
+    found = {k: v for k, v in model.metadata_props.items() if k.startswith("clampdown.")}
+    for key in sorted(set(expected) | set(found)):
+        if expected.get(key) != found.get(key):
+            yield f"metadata {key} is {found.get(key)!r}, not {expected.get(key)!r}"
+
+
+def graph_facts(manifest: Manifest) -> dict[str, str]:
+    """The manifest's facts that are repeated in the graph's ``metadata_props``."""
+    facts = {
+        "format_version": manifest.format_version,
+        "version": manifest.clampdown_version,
+        "mode": manifest.mode,
+        "precision": manifest.precision,
+        "layers": json.dumps(manifest.layers),
+        "detector": manifest.detector,
+        "frr": json.dumps(manifest.frr),
+        "calibration_digest": manifest.calibration_digest,
+    }
+    return {f"clampdown.{key}": str(fact) for key, fact in facts.items()}

@@ -1,0 +1,47 @@
+"""The defended graph with more outputs, for a reader who wants to see why a row was flagged."""
+
+from pathlib import Path
+
+import onnx_ir as ir
+
+from clampdown_calib.detectors.excess import EXCESS_SPREAD
+from clampdown_exporter.passes.probe_outputs import layer_excess
+from clampdown_runtime.bundle.files import Bundle
+
+UNDEFENDED_LOGITS = "undefended_logits"
+LAYER_EXCESS = "layer_excess"
+
+_RAW_LOGITS = "clampdown/undefended/logits"
+
+
+def write_explained(bundle: Bundle, destination: Path) -> None:
+    """Write the bundle's graph with what it computes on its way as further outputs.
+
+    Where the graph has them: ``undefended_logits`` float32 ``[batch, classes]``, the model's own,
+    and ``layer_excess`` float32 ``[batch, K]``, by how much it is surer than the probe of each of
+    the first K layers, in standard deviations of clean rows. A graph of the published method has
+    neither.
+
+    Args:
+        bundle: a verified bundle.
+        destination: the ONNX file to write.
+    """
+    model = ir.load(bundle.model_path)
+    graph = model.graph
+    logits = graph.outputs[0]
+    raw = next((v for n in graph for v in n.outputs if v.name == _RAW_LOGITS), None)
+    if raw is not None:
+        raw.type, raw.shape = logits.type, logits.shape
+        _give(graph, raw, UNDEFENDED_LOGITS)
+    excess, spread = layer_excess(graph), graph.initializers.get(EXCESS_SPREAD)
+    if excess is not None and spread is not None:
+        batch = graph.outputs[1].shape
+        excess.type = ir.TensorType(ir.DataType.FLOAT)
+        excess.shape = ir.Shape([*(batch or ()), *(spread.shape or ())])
+        _give(graph, excess, LAYER_EXCESS)
+    ir.save(model, destination)
+
+
+def _give(graph: ir.Graph, value: ir.Value, name: str) -> None:
+    value.name = name
+    graph.outputs.append(value)

@@ -1,0 +1,55 @@
+"""Writes the golden rows: what every port of the runtime must reproduce."""
+
+from clampdown_exporter.bundle.golden_texts import GOLDEN_TEXTS
+from clampdown_runtime.bundle.golden import Golden, GoldenRow
+from clampdown_runtime.bundle.manifest import Precision
+from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.errors import ExportError
+from clampdown_runtime.prediction import to_predictions
+
+TOLERANCES: dict[Precision, float] = {"fp32": 1e-4, "fp16": 1e-2, "int8": 1e-1}
+"""Absolute, of logits and scores: what the kernels of different machines differ by. In int8 a
+difference in the last digit can round an activation to its other neighbour."""
+
+
+def golden_of(classifier: DefendedClassifier) -> Golden:
+    """Run every golden text alone.
+
+    A text whose score lies within the tolerance of the threshold, or whose two best logits do, is
+    left out: another machine may rightly decide it the other way.
+
+    Raises:
+        ExportError: that leaves no text.
+    """
+    rows = []
+    tolerance = TOLERANCES[classifier.manifest.precision]
+    for text in GOLDEN_TEXTS:
+        (encoded,) = classifier.tokenizer.encode([text])
+        if not encoded.ids:
+            continue
+        (prediction,) = to_predictions(
+            classifier.run_ids([encoded.ids]), classifier.manifest.labels
+        )
+        best = sorted(prediction.logits)[-2:]
+        margins = (prediction.anomaly_score - classifier.manifest.threshold, best[-1] - best[0])
+        if any(abs(margin) <= tolerance for margin in margins):
+            continue
+        rows.append(
+            GoldenRow(
+                text=text,
+                input_ids=tuple(encoded.ids),
+                logits=prediction.logits,
+                anomaly_score=prediction.anomaly_score,
+                flagged=prediction.flagged,
+                label=prediction.label,
+                probability=prediction.probability,
+            )
+        )
+    if not rows:
+        raise ExportError(
+            "The golden rows",
+            found=f"no text that other machines, which may differ by {tolerance:g}, decide alike",
+            expected="scores and logits that vary more than that",
+            do="No bundle was written. Choose another --detector, or --precision fp32.",
+        )
+    return Golden(tolerance, tuple(rows))

@@ -1,0 +1,104 @@
+"""Moves the threshold of a bundle without fitting anything again."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
+
+from clampdown_calib.threshold import rejected_share, threshold_at
+from clampdown_exporter.bundle.golden import golden_of
+from clampdown_exporter.bundle.ort_format import ort_files
+from clampdown_exporter.bundle.writer import open_graph, set_threshold, write_measured
+from clampdown_exporter.text_input.with_tokenizer import text_model_file
+from clampdown_runtime.atomic_write import replaced_folder
+from clampdown_runtime.bundle.files import open_bundle
+from clampdown_runtime.bundle.manifest import Manifest
+from clampdown_runtime.errors import BundleError, CalibrationError
+
+
+def move_threshold(
+    bundle: str | Path, *, frr: float | None = None, value: float | None = None
+) -> Manifest:
+    """Set the threshold from the clean scores kept in the bundle, or to a value.
+
+    Golden rows, report and digests follow; the bundle is replaced whole or not at all.
+
+    Args:
+        bundle: the bundle to change.
+        frr: false rejection rate to hold, 0 to 1; or
+        value: the threshold itself, in the unit of the anomaly score.
+
+    Returns:
+        The new manifest.
+
+    Raises:
+        BundleError: the bundle is damaged.
+        ExportError: the bundle holds ONNX Runtime's format or a graph with the tokenizer, and this
+            release cannot write it.
+        CalibrationError: both or neither was given, or the kept scores cannot hold the rate.
+        DestinationError: the bundle cannot be written.
+    """
+    opened = open_bundle(bundle)
+    tensors, method = _kept(opened.calibration_path)
+    scores = tensors["clean.held_out_scores"]
+    threshold = _threshold(scores, frr, value)
+    manifest = dataclasses.replace(
+        opened.manifest,
+        threshold=threshold,
+        frr=frr,
+        frr_measured=rejected_share(scores, threshold),
+    )
+    graph = ir.load(opened.model_path)
+    # In memory, so that the graph outlives its file.
+    ir.external_data.load_to_model(graph)
+    set_threshold(graph, threshold)
+    with replaced_folder(opened.path) as place:
+        for name in opened.manifest.files:
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(opened.path / name, place / name)
+        return write_measured(
+            place,
+            graph,
+            manifest,
+            tensors,
+            method=method,
+            golden=golden_of(open_graph(place, graph, manifest)),
+            ort_format=ort_files(opened.model_path)[0].exists(),
+            with_tokenizer=text_model_file(opened.model_path).exists(),
+        )
+
+
+def _threshold(scores: NDArray[np.float32], frr: float | None, value: float | None) -> float:
+    if frr is not None and value is None:
+        return threshold_at(scores, frr)
+    if value is not None and frr is None and abs(value) <= float(np.finfo(np.float32).max):
+        return value
+    raise CalibrationError(
+        "The new threshold",
+        found=f"--frr {frr} and --value {value}",
+        expected="exactly one of the two, a finite float32 number",
+        do="Pass --frr 0.1, or --value with a threshold.",
+    )
+
+
+def _kept(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
+    """The tensors of a bundle's calibration, and the method that fitted them."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            method = (file.metadata() or {})["method"]
+        tensors = load_file(path)
+        tensors["clean.held_out_scores"]
+    except (SafetensorError, KeyError) as error:
+        raise BundleError(
+            str(path),
+            found=f"no usable clean scores ({error})",
+            expected="the tensors that an export keeps there",
+            do="Export the bundle again.",
+        ) from error
+    return tensors, method

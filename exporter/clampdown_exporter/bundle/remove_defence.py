@@ -1,0 +1,20 @@
+"""The undefended graph of a bundle: what every figure of the defence is measured against."""
+
+from pathlib import Path
+
+import onnx_ir as ir
+
+from clampdown_exporter.passes.pipeline import rewrite
+from clampdown_exporter.passes.remove_defence import Undefend
+from clampdown_runtime.bundle.files import Bundle
+
+
+def write_undefended(bundle: Bundle, destination: Path) -> None:
+    """Take the defence out of a bundle's graph and write what is left, one ``.onnx`` file.
+
+    Raises:
+        ExportError: the graph is not one that this release defended.
+    """
+    model = ir.load(bundle.model_path)
+    rewrite(model, (Undefend(),))
+    ir.save(model, destination)

@@ -1,0 +1,193 @@
+"""Writes the files of a bundle, and runs its graph before it is whole."""
+
+import dataclasses
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from clampdown_calib.artefact import write_tensors
+from clampdown_calib.fit import FittedModel
+from clampdown_calib.models.model_folder import ModelFolder
+from clampdown_calib.models.tokenization import Tokenization
+from clampdown_exporter.bundle.contract import graph_facts
+from clampdown_exporter.bundle.ort_format import write_ort_format
+from clampdown_exporter.passes.insert_statistic import THRESHOLD
+from clampdown_exporter.report import render_report
+from clampdown_exporter.text_input.with_tokenizer import write_with_tokenizer
+from clampdown_runtime.bundle.digests import file_digest
+from clampdown_runtime.bundle.files import Bundle
+from clampdown_runtime.bundle.golden import Golden
+from clampdown_runtime.bundle.manifest import (
+    CALIBRATION_FILE,
+    GOLDEN_FILE,
+    MANIFEST_NAME,
+    TOKENIZER_FILE,
+    Manifest,
+    Mode,
+    ModelIdentity,
+)
+from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.errors import ExportError
+from clampdown_runtime.session import create_session
+from clampdown_runtime.tokenizer import BundleTokenizer
+
+REPORT_FILE = "report.html"
+
+LARGEST_GRAPH = 2**31 - 2**24
+"""Bytes of weights; protobuf ends at 2 GiB, names and nodes included."""
+
+VERSIONS = ("clampdown", "torch", "transformers", "onnx", "onnx-ir", "onnxruntime", "tokenizers")
+"""Packages whose release can change what an export gives."""
+
+
+def set_threshold(graph: ir.Model, threshold: float) -> None:
+    """Put another threshold into a defended graph."""
+    value = graph.graph.initializers[THRESHOLD]
+    value.const_value = ir.tensor(np.array([threshold], np.float32), name=THRESHOLD)
+
+
+def write_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> None:
+    """Write the graph with the manifest's facts in it.
+
+    Raises:
+        ExportError: the graph is too large for one file.
+    """
+    _require_one_file(graph)
+    graph.producer_name, graph.producer_version = "clampdown", manifest.clampdown_version
+    graph.metadata_props.update(graph_facts(manifest))
+    path = folder / manifest.model_file
+    path.parent.mkdir(exist_ok=True)
+    ir.save(graph, path)
+
+
+def manifest_of(fitted: FittedModel, mode: Mode) -> Manifest:
+    """The manifest before anything is written: threshold 0, no digests."""
+    folder, tokenization, facts = fitted.folder, fitted.tokenization, fitted.calibration.facts
+    return Manifest(
+        clampdown_version=importlib.metadata.version("clampdown"),
+        mode=mode,
+        precision=facts.precision,
+        model=ModelIdentity(folder.name, folder.model_type, facts.model_digest),
+        labels=folder.labels,
+        inputs=tokenization.inputs,
+        max_length=tokenization.max_length,
+        padding=tokenization.padding,
+        layers=facts.layers,
+        representation=facts.representation,
+        detector=fitted.calibration.reading(mode).detector.name,
+        threshold=0.0,
+        frr=facts.frr,
+        frr_measured=0.0,
+        calibration_digest="",
+        versions=_versions(),
+        files={},
+    )
+
+
+def open_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> DefendedClassifier:
+    """Load a bundle that is not written yet.
+
+    Args:
+        folder: where the tokenizer is already.
+        graph: the defended graph, with its threshold.
+        manifest: of the bundle.
+
+    Raises:
+        ExportError: the graph is too large for one file.
+    """
+    _require_one_file(graph)
+    data = ir.to_proto(graph).SerializeToString()
+    return DefendedClassifier(
+        Bundle(folder, manifest),
+        BundleTokenizer(folder / TOKENIZER_FILE, manifest.max_length),
+        create_session(data, name="the defended graph", provider="cpu", threads=None),
+    )
+
+
+def copy_model_files(folder: Path, model: ModelFolder, tokenization: Tokenization) -> None:
+    """The configuration and the tokenizer, so that other stacks load the bundle."""
+    shutil.copyfile(model.path / "config.json", folder / "config.json")
+    (folder / TOKENIZER_FILE).write_text(tokenization.tokenizer_json, "utf-8")
+    (folder / "tokenizer_config.json").write_text(tokenization.tokenizer_config_json, "utf-8")
+
+
+def write_measured(
+    folder: Path,
+    graph: ir.Model,
+    manifest: Manifest,
+    tensors: dict[str, NDArray[np.generic]],
+    *,
+    method: str,
+    golden: Golden,
+    ort_format: bool,
+    with_tokenizer: bool,
+) -> Manifest:
+    """Write everything that depends on the threshold, the manifest last.
+
+    Args:
+        folder: where the model's files are already.
+        graph: the defended graph.
+        manifest: with the threshold and the rates; its digests are made here.
+        tensors: those of ``calibration.safetensors``, see docs/calibration.md.
+        method: ``probe`` or ``badacts``.
+        golden: rows that the graph gave.
+        ort_format: whether the graph is written in ONNX Runtime's format, too.
+        with_tokenizer: whether it is written with the tokenizer in front, too.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        ExportError: the graph is too large, ONNX Runtime cannot convert it, or the tokenizer
+            cannot be written as a graph.
+    """
+    write_tensors(folder / CALIBRATION_FILE, tensors, {"method": method})
+    manifest = dataclasses.replace(
+        manifest, calibration_digest=file_digest(folder / CALIBRATION_FILE)
+    )
+    write_graph(folder, graph, manifest)
+    if ort_format:
+        write_ort_format(folder / manifest.model_file)
+    (folder / GOLDEN_FILE).write_text(golden.to_json(), "utf-8")
+    if with_tokenizer:
+        write_with_tokenizer(folder, manifest, golden)
+    manifest = dataclasses.replace(manifest, files=_digests(folder))
+    report = render_report(manifest, tensors, method=method)
+    (folder / REPORT_FILE).write_text(report, "utf-8")
+    manifest = dataclasses.replace(manifest, files=_digests(folder))
+    (folder / MANIFEST_NAME).write_text(manifest.to_json(), "utf-8")
+    return manifest
+
+
+def _require_one_file(graph: ir.Model) -> None:
+    size = sum(v.const_value.nbytes for v in graph.graph.initializers.values() if v.const_value)
+    if size > LARGEST_GRAPH:
+        raise ExportError(
+            "The defended graph",
+            found=f"{size / 2**30:.1f} GB of weights",
+            expected=f"at most {LARGEST_GRAPH / 2**30:.1f} GB, what one ONNX file can hold",
+            do="No bundle was written. Distil the classifier into a smaller one.",
+        )
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in files
+        if path.name != MANIFEST_NAME
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in (*VERSIONS, "onnxruntime-gpu"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,1 @@
+"""The published method's rewrites: clips, and a second pass for flagged rows."""

@@ -1,0 +1,1 @@
+"""The tokenizer as a part of the graph."""

@@ -1,0 +1,179 @@
+"""Opens a bundle and verifies that every file in it is the one that was written."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NoReturn
+
+from clampdown_runtime.bundle.digests import file_digest
+from clampdown_runtime.bundle.manifest import (
+    CALIBRATION_FILE,
+    GOLDEN_FILE,
+    MANIFEST_NAME,
+    TOKENIZER_FILE,
+    Manifest,
+)
+from clampdown_runtime.errors import BundleError
+
+_SHOWN_DIFFERENCES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FileDifference:
+    """One file in which a folder departs from its manifest.
+
+    Attributes:
+        path: relative to the bundle, with ``/``.
+        kind: ``missing``: listed and not there; ``extra``: there and not listed; ``different``: not
+            the bytes that were listed; ``outside``: a symbolic link that leaves the folder.
+    """
+
+    path: str
+    kind: Literal["missing", "extra", "different", "outside"]
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.kind})"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle: its folder and its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def model_path(self) -> Path:
+        """The defended graph."""
+        return self.path / self.manifest.model_file
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The tokenizer."""
+        return self.path / TOKENIZER_FILE
+
+    @property
+    def calibration_path(self) -> Path:
+        """What was fitted, and the clean scores."""
+        return self.path / CALIBRATION_FILE
+
+    @property
+    def golden_path(self) -> Path:
+        """The texts with their expected outputs."""
+        return self.path / GOLDEN_FILE
+
+
+def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Reads a bundle's manifest and verifies the digest of every file.
+
+    Raises:
+        BundleError: the folder is not a bundle, its manifest is not valid, or files are missing,
+            extra, different or outside; the message names them.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    differences = bundle_differences(folder, manifest)
+    if differences:
+        shown = ", ".join(str(difference) for difference in differences[:_SHOWN_DIFFERENCES])
+        left = len(differences) - _SHOWN_DIFFERENCES
+        raise BundleError(
+            str(folder),
+            found=f"{shown} and {left} more" if left > 0 else shown,
+            expected=f"exactly the files that {MANIFEST_NAME} lists, unchanged",
+            do="Get an unchanged copy of the bundle, or export it again.",
+        )
+    return Bundle(folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads the manifest of a bundle without verifying the other files.
+
+    Raises:
+        BundleError: the folder is not a bundle, or its manifest is not valid.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        _not_a_bundle(folder)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(
+            str(path),
+            found=f"a file that cannot be read ({error})",
+            expected="a manifest in UTF-8",
+            do="Get an unchanged copy of the bundle, or export it again.",
+        ) from error
+    return Manifest.from_json(text, str(path))
+
+
+def bundle_differences(path: Path, manifest: Manifest) -> list[FileDifference]:
+    """Compares the files of a folder with a manifest.
+
+    Returns:
+        Every difference, sorted by path; none when the folder is exactly what the manifest lists.
+
+    Raises:
+        BundleError: a file or folder cannot be read.
+    """
+    root = _real(path)
+    try:
+        differences = list(_differences(root, manifest))
+    except OSError as error:
+        raise BundleError(
+            str(error.filename or path),
+            found=f"a file that cannot be read ({error.strerror})",
+            expected="readable files",
+            do="Give yourself permission to read the bundle.",
+        ) from error
+    return sorted(differences, key=lambda difference: difference.path)
+
+
+def _differences(root: Path, manifest: Manifest) -> Iterator[FileDifference]:
+    present: set[str] = set()
+    for entry in _entries(root):
+        name = entry.relative_to(root).as_posix()
+        present.add(name)
+        if not _real(entry).is_relative_to(root):
+            yield FileDifference(name, "outside")
+        elif name == MANIFEST_NAME:
+            continue
+        elif name not in manifest.files:
+            yield FileDifference(name, "extra")
+        # Only a regular file is read: reading a pipe would wait for ever.
+        elif not entry.is_file() or file_digest(entry) != manifest.files[name]:
+            yield FileDifference(name, "different")
+    for name in manifest.files.keys() - present:
+        yield FileDifference(name, "missing")
+
+
+def _real(path: Path) -> Path:
+    # Not Path.resolve, which raises RuntimeError on a link to itself before Python 3.13.
+    return Path(os.path.realpath(path))
+
+
+def _entries(root: Path) -> Iterator[Path]:
+    """Everything under a folder but the folders themselves; links to folders are not followed."""
+    for folder, folders, files in os.walk(root, onerror=_raise):
+        here = Path(folder)
+        yield from (here / name for name in files)
+        yield from (here / name for name in folders if (here / name).is_symlink())
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+def _not_a_bundle(folder: Path) -> NoReturn:
+    if not folder.exists():
+        found = "nothing there"
+    elif folder.is_dir():
+        found = f"a folder without {MANIFEST_NAME}"
+    else:
+        found = "a file"
+    raise BundleError(
+        str(folder),
+        found=found,
+        expected="a bundle: a folder that Clampdown wrote",
+        do=f"Pass the folder that holds {MANIFEST_NAME}.",
+    )

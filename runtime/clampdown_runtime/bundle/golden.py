@@ -1,0 +1,192 @@
+"""The golden rows of a bundle: what it must answer on every machine and in every language."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from clampdown_runtime.bundle.strict_json import JsonObject
+from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.errors import BundleError
+from clampdown_runtime.prediction import to_predictions
+
+GOLDEN_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenRow:
+    """One text and what the bundle must answer; numbers that are not finite are NaN.
+
+    Attributes:
+        text: the text.
+        input_ids: its token ids, special tokens included.
+        logits: the defended logits, one of each class.
+        anomaly_score: the distance from the clean distribution.
+        flagged: whether the score is over the bundle's threshold.
+        label: the name of the most probable class.
+        probability: the softmax of ``logits`` at ``label``.
+    """
+
+    text: str
+    input_ids: tuple[int, ...]
+    logits: tuple[float, ...]
+    anomaly_score: float
+    flagged: bool
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """The golden rows and the absolute tolerance of their numbers."""
+
+    tolerance: float
+    rows: tuple[GoldenRow, ...]
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "Golden":
+        """Reads golden rows.
+
+        Args:
+            text: the JSON text.
+            where: the text's name in error messages, such as its path.
+
+        Raises:
+            BundleError: the text is not golden rows of a version that this release reads.
+        """
+        fields = JsonObject.parse(text, where)
+        fields.require_version(GOLDEN_VERSION)
+        fields.require_only("format_version", "tolerance", "rows")
+        tolerance = fields.number("tolerance")
+        if tolerance < 0:
+            fields.refuse("tolerance", found=str(tolerance), expected="at least 0")
+        rows = tuple(_row(row) for row in fields.children("rows"))
+        if not rows:
+            fields.refuse("rows", found="no rows", expected="at least one")
+        return cls(tolerance, rows)
+
+    def to_json(self) -> str:
+        """Writes the golden rows; numbers that are not finite become null."""
+        rows = [
+            {
+                "text": row.text,
+                "input_ids": row.input_ids,
+                "logits": [_finite(logit) for logit in row.logits],
+                "anomaly_score": _finite(row.anomaly_score),
+                "flagged": row.flagged,
+                "label": row.label,
+                "probability": _finite(row.probability),
+            }
+            for row in self.rows
+        ]
+        golden = {"format_version": GOLDEN_VERSION, "tolerance": self.tolerance, "rows": rows}
+        return json.dumps(golden, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenMismatch:
+    """One value that is not what the golden row says.
+
+    Attributes:
+        index: the row's index.
+        text: the row's text.
+        field: the name of the value in the golden row.
+        expected: the golden value.
+        found: the value on this machine.
+    """
+
+    index: int
+    text: str
+    field: str
+    expected: object
+    found: object
+
+
+def read_golden(path: Path) -> Golden:
+    """Reads the golden rows of a bundle.
+
+    Raises:
+        BundleError: the file cannot be read or does not follow its format.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(
+            str(path),
+            found=f"a file that cannot be read ({error})",
+            expected="golden rows in UTF-8",
+            do="Get an unchanged copy of the bundle, or export it again.",
+        ) from error
+    return Golden.from_json(text, str(path))
+
+
+def check_golden(classifier: DefendedClassifier, golden: Golden) -> list[GoldenMismatch]:
+    """Tokenises every golden text, runs every golden row alone, and compares.
+
+    Returns:
+        Every value that differs by more than the tolerance, in order; none when all is well.
+
+    Raises:
+        ProviderError: the model failed while it ran.
+    """
+    return [
+        GoldenMismatch(index, row.text, field, expected, found)
+        for index, row in enumerate(golden.rows)
+        for field, expected, found in _compared(classifier, row)
+        if not _equal(expected, found, golden.tolerance)
+    ]
+
+
+def _compared(
+    classifier: DefendedClassifier, row: GoldenRow
+) -> Iterator[tuple[str, object, object]]:
+    [encoded] = classifier.tokenizer.encode([row.text])
+    yield "input_ids", row.input_ids, tuple(encoded.ids)
+    if len(row.input_ids) > classifier.manifest.max_length:
+        return  # The graph takes no such row.
+    # The golden ids, so that a tokenizer that differs does not hide whether the graph does.
+    outputs = classifier.run_ids([row.input_ids])
+    [prediction] = to_predictions(outputs, classifier.manifest.labels)
+    for field in ("logits", "anomaly_score", "flagged", "label", "probability"):
+        yield field, getattr(row, field), getattr(prediction, field)
+
+
+def _equal(expected: object, found: object, tolerance: float) -> bool:
+    if isinstance(expected, tuple) and isinstance(found, tuple):
+        return len(expected) == len(found) and all(
+            _equal(one, other, tolerance) for one, other in zip(expected, found, strict=True)
+        )
+    if isinstance(expected, float) and isinstance(found, float):
+        if math.isfinite(expected) and math.isfinite(found):
+            return abs(expected - found) <= tolerance
+        return not math.isfinite(expected) and not math.isfinite(found)
+    return expected == found
+
+
+def _row(fields: JsonObject) -> GoldenRow:
+    fields.require_only(
+        "text", "input_ids", "logits", "anomaly_score", "flagged", "label", "probability"
+    )
+    input_ids = fields.integers("input_ids", minimum=0)
+    if not input_ids:
+        fields.refuse("input_ids", found="no token ids", expected="at least one")
+    return GoldenRow(
+        text=fields.string("text"),
+        input_ids=input_ids,
+        logits=tuple(
+            math.nan if logit is None else logit for logit in fields.numbers_or_nulls("logits")
+        ),
+        anomaly_score=_number(fields, "anomaly_score"),
+        flagged=fields.boolean("flagged"),
+        label=fields.string("label"),
+        probability=_number(fields, "probability"),
+    )
+
+
+def _number(fields: JsonObject, key: str) -> float:
+    return math.nan if fields.is_null(key) else fields.number(key)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Rows that come in: files of texts and labels, and what counts as a text."""

@@ -1,0 +1,326 @@
+"""The commands that make and change artefacts hand their options over; the work is replaced."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from clampdown import defend
+from clampdown.extras import needs_extra
+from clampdown_calib import FitOptions
+from clampdown_exporter import ExportOptions
+from clampdown_runtime import DestinationError, ExportError
+
+
+@pytest.fixture
+def packages(replace_package):
+    """Replaces what calib and exporter do; the calls that they get are noted."""
+    calls = []
+
+    def calibrate(*arguments, **keys):
+        calls.append(("calibrate", arguments, keys))
+        return SimpleNamespace(summary=lambda: {"layers": ["a", "b"], "kept": 0.99})
+
+    def fit(*arguments, **keys):
+        calls.append(("fit", arguments, keys))
+        return "fitted"
+
+    def export(*arguments, **keys):
+        calls.append(("export", arguments, keys))
+        return exported(arguments[2])
+
+    def write_bundle(*arguments, **keys):
+        calls.append(("write_bundle", arguments, keys))
+        return exported(arguments[1])
+
+    def exported(out):
+        facts = {"bundle": str(out), "largest_difference": 1e-6, "threshold": 4.5}
+        return SimpleNamespace(summary=lambda: facts)
+
+    def move_threshold(*arguments, **keys):
+        calls.append(("move_threshold", arguments, keys))
+        return SimpleNamespace(threshold=2.5, frr=keys["frr"], frr_measured=0.08)
+
+    def verify(bundle):
+        calls.append(("verify", (bundle,), {}))
+        return ["golden.json: row 1", "config.json: is\nmissing"] if bundle.name == "bad" else []
+
+    calib, exporter = "clampdown_calib", "clampdown_exporter"
+    replace_package(f"{calib}.run_calibration", calibrate=calibrate)
+    replace_package(f"{calib}.fit", fit=fit)
+    replace_package(f"{calib}.graphs.optimum_trace", require_optimum=lambda: None)
+    replace_package(f"{exporter}.run_export", export=export, write_bundle=write_bundle)
+    replace_package(f"{exporter}.bundle.move_threshold", move_threshold=move_threshold)
+    replace_package(f"{exporter}.bundle.verify", verify=verify)
+    replace_package(f"{exporter}.text_input.with_tokenizer", extensions_library=lambda: None)
+    return calls
+
+
+DEFAULTS = {
+    "layers": None,
+    "representation": None,
+    "method": "probe",
+    "frr": 0.1,
+    "epochs": None,
+    "seed": 0,
+    "precision": "fp32",
+    "exporter": "torch",
+}
+CHOSEN = (
+    "--layers=a.0, a.1",
+    "--representation=last",
+    "--method=badacts",
+    "--frr=0.05",
+    "--epochs=3",
+    "--seed=7",
+    "--precision=int8",
+    "--exporter=optimum",
+    "--allow-pickle",
+)
+CHOSEN_KEYS = {
+    "layers": ("a.0", "a.1"),
+    "representation": "last",
+    "method": "badacts",
+    "frr": 0.05,
+    "epochs": 3,
+    "seed": 7,
+    "precision": "int8",
+    "exporter": "optimum",
+}
+
+
+def without_progress(call):
+    name, arguments, keys = call
+    return name, arguments, {key: value for key, value in keys.items() if key != "progress"}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected", "allow"), [((), DEFAULTS, False), (CHOSEN, CHOSEN_KEYS, True)]
+)
+def test_calibrate(invoke, packages, tmp_path, options, expected, allow):
+    out = tmp_path / "out"
+    result = invoke("calibrate", "model", "--clean", "c.csv", "--out", out, *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert [without_progress(call) for call in packages] == [
+        ("calibrate", ("model", Path("c.csv"), out), {**expected, "allow_pickle": allow})
+    ]
+    assert json.loads(result.stdout) == {
+        "calibration": str(out),
+        "layers": ["a", "b"],
+        "kept": 0.99,
+    }
+    assert result.stderr == ""
+
+
+BUNDLE = ("--mode=detect", "--format=ort", "--with-tokenizer")
+BUNDLE_KEYS = {"mode": "detect", "file_format": "ort", "with_tokenizer": True}
+BUNDLE_DEFAULTS = {
+    "mode": "detect-then-purify",
+    "file_format": "onnx",
+    "with_tokenizer": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected", "allow"),
+    [((), BUNDLE_DEFAULTS, False), ((*BUNDLE, "--allow-pickle"), BUNDLE_KEYS, True)],
+)
+def test_export(invoke, packages, tmp_path, options, expected, allow):
+    out = tmp_path / "b"
+    result = invoke("export", "model", "--calibration", tmp_path, "--out", out, *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert [without_progress(call) for call in packages] == [
+        ("export", ("model", tmp_path, out), {**expected, "allow_pickle": allow})
+    ]
+    assert json.loads(result.stdout) == {
+        "bundle": str(out),
+        "largest_difference": 1e-6,
+        "threshold": 4.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "fitting", "exporting", "allow"),
+    [
+        ((), DEFAULTS, BUNDLE_DEFAULTS, False),
+        ((*CHOSEN, *BUNDLE), CHOSEN_KEYS, BUNDLE_KEYS, True),
+    ],
+)
+def test_defend_fits_and_writes(invoke, packages, tmp_path, options, fitting, exporting, allow):
+    out = tmp_path / "bundle"
+    result = invoke("defend", "model", "--clean", "c.csv", "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        f"bundle              {out}",
+        "largest_difference  1e-06",
+        "threshold           4.5",
+    ]
+    assert [without_progress(call) for call in packages] == [
+        ("fit", ("model", Path("c.csv"), FitOptions(**fitting)), {"allow_pickle": allow}),
+        ("write_bundle", ("fitted", out, ExportOptions(**exporting)), {}),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{"mode": "guess"}, {"file_format": "tflite"}])
+def test_defend_refuses_options_of_the_bundle_before_it_fits(packages, tmp_path, wrong):
+    with pytest.raises(ExportError, match=r"found '(guess|tflite)'; expected one of"):
+        defend("model", "c.csv", tmp_path / "bundle", **wrong)
+    assert packages == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_defend_refuses_a_taken_destination_before_it_fits(packages, tmp_path, kind):
+    out = tmp_path / "bundle"
+    if kind == "folder":
+        out.mkdir()
+        (out / "file").touch()
+    elif kind == "file":
+        out.touch()
+    else:
+        out.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DestinationError, match="a new or empty folder"):
+        defend("model", "c.csv", out)
+    assert packages == []
+
+
+def test_defend_refuses_a_destination_that_it_may_not_look_into(packages, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DestinationError, match=f"{tmp_path}: found Permission denied"):
+        defend("model", "c.csv", tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(DestinationError, match="File name too long"):
+        defend("model", "c.csv", tmp_path / ("n" * 5000))
+    assert packages == []
+
+
+def test_defend_takes_an_empty_folder(packages, tmp_path):
+    defend("model", "c.csv", tmp_path)
+    assert [name for name, *_ in packages] == ["fit", "write_bundle"]
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        (("--frr", "0.05"), {"frr": 0.05, "value": None}),
+        (("--value", "-1.5"), {"frr": None, "value": -1.5}),
+    ],
+)
+def test_threshold(invoke, packages, options, keys):
+    result = invoke("threshold", "b", *options, "--json")
+    assert result.exit_code == 0, result.output
+    assert packages == [("move_threshold", (Path("b"),), keys)]
+    assert json.loads(result.stdout) == {
+        "threshold": 2.5,
+        "frr": keys["frr"],
+        "frr_measured": 0.08,
+    }
+
+
+@pytest.mark.parametrize("options", [(), ("--frr", "0.1", "--value", "2")])
+def test_threshold_takes_exactly_one_of_rate_and_value(invoke, packages, options):
+    result = invoke("threshold", "b", *options)
+    assert result.exit_code == 2
+    assert "--frr or --value" in result.stderr
+    assert packages == []
+
+
+@pytest.mark.parametrize("command", ["defend", "calibrate"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--frr=0", "--frr=1", "--epochs=0", "--layers=a,,b", "--method=x", "--seed=-1"),
+    ],
+)
+def test_options_out_of_range_are_refused(invoke, packages, command, option):
+    result = invoke(command, "model", "--clean", "c.csv", "--out", "o", option)
+    assert result.exit_code == 2
+    assert option.partition("=")[0] in result.stderr
+    assert packages == []
+
+
+@pytest.mark.parametrize("command", ["defend", "calibrate"])
+def test_help_says_what_the_methods_are_and_which_options_are_of_one(invoke, command):
+    shown = " ".join(invoke(command, "--help").stdout.split())
+    assert "--method [probe|badacts]" in shown
+    for sentence in (
+        "probe holds the model's answer against what its earlier layers say; badacts is the "
+        "published method, with neuron states and intervals, and needs a checkpoint. "
+        "[default: probe]",
+        "The token that the detector of badacts reads. [default: the architecture's own]",
+        "Passes over the clean rows to fit the intervals of badacts. [default: 50]",
+        "Of the halves and the batches of badacts; probes take none. [default: 0",
+    ):
+        assert sentence in shown
+
+
+@pytest.mark.usefixtures("packages")
+def test_verify_of_a_whole_bundle(invoke):
+    result = invoke("verify", "good")
+    assert (result.exit_code, result.stdout) == (0, "good: no differences\n")
+    assert json.loads(invoke("verify", "good", "--json").stdout) == {
+        "bundle": "good",
+        "valid": True,
+        "differences": [],
+    }
+
+
+@pytest.mark.usefixtures("packages")
+def test_verify_prints_what_differs_with_status_1(invoke):
+    result = invoke("verify", "bad")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == ["golden.json: row 1", r"config.json: is\nmissing"]
+    result = invoke("verify", "bad", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["valid"] is False
+
+
+@pytest.mark.parametrize(
+    ("line", "extra"),
+    [
+        ("defend m --clean c.csv --out o", "export"),
+        ("calibrate m --clean c.csv --out o", "export"),
+        ("export m --calibration c --out o", "export"),
+        ("threshold b --frr 0.1", "export"),
+        ("verify b", "export"),
+        ("demo --out o", "demo"),
+    ],
+)
+def test_a_missing_package_says_which_extra_to_install(invoke, monkeypatch, tmp_path, line, extra):
+    class Missing:
+        def __getattr__(self, name):
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    for package in ("clampdown_calib", "clampdown_exporter", "clampdown.demo.victim"):
+        monkeypatch.setitem(sys.modules, package, Missing())
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*line.split())
+    assert result.exit_code == 2
+    assert "found no package torch" in result.stderr
+    assert f"pip install 'clampdown[{extra}]'" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["defend m --clean c.csv --out o", "export m --calibration c --out o", "verify b"],
+)
+def test_no_onnx_runtime_says_what_to_install(invoke, monkeypatch, tmp_path, line):
+    monkeypatch.delitem(sys.modules, "clampdown_exporter", raising=False)
+    monkeypatch.setattr(sys.modules["clampdown_runtime.providers"], "installed_builds", list)
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*line.split())
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ONNX Runtime: found no build of it installed")
+    assert "pip install 'clampdown[cpu]'" in result.stderr
+
+
+def test_a_missing_module_of_no_extra_is_a_defect():
+    missing = ModuleNotFoundError("No module named 'misspelt'", name="misspelt")
+    with pytest.raises(ModuleNotFoundError) as caught, needs_extra("verify"):
+        raise missing
+    assert caught.value is missing

@@ -1,0 +1,304 @@
+"""What every command has in common: help, errors, exit statuses, quietness."""
+
+import errno
+import importlib.metadata
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import click
+import pytest
+
+from clampdown.cli import progress
+from clampdown.cli.options import fit_options
+from clampdown.cli.output import echo_facts, echo_json, echo_table, one_line
+from clampdown_runtime import ClampdownError
+
+COMMANDS = [
+    "defend",
+    "calibrate",
+    "export",
+    "run",
+    "evaluate",
+    "inspect",
+    "threshold",
+    "verify",
+    "bench",
+    "serve",
+    "doctor",
+    "demo",
+]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+CLAMPDOWN = (sys.executable, "-c", "from clampdown.cli.main import main; main()")
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes `clampdown doctor` raise an exception."""
+
+    def fail(error):
+        def examine():
+            raise error
+
+        monkeypatch.setattr(sys.modules["clampdown.cli.commands.doctor"], "examine", examine)
+
+    return fail
+
+
+def loaded_after(code):
+    run = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.partition(".")[0] for name in run.stdout.splitlines()[-1].split()}
+
+
+HEAVY = {
+    "torch",
+    "transformers",
+    "onnx",
+    "onnx_ir",
+    "safetensors",
+    "rich",
+    "clampdown_calib.fit",
+    "clampdown_exporter.run_export",
+}
+
+
+def test_help_loads_nothing_heavy():
+    loaded = loaded_after(
+        "from clampdown.cli.main import main\nmain(['--help'], standalone_mode=False)"
+    )
+    assert {"click", "clampdown"} <= loaded
+    assert not loaded & {*HEAVY, "onnxruntime"}
+
+
+def test_run_and_doctor_load_nothing_heavy(pristine):
+    loaded = loaded_after(
+        "from clampdown.cli.main import main\n"
+        f"main(['run', {str(pristine)!r}, 'good'], standalone_mode=False)\n"
+        "main(['doctor'], standalone_mode=False)"
+    )
+    assert "onnxruntime" in loaded
+    assert not loaded & HEAVY
+
+
+def test_the_help_lists_every_command_in_the_order_of_use(invoke):
+    result = invoke("--help")
+    assert result.exit_code == 0
+    listed = result.stdout.partition("Commands:")[2].partition("Exit status")[0]
+    assert [line.split()[0] for line in listed.splitlines() if line.strip()] == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help_with_an_example(invoke, command):
+    result = invoke(command, "--help")
+    assert result.exit_code == 0
+    assert f"  clampdown {command}" in result.stdout.partition("Example:")[2]
+    # The one that serves a page reports nothing.
+    assert ("--json" in result.stdout) == (command != "serve")
+
+
+def test_the_version_is_that_of_the_distribution(invoke, monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "version", {"clampdown": "9.8.7"}.__getitem__)
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout) == (0, "clampdown 9.8.7\n")
+
+
+def test_an_error_of_clampdown_is_one_line_and_status_2(invoke, failing):
+    failing(ClampdownError("the thing", found="this", expected="that", do="Do so."))
+    result = invoke("doctor")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == "error: the thing: found this; expected that. Do so.\n"
+
+
+def test_an_interrupt_is_status_130(invoke, failing):
+    failing(KeyboardInterrupt())
+    result = invoke("doctor")
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted; nothing was left behind\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_place_that_cannot_be_written_is_told(invoke, failing, number):
+    failing(OSError(number, os.strerror(number), "some/where"))
+    result = invoke("doctor")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: some/where: found {os.strerror(number)}; expected")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ELOOP, errno.EMFILE, errno.ENAMETOOLONG])
+def test_whatever_a_system_refuses_is_told(invoke, failing, number):
+    failing(OSError(number, os.strerror(number), "some/where"))
+    result = invoke("doctor")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: some/where: found {os.strerror(number)}; expected")
+    failing(OSError("no number at all"))
+    assert invoke("doctor").stderr.startswith("error: a file: found no number at all; expected")
+
+
+def test_a_path_that_is_too_long_is_told(invoke, pristine):
+    long = "n" * 5000
+    for line in (("run", pristine, "--input", f"{long}.csv"), ("run", long, "good")):
+        result = invoke(*line)
+        assert result.exit_code == 2
+        assert "File name too long" in result.stderr
+
+
+@pytest.mark.parametrize("error", [ModuleNotFoundError("x", name="x"), RuntimeError()])
+def test_a_defect_is_not_dressed_up(invoke, failing, error):
+    failing(error)
+    assert invoke("doctor").exception is error
+
+
+def test_an_unknown_option_is_status_2(invoke):
+    result = invoke("doctor", "--fast")
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr
+
+
+def test_a_closed_pipe_is_silent(pristine, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text\n" + "good\n" * 20_000)
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        run = subprocess.run(
+            [*CLAMPDOWN, "run", str(pristine), "--input", str(rows)],
+            env=ENVIRONMENT,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert run.stderr == ""
+    assert run.returncode == 1
+
+
+def test_ctrl_c_ends_a_real_process(pristine):
+    # A process started in the background ignores the signal, and so do those that it starts.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    with subprocess.Popen(
+        [*CLAMPDOWN[:2], f"{heed}; {CLAMPDOWN[2]}", "run", str(pristine), "--input", "-"],
+        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # A window of lines comes back once the model is loaded and waits for more.
+        process.stdin.write("good\n" * 1024)
+        process.stdin.flush()
+        assert process.stdout.readline().startswith("negative\t")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "interrupted; nothing was left behind\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_the_output_is_utf8_whatever_the_environment_says(bundle_path, seal, options):
+    seal(bundle_path, labels=["否定的", "肯定的"])
+    run = subprocess.run(
+        [*CLAMPDOWN, "run", str(bundle_path), "bad film ž", *options],
+        env={**ENVIRONMENT, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert "肯定的" in run.stdout.decode()
+
+
+def test_an_error_is_told_whatever_the_environment_says(tmp_path):
+    # A file name of bytes that are no UTF-8 comes as surrogates.
+    run = subprocess.run(
+        [*CLAMPDOWN, "run", os.fsencode(tmp_path / "否") + b"\xff", "good"],
+        env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii:strict"},
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert r"否\udcff: found nothing there" in run.stderr.decode()
+
+
+def test_progress_is_silent_where_there_is_no_terminal(capsys):
+    with progress.terminal_progress() as show:
+        show("Stage", 1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_is_shown_on_a_terminal(monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress.terminal_progress() as show:
+        show("Fitting", 1, 2)
+        show("Fitting", 2, 2)
+        show("Counting", 7, 0)
+    assert "Fitting" in terminal.getvalue()
+    assert "2/2" in terminal.getvalue()
+    assert "7/?" in terminal.getvalue()
+    assert capsys.readouterr().out == ""
+
+
+def test_json_has_no_numbers_that_json_lacks(capsys):
+    echo_json({"a": [float("nan"), 1.5], "b": (float("inf"), None), "c": {"d": -float("inf")}})
+    assert capsys.readouterr().out == '{"a": [null, 1.5], "b": [null, null], "c": {"d": null}}\n'
+
+
+def test_facts_and_tables_are_aligned(capsys):
+    echo_facts({"a": 0.123456789, "long": ("x", "y"), "none": None, "map": {"k": 1}})
+    echo_table(("", "one"), [("first", "1.0"), ("second", "10.0")])
+    assert capsys.readouterr().out.splitlines() == [
+        "a     0.123457",
+        "long  x, y",
+        "none  -",
+        "map   k 1",
+        "         one",
+        "first    1.0",
+        "second  10.0",
+    ]
+
+
+def test_json_and_tables_hold_no_control_characters(capsys):
+    hostile = "\x1b[2J\x9b1m\x7f\u202e\ud800\nü"
+    echo_json({hostile: [hostile]})
+    echo_table(("a", "b"), [(hostile, hostile)])
+    printed = capsys.readouterr().out
+    assert all(line.isprintable() for line in printed.split("\n"))
+    json_line, _, row, _ = printed.split("\n")
+    assert json.loads(json_line) == {hostile: [hostile]}
+    assert "ü" in json_line
+    assert row == "  ".join([one_line(hostile)] * 2)
+
+
+def test_an_error_message_keeps_its_lines_and_no_control_characters(invoke, failing):
+    failing(ClampdownError("\x1b]0;title\x07", found="a\r\nb\x9b", expected="ü", do="Do\tso."))
+    assert invoke("doctor").stderr == (
+        "error: \\x1b]0;title\\x07: found a\\r\nb\\x9b; expected ü. Do\\tso.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("plain ü", "plain ü"), ("a\tb\nc", r"a\tb\nc"), ("\x1b[2J\u200b", r"\x1b[2J\u200b")],
+)
+def test_a_text_is_shown_on_one_line(text, expected):
+    assert one_line(text) == expected
+
+
+def test_options_are_listed_in_the_order_given():
+    command = click.command()(fit_options(lambda: None))
+    names = [option.name for option in command.params]
+    assert names[:2] == ["method", "layers"]
+    assert names[-1] == "exporter"

@@ -1,0 +1,407 @@
+"""The commands that report print the same facts as text and as one JSON object."""
+
+import csv
+import dataclasses
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from clampdown import Accuracies, BenchRow, Diagnosis, Evaluation, run_demo
+from clampdown.demo.plain_sentences import PLAIN_SENTENCES
+from clampdown.measure import memory
+from clampdown_runtime import DestinationError
+
+EVALUATION = Evaluation(
+    defended=Accuracies(84.94, 78.5, 21.5, 91.0),
+    undefended=Accuracies(86.2, 0.0, 100.0, 99.0),
+    right_to_wrong=31,
+    wrong_to_right=18,
+    frr=9.8,
+    far=4.1,
+    auroc=0.97,
+    target_label="positive",
+    clean_rows=1000,
+    poisoned_rows=500,
+    truncated_rows=3,
+)
+PLAIN = dataclasses.replace(
+    EVALUATION,
+    defended=Accuracies(90.0, None, None, None),
+    undefended=Accuracies(92.5, None, None, None),
+)
+LATENCY = BenchRow(
+    threads=1,
+    batch_size=1,
+    length=32,
+    undefended_ms=10.0,
+    unflagged_ms=10.1,
+    flagged_ms=18.0,
+    undefended_rows_per_second=100.0,
+    unflagged_rows_per_second=99.0,
+    unflagged_ratio=1.01,
+    flagged_ratio=1.8,
+    clean_ratio=1.09,
+)
+DIAGNOSIS = Diagnosis(
+    python="3.11.9",
+    platform="Linux",
+    onnxruntime={"onnxruntime": "1.30.0"},
+    available=("CPUExecutionProvider",),
+    usable=("CPUExecutionProvider",),
+    unusable={},
+    gpu_libraries={"libcuda.so.1": False},
+    packages={"torch": None, "numpy": "2.0.0"},
+    problem=None,
+)
+
+
+@pytest.fixture
+def rows(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\ngood,1\nbad film,0\ncf,0\n")
+    return path
+
+
+@pytest.mark.usefixtures("negated")
+def test_evaluate(invoke, pristine, rows):
+    result = invoke(
+        "evaluate", pristine, "--clean", rows, "--poisoned", rows, "--target-label", "1", "--json"
+    )
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    found = json.loads(result.stdout)
+    assert set(found) == {field.name for field in dataclasses.fields(Evaluation)}
+    assert set(found["defended"]) == set(found["undefended"]) == {*("cacc", "pacc", "asr", "tacc")}
+    assert found["target_label"] == "positive"
+    assert found["defended"]["cacc"] + found["undefended"]["cacc"] == pytest.approx(100)
+    assert found["defended"]["tacc"] + found["undefended"]["tacc"] == pytest.approx(100)
+    assert found["right_to_wrong"] + found["wrong_to_right"] == 3
+
+
+@pytest.mark.usefixtures("negated")
+def test_evaluate_without_poisoned_rows_prints_what_it_knows(invoke, pristine, rows):
+    lines = invoke("evaluate", pristine, "--clean", rows).stdout.splitlines()
+    assert lines[0].split() == ["undefended", "defended"]
+    names = [line.split()[0] for line in lines if line]
+    assert names == ["undefended", "CACC", "clean", "FRR", "rows"]
+
+
+@pytest.mark.usefixtures("negated")
+def test_evaluate_without_poisoned_rows_of_the_target_leaves_out_what_is_of_them(
+    invoke, pristine, rows, tmp_path
+):
+    of_label = {}
+    for label in ("0", "1"):
+        path = tmp_path / f"poisoned-{label}.csv"
+        path.write_text(f"text,label\ngood cf,{label}\nbad cf,{label}\n")
+        options = ("--clean", rows, "--poisoned", path, "--target-label", "1")
+        lines = invoke("evaluate", pristine, *options).stdout.splitlines()
+        of_label[label] = [line.split()[0] for line in lines if line]
+    assert of_label["0"] == [
+        *("undefended", "CACC", "PACC", "ASR", "clean", "FRR", "FAR", "AUROC", "rows")
+    ]
+    assert of_label["1"] == ["undefended", "CACC", "TACC", "clean", "FRR", "rows"]
+
+
+def test_evaluate_prints_a_table(invoke, monkeypatch):
+    seen = {}
+
+    def evaluate(bundle, clean, **keys):
+        seen.update(keys, bundle=bundle, clean=clean)
+        return EVALUATION
+
+    monkeypatch.setattr(sys.modules["clampdown.cli.commands.evaluate"], "evaluate_bundle", evaluate)
+    result = invoke("evaluate", "b", "--clean=c", "--poisoned=p", "--target-label=x")
+    del seen["progress"]
+    assert seen == {
+        "bundle": Path("b"),
+        "clean": Path("c"),
+        "poisoned": Path("p"),
+        "target_label": "x",
+        "provider": "cpu",
+    }
+    assert result.stdout.splitlines() == [
+        "          undefended  defended",
+        "CACC (%)        86.2      84.9",
+        "PACC (%)         0.0      78.5",
+        "ASR (%)        100.0      21.5",
+        "TACC (%)        99.0      91.0",
+        "",
+        "clean answers changed  31 from right to wrong, 18 from wrong to right",
+        "FRR (%)                9.8",
+        "FAR (%)                4.1",
+        "AUROC                  0.970",
+        "rows                   1000 clean, 500 poisoned towards positive; 3 too long for the "
+        "model and seen in part",
+    ]
+
+
+def test_evaluate_help_says_what_every_figure_is_of(invoke):
+    shown = " ".join(invoke("evaluate", "--help").stdout.split())
+    for sentence in (
+        "CACC is the accuracy on clean rows and FRR the share of them that is flagged.",
+        "With poisoned rows whose true label is not the target: PACC, the accuracy on them; ASR, "
+        "the share of them that gets the target label; FAR, the share of them that is not flagged.",
+        "TACC is the accuracy on poisoned rows whose true label is the target.",
+        "AUROC, 0 to 1, is the chance that a poisoned row has a higher anomaly score than a clean "
+        "one.",
+    ):
+        assert sentence in shown
+
+
+def test_evaluate_needs_a_target(invoke, pristine, rows):
+    result = invoke("evaluate", pristine, "--clean", rows, "--poisoned", rows)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: the poisoned rows: found no target label")
+
+
+@pytest.mark.usefixtures("negated")
+def test_bench(invoke, pristine, monkeypatch):
+    monkeypatch.setattr(memory, "_PROCESSES", 1)
+    options = ("--threads=1", "--batch-size=2", "--length=5", "--length=7", "--repeats=1")
+    result = invoke("bench", pristine, *options, "--json")
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    found = json.loads(result.stdout)
+    assert set(found) == {
+        "rows",
+        "frr",
+        "memory",
+        "memory_ratio",
+        "undefended_file_bytes",
+        "defended_file_bytes",
+        "file_ratio",
+    }
+    assert [(row["batch_size"], row["length"]) for row in found["rows"]] == [(2, 5), (2, 7)]
+    table = invoke("bench", pristine, *options).stdout.splitlines()
+    assert table[0].startswith("threads")
+    assert [line.split()[:3] for line in table[1:3]] == [["1", "2", "5"], ["1", "2", "7"]]
+    assert table[-1] == "FRR of clean  4.0 %"
+
+
+def test_inspect(invoke, pristine, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    found = json.loads(invoke("inspect", pristine, "--json").stdout)
+    manifest = json.loads((pristine / "clampdown.json").read_text())
+    assert {key: found[key] for key in manifest} == manifest
+    assert set(found) - set(manifest) == {"sizes", "widths", "note"}
+    assert found["widths"] is None
+    text = invoke("inspect", pristine).stdout
+    for shown in ("tiny (bert)", "detect-then-purify", "encoder.layer.0", "no interval widths"):
+        assert shown in text
+    assert all(digest in text for digest in manifest["files"].values())
+
+
+def test_inspect_shows_no_control_characters(invoke, bundle_path, seal, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    (bundle_path / "a\x1b[2J").touch()
+    seal(bundle_path, layers=["encoder\x1b[31m"], labels=["a\x9b", "b\nc"])
+    result = invoke("inspect", bundle_path, color=True)
+    assert result.exit_code == 0
+    assert all(line.isprintable() for line in result.stdout.split("\n"))
+    assert r"encoder\x1b[31m" in result.stdout
+
+
+def test_inspect_shows_the_widths(invoke, bundle_path, seal):
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    save_file(
+        {"lower": np.zeros((1, 3), np.float32), "upper": np.array([[1, 2, 4]], np.float32)},
+        bundle_path / "calibration.safetensors",
+    )
+    seal(bundle_path)
+    found = json.loads(invoke("inspect", bundle_path, "--json").stdout)
+    assert found["widths"] == [
+        {"layer": "encoder.layer.0", "smallest": 1.0, "median": 2.0, "largest": 4.0}
+    ]
+    text = invoke("inspect", bundle_path).stdout
+    assert "encoder.layer.0           1.000   2.000    4.000" in text
+
+
+@pytest.fixture
+def diagnosed(monkeypatch):
+    def replace(**keys):
+        diagnosis = dataclasses.replace(DIAGNOSIS, **keys)
+        command = sys.modules["clampdown.cli.commands.doctor"]
+        monkeypatch.setattr(command, "examine", lambda: diagnosis)
+
+    return replace
+
+
+def test_doctor(invoke, diagnosed):
+    diagnosed()
+    result = invoke("doctor", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == json.loads(json.dumps(dataclasses.asdict(DIAGNOSIS)))
+    assert invoke("doctor").stdout.splitlines() == [
+        "Python                3.11.9 on Linux",
+        "ONNX Runtime          onnxruntime 1.30.0",
+        "CPUExecutionProvider  usable",
+        "libcuda.so.1          -",
+        "torch                 -",
+        "numpy                 2.0.0",
+    ]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_doctor_fails_when_nothing_is_usable(invoke, diagnosed, options):
+    diagnosed(usable=(), unusable={"CPUExecutionProvider": "broken"}, problem="no build")
+    result = invoke("doctor", *options)
+    assert result.exit_code == 1
+    assert "broken" in result.stdout
+    if not options:
+        assert result.stderr == "error: no build\n"
+
+
+@pytest.fixture
+def replaced_demo(monkeypatch, replace_package):
+    """Replaces the work of the demo; the files are empty."""
+    module = sys.modules["clampdown.demo.run_demo"]
+    calls = []
+
+    def make_victim(out, *, seed, progress):
+        calls.append(("victim", seed))
+        progress("Fine-tuning", 1, 1)
+        (out / "victim").mkdir()
+        names = ("clean.csv", "clean-test.csv", "poisoned-test.csv")
+        for name in names:
+            (out / name).touch()
+        clean, clean_test, poisoned_test = (out / name for name in names)
+        return SimpleNamespace(
+            model=out / "victim",
+            clean=clean,
+            clean_test=clean_test,
+            poisoned_test=poisoned_test,
+            target_label=1,
+        )
+
+    def defend(model, clean, out, **keys):
+        calls.append(("defend", model.name, clean.name, keys["seed"]))
+        out.mkdir()
+
+    def evaluate(bundle, clean, *, poisoned=None, target_label=None, progress=None):
+        calls.append(
+            ("evaluate", bundle.name, clean.name, poisoned and poisoned.name, target_label)
+        )
+        if poisoned is None:
+            return PLAIN
+        return EVALUATION
+
+    @contextmanager
+    def undefended_file(bundle):
+        yield bundle / "undefended"
+
+    replace_package("clampdown.demo.victim", make_victim=make_victim)
+    for name, function in {
+        "defend": defend,
+        "evaluate": evaluate,
+        "open_bundle": lambda path: path,
+        "undefended_file": undefended_file,
+        "measure_latency": lambda *_, **__: [LATENCY],
+    }.items():
+        monkeypatch.setattr(module, name, function)
+    return calls
+
+
+def test_demo(invoke, replaced_demo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = invoke("demo", "--seed=5", "--json")
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    assert replaced_demo == [
+        ("victim", 5),
+        ("defend", "victim", "clean.csv", 5),
+        ("evaluate", "bundle", "clean-test.csv", "poisoned-test.csv", 1),
+        ("evaluate", "bundle", "plain-sentences.csv", None, None),
+    ]
+    found = json.loads(result.stdout)
+    seconds = found.pop("seconds")
+    assert list(seconds) == ["fine-tune the victim", "defend", "evaluate", "measure latency"]
+    assert found == {
+        **dataclasses.asdict(EVALUATION),
+        "plain_sentences": {"rows": 40, "undefended": 37, "defended": 36},
+        "latency": dataclasses.asdict(LATENCY),
+        "folder": "clampdown-demo",
+        "victim": "clampdown-demo/victim",
+        "bundle": "clampdown-demo/bundle",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["clampdown-demo"]
+    assert {path.name for path in (tmp_path / "clampdown-demo").iterdir()} == {
+        "victim",
+        "bundle",
+        "clean.csv",
+        "clean-test.csv",
+        "poisoned-test.csv",
+        "plain-sentences.csv",
+    }
+    plain = tmp_path / "clampdown-demo" / "plain-sentences.csv"
+    with plain.open(encoding="utf-8", newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header == ["text", "label"]
+    assert lines == [[row.text, str(row.label)] for row in PLAIN_SENTENCES]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_demo_refuses_a_seed_that_its_generators_do_not_take(invoke, replaced_demo, tmp_path, seed):
+    result = invoke("demo", "--out", tmp_path / "out", f"--seed={seed}")
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
+    assert replaced_demo == []
+
+
+@pytest.mark.usefixtures("replaced_demo")
+def test_demo_prints_the_table_and_where_the_bundle_lies(invoke, tmp_path):
+    lines = invoke("demo", "--out", tmp_path / "out").stdout.splitlines()
+    assert lines[1:5] == [
+        "CACC (%)        86.2      84.9",
+        "PACC (%)         0.0      78.5",
+        "ASR (%)        100.0      21.5",
+        "TACC (%)        99.0      91.0",
+    ]
+    [plain] = [line for line in lines if line.startswith("plain sentences")]
+    assert plain.endswith("  37 of 40 right undefended, 36 defended")
+    text = "\n".join(lines)
+    assert "1.80 times as long" in text
+    assert str(tmp_path / "out" / "bundle" / "report.html") in text
+
+
+def test_demo_leaves_a_full_folder_alone(replaced_demo, tmp_path):
+    (tmp_path / "mine").touch()
+    with pytest.raises(DestinationError):
+        run_demo(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert replaced_demo == []
+
+
+@pytest.mark.usefixtures("replaced_demo")
+def test_an_interrupted_demo_leaves_nothing(invoke, tmp_path, monkeypatch):
+    def interrupt(*_arguments, **_keys):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["clampdown.demo.run_demo"], "evaluate", interrupt)
+    result = invoke("demo", "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("negated")
+def test_the_demo_measures_one_row_of_32_tokens(pristine, monkeypatch):
+    seen = {}
+
+    def measure(bundle, undefended, **keys):
+        assert undefended.exists()
+        seen.update(keys)
+        return [LATENCY]
+
+    module = sys.modules["clampdown.demo.run_demo"]
+    monkeypatch.setattr(module, "measure_latency", measure)
+    assert module._latency(pristine, print) is LATENCY
+    assert seen == {
+        "threads": (1,),
+        "batch_sizes": (1,),
+        "lengths": (32,),
+        "repeats": 30,
+        "progress": print,
+    }

@@ -1,0 +1,126 @@
+import os
+
+import pytest
+
+from clampdown_runtime.bundle.files import (
+    FileDifference,
+    bundle_differences,
+    open_bundle,
+    read_manifest,
+)
+from clampdown_runtime.errors import BundleError
+
+
+def differences(folder):
+    return bundle_differences(folder, read_manifest(folder))
+
+
+def test_an_unchanged_bundle_opens(bundle_path):
+    bundle = open_bundle(str(bundle_path))
+    assert bundle.manifest.labels == ("negative", "positive")
+    for path in (
+        bundle.model_path,
+        bundle.tokenizer_path,
+        bundle.calibration_path,
+        bundle.golden_path,
+    ):
+        assert path.is_file()
+
+
+def test_all_differences_are_collected_and_named(bundle_path):
+    (bundle_path / "tokenizer.json").unlink()
+    (bundle_path / "notes.txt").write_text("")
+    (bundle_path / "onnx" / ".hidden").write_text("")
+    with (bundle_path / "config.json").open("a") as file:
+        file.write(" ")
+    expected = [
+        FileDifference("config.json", "different"),
+        FileDifference("notes.txt", "extra"),
+        FileDifference("onnx/.hidden", "extra"),
+        FileDifference("tokenizer.json", "missing"),
+    ]
+    assert differences(bundle_path) == expected
+    with pytest.raises(BundleError) as caught:
+        open_bundle(bundle_path)
+    for difference in expected:
+        assert f"{difference.path} ({difference.kind})" in caught.value.found
+
+
+def test_many_differences_are_counted_after_the_first(bundle_path):
+    for index in range(12):
+        (bundle_path / f"extra-{index}").write_text("")
+    with pytest.raises(BundleError, match="and 7 more"):
+        open_bundle(bundle_path)
+
+
+def test_links_that_leave_the_folder_are_refused(bundle_path, tmp_path):
+    moved = (bundle_path / "config.json").rename(tmp_path / "config.json")
+    (bundle_path / "config.json").symlink_to(moved)
+    assert differences(bundle_path) == [FileDifference("config.json", "outside")]
+
+
+def test_a_manifest_that_is_a_link_to_outside_is_refused(bundle_path, tmp_path):
+    moved = (bundle_path / "clampdown.json").rename(tmp_path / "clampdown.json")
+    (bundle_path / "clampdown.json").symlink_to(moved)
+    assert differences(bundle_path) == [FileDifference("clampdown.json", "outside")]
+
+
+def test_a_link_to_itself_is_refused(bundle_path):
+    (bundle_path / "config.json").unlink()
+    (bundle_path / "config.json").symlink_to("config.json")
+    assert differences(bundle_path) == [FileDifference("config.json", "different")]
+
+
+def test_a_bundle_that_is_a_link_to_itself_is_refused(bundle_path, tmp_path):
+    manifest = read_manifest(bundle_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(BundleError, match=r"loop: found"):
+        open_bundle(tmp_path / "loop")
+    with pytest.raises(BundleError, match=r"loop: found"):
+        bundle_differences(tmp_path / "loop", manifest)
+
+
+def test_links_to_folders_are_not_followed(bundle_path, tmp_path):
+    moved = (bundle_path / "onnx").rename(tmp_path / "onnx")
+    (bundle_path / "onnx").symlink_to(moved)
+    assert differences(bundle_path) == [
+        FileDifference("onnx", "outside"),
+        FileDifference("onnx/model.onnx", "missing"),
+    ]
+
+
+def test_a_bundle_may_itself_be_behind_a_link(bundle_path, tmp_path):
+    (tmp_path / "link").symlink_to(bundle_path)
+    assert open_bundle(tmp_path / "link").path == tmp_path / "link"
+
+
+def test_what_is_no_regular_file_is_different_and_never_read(bundle_path):
+    (bundle_path / "config.json").unlink()
+    os.mkfifo(bundle_path / "config.json")
+    assert differences(bundle_path) == [FileDifference("config.json", "different")]
+
+
+def test_a_file_that_cannot_be_read_is_named(bundle_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("clampdown_runtime.bundle.files.file_digest", refuse)
+    with pytest.raises(BundleError, match="Permission denied"):
+        open_bundle(bundle_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("nowhere", "nothing there"), ("empty", "a folder without"), ("model.onnx", "a file")],
+)
+def test_what_is_not_a_bundle_is_said(tmp_path, name, found):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "model.onnx").write_text("")
+    with pytest.raises(BundleError, match=found):
+        open_bundle(tmp_path / name)
+
+
+def test_a_manifest_that_is_not_text_is_refused(bundle_path):
+    (bundle_path / "clampdown.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(BundleError, match=r"clampdown\.json"):
+        open_bundle(bundle_path)
