@@ -98,7 +98,7 @@ def _read_facts(path: Path) -> tuple[CalibrationFacts, dict[str, str]]:
             expected=f"{FORMAT_VERSION}",
             do="Calibrate again with this release, or use the release that wrote it.",
         )
-    odd = set(data) ^ {"clampdown_version", "files", *_RULES}
+    odd = set(data) ^ {"files", *_RULES}
     if odd:
         raise _unusable(
             path,
@@ -108,10 +108,10 @@ def _read_facts(path: Path) -> tuple[CalibrationFacts, dict[str, str]]:
     files = data.pop("files")
     if not isinstance(files, dict) or set(files) != {TENSORS_FILE, ROWS_FILE}:
         raise _unusable(path, f"files {files}", f"digests of {TENSORS_FILE} and {ROWS_FILE}")
-    del data["clampdown_version"]
     for key, value in data.items():
         if not _RULES[key](value):
             raise _unusable(path, f"{key} {value!r}", "a value as docs/calibration.md says")
+    del data["clampdown_version"]
     data["labels"], data["layers"] = tuple(data["labels"]), tuple(data["layers"])
     return CalibrationFacts(**data), files
 
@@ -133,6 +133,7 @@ def _is_text(value: object) -> bool:
 
 
 _RULES: dict[str, Callable[[object], bool]] = {
+    "clampdown_version": _is_text,
     "model_digest": _is_text,
     "model_name": _is_text,
     "model_type": _is_text,

@@ -171,12 +171,13 @@ def _row(fields: JsonObject) -> GoldenRow:
     input_ids = fields.integers("input_ids", minimum=0)
     if not input_ids:
         fields.refuse("input_ids", found="no token ids", expected="at least one")
+    logits = fields.numbers_or_nulls("logits")
+    if not logits:
+        fields.refuse("logits", found="no logits", expected="one of each class")
     return GoldenRow(
         text=fields.string("text"),
         input_ids=input_ids,
-        logits=tuple(
-            math.nan if logit is None else logit for logit in fields.numbers_or_nulls("logits")
-        ),
+        logits=tuple(math.nan if logit is None else logit for logit in logits),
         anomaly_score=_number(fields, "anomaly_score"),
         flagged=fields.boolean("flagged"),
         label=fields.string("label"),

@@ -13,8 +13,8 @@ const SCHEMA = v.strictObject({
     v.array(
       v.strictObject({
         text: v.string(),
-        input_ids: v.array(v.pipe(v.number(), v.safeInteger())),
-        logits: v.array(nullable),
+        input_ids: v.pipe(v.array(v.pipe(v.number(), v.safeInteger(), v.minValue(0))), v.minLength(1)),
+        logits: v.pipe(v.array(nullable), v.minLength(1)),
         anomaly_score: nullable,
         flagged: v.boolean(),
         label: v.string(),
