@@ -31,5 +31,5 @@ def needs_extra(what: str, extra: str = "export") -> Iterator[None]:
             what,
             found=f"no package {package}",
             expected=f"the packages of the extra `{extra}`",
-            do=f"Run pip install 'clampdown[{extra}]'.",
+            hint=f"Run pip install 'clampdown[{extra}]'.",
         ) from error

@@ -91,5 +91,5 @@ def _unusable(bundle: Bundle, found: str) -> BundleError:
         str(bundle.calibration_path),
         found=found,
         expected=f"`lower` and `upper` of {len(bundle.manifest.layers)} layers",
-        do="Export the bundle again.",
+        hint="Export the bundle again.",
     )

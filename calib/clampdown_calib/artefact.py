@@ -16,7 +16,7 @@ from clampdown_calib.calibration import Calibration, CalibrationFacts
 from clampdown_calib.options import Exporter, Method
 from clampdown_calib.rows.clean_rows import rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.stored_tensors import calibration_of, tensors_of
-from clampdown_runtime.atomic_write import staged_folder
+from clampdown_runtime.atomic_write import atomic_folder
 from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.bundle.manifest import Precision, Representation
 from clampdown_runtime.errors import CalibrationError
@@ -33,7 +33,7 @@ def save_calibration(calibration: Calibration, destination: Path) -> None:
     Raises:
         DestinationError: the folder exists and is not empty, or cannot be written.
     """
-    with staged_folder(destination) as folder:
+    with atomic_folder(destination) as folder:
         write_tensors(folder / TENSORS_FILE, tensors_of(calibration))
         (folder / ROWS_FILE).write_text(rows_to_jsonl(calibration.rows), "utf-8")
         facts = {
@@ -96,7 +96,7 @@ def _read_facts(path: Path) -> tuple[CalibrationFacts, dict[str, str]]:
             str(path),
             found=f"format version {written}",
             expected=f"{FORMAT_VERSION}",
-            do="Calibrate again with this release, or use the release that wrote it.",
+            hint="Calibrate again with this release, or use the release that wrote it.",
         )
     odd = set(data) ^ {"files", *_RULES}
     if odd:
@@ -156,5 +156,5 @@ _RULES: dict[str, Callable[[object], bool]] = {
 
 def _unusable(path: Path, found: str, expected: str) -> CalibrationError:
     return CalibrationError(
-        str(path), found=found, expected=expected, do="Calibrate the model again."
+        str(path), found=found, expected=expected, hint="Calibrate the model again."
     )

@@ -80,7 +80,7 @@ def fit(
             f"The intervals of {model}",
             found="an ONNX graph, which has no gradients to optimise intervals with",
             expected="the Hugging Face checkpoint for --method badacts",
-            do="Pass the checkpoint, or leave --method out.",
+            hint="Pass the checkpoint, or leave --method out.",
         )
     tokenization = load_tokenization(folder)
     rows = read_clean_rows(clean, folder.labels, frr=options.frr, halves=halves, seed=options.seed)
@@ -138,7 +138,7 @@ def find_graph(
             f"The calibration of {facts.model_name!r}",
             found=f"a model with the digest {digest}",
             expected=f"the model that it was fitted on, {facts.model_digest}",
-            do="Calibrate this model; what was fitted on another one protects nothing.",
+            hint="Calibrate this model; what was fitted on another one protects nothing.",
         )
     tokenization = load_tokenization(folder)
     options = FitOptions(
@@ -153,7 +153,7 @@ def find_graph(
             f"The graph of {facts.model_name!r}",
             found=f"the digest {digest}",
             expected=f"the graph that the calibration was fitted on, {facts.graph_digest}",
-            do="Calibrate again: another release of a package traces this model differently.",
+            hint="Calibrate again: another release of a package traces this model differently.",
         )
     tokenization = dataclasses.replace(tokenization, inputs=traced.inputs)
     return FittedModel(folder, tokenization, traced, fitted)
@@ -248,6 +248,6 @@ def _require_varying(traced: TracedModel, run: CleanRun, detector: type[Detector
             f"The {what}",
             found="the same activations in every clean row",
             expected="activations that depend on the text",
-            do="Pass rows that differ and, with --method badacts, --representation last for a "
+            hint="Pass rows that differ and, with --method badacts, --representation last for a "
             "model that reads from left to right.",
         )

@@ -71,4 +71,4 @@ class FitOptions:
 
 
 def _wrong(thing: str, found: str, expected: str) -> CalibrationError:
-    return CalibrationError(thing, found=found, expected=expected, do="Correct the option.")
+    return CalibrationError(thing, found=found, expected=expected, hint="Correct the option.")

@@ -29,7 +29,7 @@ def threshold_at(scores: NDArray[np.float32], frr: float) -> float:
             "The false rejection rate",
             found=f"{frr:g}",
             expected="a share between 0 and 1, both excluded",
-            do="Ask for a rate such as 0.1.",
+            hint="Ask for a rate such as 0.1.",
         )
     # The products of decimal rates are a hair off the whole numbers that they stand for.
     rank = max(math.ceil((len(scores) + 1) * (1 - frr) - 1e-9), 1)
@@ -38,7 +38,7 @@ def threshold_at(scores: NDArray[np.float32], frr: float) -> float:
             "The held-out clean rows",
             found=f"{len(scores)}",
             expected=f"at least {fewest_scores(frr)} to hold a false rejection rate of {frr:g}",
-            do="Calibrate with more clean rows or ask for a higher rate.",
+            hint="Calibrate with more clean rows or ask for a higher rate.",
         )
     # NaN sorts last, so a row without a usable score counts as one over every threshold.
     threshold = float(np.sort(scores)[rank - 1])
@@ -47,7 +47,7 @@ def threshold_at(scores: NDArray[np.float32], frr: float) -> float:
             "The held-out clean scores",
             found=f"{int(np.sum(~np.isfinite(scores)))} of {len(scores)} that are not finite",
             expected="finite scores on clean rows",
-            do="Check the model: it gives NaN or infinite activations on clean texts.",
+            hint="Check the model: it gives NaN or infinite activations on clean texts.",
         )
     return threshold
 

@@ -70,13 +70,13 @@ def _refused(error: OSError) -> ClampdownError:
             thing,
             found=found,
             expected="a place with free space that can be read and written",
-            do="Free some space or give yourself permission; nothing half-written was left behind.",
+            hint="Free some space or give yourself permission; nothing half-written was left.",
         )
     return ClampdownError(
         thing,
         found=found,
         expected="what the system can open, read and write",
-        do="Check the path and the disk; nothing half-written was left behind.",
+        hint="Check the path and the disk; nothing half-written was left behind.",
     )
 
 

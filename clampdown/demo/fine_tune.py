@@ -15,7 +15,7 @@ from transformers import (
 
 from clampdown.demo.labelled_text import LabelledText
 from clampdown_calib.models.quiet import quiet_transformers
-from clampdown_runtime.atomic_write import staged_folder
+from clampdown_runtime.atomic_write import atomic_folder
 from clampdown_runtime.progress import Progress, silent
 
 BATCHES_SORTED_TOGETHER = 20
@@ -73,7 +73,7 @@ def fine_tune(
     """
     names = dict(enumerate(label_names))
     # The fork leaves the caller's random numbers as they were.
-    with staged_folder(out) as folder, quiet_transformers(), torch.random.fork_rng(devices=[]):
+    with atomic_folder(out) as folder, quiet_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = AutoTokenizer.from_pretrained(encoder)
         model = AutoModelForSequenceClassification.from_pretrained(

@@ -31,5 +31,5 @@ def packaged_path(package: str, *parts: str) -> Path:
         f"the demo's package {package}",
         found=f"no {inside} in it" if folders else "that it is not installed",
         expected=f"it to be installed and to hold {inside}",
-        do="Install the demo's packages: pip install 'clampdown[demo]'",
+        hint="Install the demo's packages: pip install 'clampdown[demo]'",
     )

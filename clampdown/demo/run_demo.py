@@ -13,7 +13,7 @@ from clampdown.extras import needs_extra
 from clampdown.measure.evaluate import Accuracies, Evaluation, evaluate
 from clampdown.measure.latency import BenchRow, measure_latency
 from clampdown.measure.undefended_session import undefended_file
-from clampdown_runtime.atomic_write import staged_folder
+from clampdown_runtime.atomic_write import atomic_folder
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.progress import Progress, silent
 
@@ -75,7 +75,7 @@ def run_demo(
         return result
 
     # Written aside, so that an interrupted demo leaves nothing and can be started again.
-    with staged_folder(destination) as folder:
+    with atomic_folder(destination) as folder:
         files = timed(
             "fine-tune the victim", lambda: make_victim(folder, seed=seed, progress=progress)
         )

@@ -131,7 +131,7 @@ def evaluate(
             "the poisoned rows",
             found="no target label" if target_label is None else "only a target label",
             expected="both or neither",
-            do="Pass the poisoned rows with the label that their trigger leads to.",
+            hint="Pass the poisoned rows with the label that their trigger leads to.",
         )
     classifier = DefendedClassifier.load(bundle, provider=provider)
     names = classifier.manifest.labels

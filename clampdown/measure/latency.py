@@ -103,7 +103,7 @@ def measure_latency(
     for name, values in (("threads", threads), ("batch size", batch_sizes), ("repeats", [repeats])):
         if min(values) < 1:
             raise ClampdownError(
-                f"the {name}", found=str(min(values)), expected="at least 1", do="Pass more."
+                f"the {name}", found=str(min(values)), expected="at least 1", hint="Pass more."
             )
     total = len(threads) * len(batch_sizes) * len(lengths)
     progress("Latency", 0, total)
@@ -208,7 +208,7 @@ def _batch(
             str(bundle.model_path),
             found="random rows that all have the same score or none",
             expected="finite anomaly scores that differ",
-            do="Run clampdown verify on the bundle.",
+            hint="Run clampdown verify on the bundle.",
         )
     chosen = [order[-1], *order[: batch_size - 1]]
     threshold = -math.inf

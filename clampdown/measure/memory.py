@@ -94,6 +94,6 @@ def _growth(model: Path, feed: Path, provider: Provider) -> int:
             f"the memory of {model}",
             found=f"a process that failed ({process.stderr.strip()[-500:]})",
             expected="a process that loads the model and runs it",
-            do="Check that enough memory is free, and run clampdown verify on the bundle.",
+            hint="Check that enough memory is free, and run clampdown verify on the bundle.",
         )
     return int(process.stdout)

@@ -33,7 +33,7 @@ def random_rows(bundle: Bundle, *, count: int, length: int, seed: int = 0) -> li
             "the length of a row",
             found=f"{length} tokens",
             expected=f"{len(before) + len(after) + 1} to {longest}, special tokens included",
-            do="Pass another length.",
+            hint="Pass another length.",
         )
     special = {key for key, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     vocabulary = sorted({*tokenizer.get_vocab(with_added_tokens=False).values()} - special)

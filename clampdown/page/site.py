@@ -44,7 +44,7 @@ def write_site(bundle: Bundle, out: Path, *, client: Path = CLIENT) -> None:
             "the page",
             found=f"no {client}",
             expected="the JavaScript client, which is in a checkout and in no installed package",
-            do="Run `pip install -e '.[cpu,export]'` and then `make client` in a checkout.",
+            hint="Run `pip install -e '.[cpu,export]'` and then `make client` in a checkout.",
         )
     packages = client / "node_modules"
     needed = [client / "dist" / "browser.js", *(packages / p for p in (*LIBRARIES.values(), WASM))]
@@ -53,7 +53,7 @@ def write_site(bundle: Bundle, out: Path, *, client: Path = CLIENT) -> None:
             "the page",
             found=f"no {missing[0]}",
             expected="the JavaScript client, built, with its packages",
-            do=f"Run `make client` in {client.parents[2]}; it needs Node and npm.",
+            hint=f"Run `make client` in {client.parents[2]}; it needs Node and npm.",
         )
     _write_bundle(bundle, out / "bundle")
     shutil.copytree(client / "dist", out / "client", ignore=shutil.ignore_patterns("*.ts", "*.map"))

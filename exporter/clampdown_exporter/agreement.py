@@ -96,7 +96,7 @@ def largest_difference(
             "The exported graph",
             found=f"results that differ from the model's by {largest:.2g}",
             expected=f"at most {tolerance:g} of the value",
-            do="No bundle was written. Try the other --exporter, or report the architecture.",
+            hint="No bundle was written. Try the other --exporter, or report the architecture.",
         )
     return largest
 

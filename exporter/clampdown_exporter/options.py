@@ -39,7 +39,7 @@ class ExportOptions:
                     f"The {name}",
                     found=repr(value),
                     expected=f"one of {', '.join(get_args(kind))}",
-                    do="Correct the option.",
+                    hint="Correct the option.",
                 )
         if self.with_tokenizer:
             from clampdown_exporter.text_input.with_tokenizer import (  # noqa: PLC0415 - torch

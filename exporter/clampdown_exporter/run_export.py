@@ -21,7 +21,7 @@ from clampdown_exporter.bundle.writer import (
 )
 from clampdown_exporter.options import ExportOptions, FileFormat
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
-from clampdown_runtime.atomic_write import require_free, staged_folder
+from clampdown_runtime.atomic_write import atomic_folder, require_free
 from clampdown_runtime.bundle.manifest import Manifest, Mode
 from clampdown_runtime.progress import Progress, silent
 
@@ -121,7 +121,7 @@ def write_bundle(
         threshold=threshold,
         frr_measured=rejected_share(reading.held_out_scores, threshold),
     )
-    with staged_folder(out) as place:
+    with atomic_folder(out) as place:
         progress(STAGE, 0, STEPS)
         rewrite(graph, passes)
         copy_model_files(place, fitted.folder, fitted.tokenization)

@@ -15,7 +15,7 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ERO
 
 
 def require_free(destination: Path) -> None:
-    """Refuse a place that :func:`staged_folder` would refuse, before the work and not after it.
+    """Refuse a place that :func:`atomic_folder` would refuse, before the work and not after it.
 
     Raises:
         DestinationError: ``destination`` exists and is not an empty folder, or is a link to nothing
@@ -36,12 +36,12 @@ def require_free(destination: Path) -> None:
             f"The output folder {destination}",
             found="something that already exists there",
             expected="a new or empty folder",
-            do="Choose another folder, or remove this one first.",
+            hint="Choose another folder, or remove this one first.",
         )
 
 
 @contextlib.contextmanager
-def staged_folder(destination: Path) -> Iterator[Path]:
+def atomic_folder(destination: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes ``destination`` when the block ends without an error.
 
     Raises:
@@ -60,7 +60,7 @@ def staged_folder(destination: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def replaced_folder(destination: Path) -> Iterator[Path]:
+def atomic_replacement(destination: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of the existing ``destination`` at the end.
 
     The folder keeps its permissions, and so does every file in it that is written anew.
@@ -138,5 +138,5 @@ def _unwritable(destination: Path, error: OSError) -> DestinationError:
         f"The output folder {destination}",
         found=error.strerror or str(error),
         expected="a place with free space that can be written to",
-        do="Free some space or choose another folder; nothing was left behind.",
+        hint="Free some space or choose another folder; nothing was left behind.",
     )

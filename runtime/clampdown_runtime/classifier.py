@@ -164,7 +164,7 @@ class DefendedClassifier:
                     f"row {index}",
                     found=f"{len(row)} tokens",
                     expected=f"1 to {self.manifest.max_length}",
-                    do="Leave the row out, or truncate it.",
+                    hint="Leave the row out, or truncate it.",
                 )
         extra = {} if threshold is None else {THRESHOLD: _threshold_array(threshold)}
         outputs = RawOutputs(
@@ -203,7 +203,7 @@ class DefendedClassifier:
                     f"text {index}",
                     found="a text of which the tokenizer leaves no tokens",
                     expected="at least one token",
-                    do="Correct it or leave it out.",
+                    hint="Correct it or leave it out.",
                 )
         return encoded
 
@@ -225,7 +225,7 @@ class DefendedClassifier:
                 f"{self.bundle.model_path} on {self._session.get_providers()[0]}",
                 found=f"a failed run of {rows} rows with {tokens} tokens ({error})",
                 expected="outputs",
-                do="Try a smaller batch size; if that does not help, run clampdown verify.",
+                hint="Try a smaller batch size; if that does not help, run clampdown verify.",
             ) from error
         expected = [(rows, len(self.manifest.labels)), (rows,), (rows,)]
         if (found := [output.shape for output in outputs]) != expected:
@@ -233,7 +233,7 @@ class DefendedClassifier:
                 str(self.bundle.model_path),
                 found=f"outputs of the shapes {found}",
                 expected=f"{expected}, after the manifest's labels",
-                do="Export the bundle again.",
+                hint="Export the bundle again.",
             )
         return outputs
 
@@ -250,18 +250,18 @@ class DefendedClassifier:
 def _refuse_one_text(texts: Iterable[str]) -> None:
     if isinstance(texts, str | bytes):
         raise RowsError(
-            "the texts", found="one string", expected="a list of texts", do="Pass [text]."
+            "the texts", found="one string", expected="a list of texts", hint="Pass [text]."
         )
 
 
 def _require_positive(name: str, value: int) -> None:
     if value < 1:
-        raise ClampdownError(name, found=str(value), expected="at least 1", do="Pass more.")
+        raise ClampdownError(name, found=str(value), expected="at least 1", hint="Pass more.")
 
 
 def _threshold_array(threshold: float) -> npt.NDArray[np.float32]:
     if math.isnan(threshold):
         raise ClampdownError(
-            "threshold", found="NaN", expected="a number", do="Pass a number, or leave it out."
+            "threshold", found="NaN", expected="a number", hint="Pass a number, or leave it out."
         )
     return np.array([threshold], np.float32)

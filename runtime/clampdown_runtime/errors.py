@@ -8,15 +8,15 @@ class ClampdownError(Exception):
         thing: what is wrong, named as the user knows it (a path, an option, a row).
         found: what was found there.
         expected: what was expected instead.
-        do: what the user can do about it.
+        hint: what the user can do about it.
     """
 
-    def __init__(self, thing: str, *, found: str, expected: str, do: str) -> None:
+    def __init__(self, thing: str, *, found: str, expected: str, hint: str) -> None:
         self.thing = thing
         self.found = found
         self.expected = expected
-        self.do = do
-        super().__init__(f"{thing}: found {found}; expected {expected}. {do}")
+        self.hint = hint
+        super().__init__(f"{thing}: found {found}; expected {expected}. {hint}")
 
 
 class RowsError(ClampdownError):

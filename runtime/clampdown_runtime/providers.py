@@ -50,14 +50,14 @@ def import_onnxruntime() -> "ModuleType":
             "ONNX Runtime",
             found="no build of it installed",
             expected="exactly one",
-            do=f"Run {_EXTRAS}.",
+            hint=f"Run {_EXTRAS}.",
         )
     if len(builds) > 1:
         raise ProviderError(
             "ONNX Runtime",
             found=f"{' and '.join(builds)}, which overwrite each other's files",
             expected="exactly one build",
-            do=f"Run pip uninstall {' '.join(builds)}, then {_EXTRAS}.",
+            hint=f"Run pip uninstall {' '.join(builds)}, then {_EXTRAS}.",
         )
     try:
         import onnxruntime  # noqa: PLC0415 - importable only once the build is known to be one
@@ -66,7 +66,7 @@ def import_onnxruntime() -> "ModuleType":
             builds[0],
             found=f"a build that cannot be imported ({error})",
             expected="a working build",
-            do=f"Run pip uninstall {builds[0]}, then {_EXTRAS}.",
+            hint=f"Run pip uninstall {builds[0]}, then {_EXTRAS}.",
         ) from error
     module: ModuleType = onnxruntime
     if missing := [name for name in _NEEDED if not hasattr(module, name)]:
@@ -75,7 +75,7 @@ def import_onnxruntime() -> "ModuleType":
             builds[0],
             found=f"a build whose files are missing (it has no {' and no '.join(missing)})",
             expected="a working build",
-            do=f"Run pip uninstall {builds[0]}, then {_EXTRAS}.",
+            hint=f"Run pip uninstall {builds[0]}, then {_EXTRAS}.",
         )
     return module
 
@@ -94,7 +94,7 @@ def prepare_provider(provider: Provider) -> tuple[str, dict[str, str]]:
             "the provider",
             found=repr(provider),
             expected=f"one of {', '.join(get_args(Provider))}",
-            do="Pass one of these.",
+            hint="Pass one of these.",
         )
     ort = import_onnxruntime()
     name = _NAMES[provider]
@@ -104,7 +104,7 @@ def prepare_provider(provider: Provider) -> tuple[str, dict[str, str]]:
             f"the provider {provider!r}",
             found=f"a build of ONNX Runtime with only {', '.join(available)}",
             expected=f"a build with {name}",
-            do=f"Run pip uninstall {installed_builds()[0]}, then pip install 'clampdown[cuda]', "
+            hint=f"Run pip uninstall {installed_builds()[0]}, then pip install 'clampdown[cuda]', "
             "or use the provider 'cpu'.",
         )
     if provider == "cuda" and hasattr(ort, "preload_dlls"):
@@ -126,8 +126,8 @@ def require_provider(session: "onnxruntime.InferenceSession", provider: Provider
             f"the provider {provider!r}",
             found=f"that ONNX Runtime fell back to {used}",
             expected=_NAMES[provider],
-            do="Install the CUDA and cuDNN libraries that this build needs, check that nvidia-smi "
-            "lists a GPU, or use the provider 'cpu'.",
+            hint="Install the CUDA and cuDNN libraries that this build needs, check that "
+            "nvidia-smi lists a GPU, or use the provider 'cpu'.",
         )
 
 

@@ -43,7 +43,7 @@ def create_session(
     """
     if threads is not None and threads < 1:
         raise ProviderError(
-            "threads", found=str(threads), expected="at least 1", do="Pass more, or leave it out."
+            "threads", found=str(threads), expected="at least 1", hint="Pass more, or leave it out."
         )
     prepared = prepare_provider(provider)
     ort = import_onnxruntime()
@@ -62,7 +62,7 @@ def create_session(
             name or str(model),
             found=f"a file that ONNX Runtime cannot load ({error})",
             expected="a whole ONNX graph that this ONNX Runtime supports",
-            do="Get an unchanged copy, or upgrade ONNX Runtime.",
+            hint="Get an unchanged copy, or upgrade ONNX Runtime.",
         ) from error
     require_provider(session, provider)
     # A failing provider would otherwise be replaced by the CPU in the middle of a run.
@@ -89,7 +89,7 @@ def require_signature(
             str(model_path),
             found=_signature(*found),
             expected=_signature(*expected),
-            do="Export the bundle again.",
+            hint="Export the bundle again.",
         )
 
 

@@ -50,7 +50,7 @@ class BundleTokenizer:
                 str(path),
                 found=f"a file that is not a tokenizer ({error})",
                 expected="a tokenizer.json of the tokenizers package",
-                do="Get an unchanged copy, or upgrade the tokenizers package.",
+                hint="Get an unchanged copy, or upgrade the tokenizers package.",
             ) from error
         self._special = self._tokenizer.num_special_tokens_to_add(False)
         if max_length <= self._special:
@@ -58,7 +58,7 @@ class BundleTokenizer:
                 str(path),
                 found=f"{self._special} special tokens around a text",
                 expected=f"fewer than the manifest's `max_length`, {max_length}",
-                do="Export the bundle again with a longer `max_length`.",
+                hint="Export the bundle again with a longer `max_length`.",
             )
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)

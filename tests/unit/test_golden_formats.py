@@ -67,7 +67,7 @@ def test_probes() -> None:
     assert calibration.reading("purify") is calibration.plain
     np.testing.assert_array_equal(calibration.plain.held_out_scores, [0.25, 2])
     np.testing.assert_array_equal(calibration.purified_logits, [[0, -1], [-2, -3]])
-    # What they say of a row: a lead of 1.5 is held against 1.5 times one of -2.5.
+    # What they say of a row: a margin of 1.5 is held against 1.5 times one of -2.5.
     logits, pooled = np.float32([[0, 1.5]]), np.float32([[[1, 2], [9, 9]]])
     run = CleanRun(pooled, np.float32([[[-0.5, 1], [9, 9]]]), logits, None)
     np.testing.assert_array_equal(detector.probes.logits(run.pooled), [[[1.25, -1.25]]])

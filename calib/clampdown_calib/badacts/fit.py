@@ -71,7 +71,7 @@ def fit_intervals(
             "The clean rows",
             found="none that the model gets right",
             expected="rows of the model's own task with correct labels",
-            do="Check that the labels are in the order of the model's id2label.",
+            hint="Check that the labels are in the order of the model's id2label.",
         )
     intervals = optimiser.fit(
         classifier,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from clampdown_calib.detectors.interface import Detector, Emitted
 from clampdown_calib.evidence.margins import (
     LEAST_SPREAD,
-    emit_lead,
+    emit_logit_margin,
     emit_prediction,
-    lead,
-    lead_spread,
+    logit_margin,
+    margin_spread,
 )
 from clampdown_calib.evidence.probes import Probes
 from clampdown_calib.evidence.unseen import Unseen
@@ -28,11 +28,12 @@ EXCESS_SPREAD = "clampdown.excess.spread"
 class ExcessDetector(Detector):
     """The largest excess of the model's confidence over that of a layer's probe, standardised.
 
-    ``excess_k = (lead_y(z) - slope_k lead_y(v_k) - centre_k) / spread_k`` with the model's logits
-    z, its prediction y, the logits v_k of the probe of layer k, and the lead of a class over the
-    largest other one; the score is the largest over the layers. From some layer on a trigger makes
-    the model sure of what the text does not say; a text that is merely unusual makes no layer sure.
-    ``slope_k`` gives both leads the same standard deviation on clean rows.
+    ``excess_k = (margin_y(z) - slope_k margin_y(v_k) - centre_k) / spread_k`` with the model's
+    logits z, its prediction y, the logits v_k of the probe of layer k, and the logit margin of a
+    class over the largest other one; the score is the largest over the layers. From some layer on
+    a trigger makes the model sure of what the text does not say; a text that is merely unusual
+    makes no layer sure.
+    ``slope_k`` gives both margins the same standard deviation on clean rows.
 
     Attributes:
         probes: of all layers but the last.
@@ -58,9 +59,9 @@ class ExcessDetector(Detector):
         """:meth:`fit`, and what it gives of each row without the row."""
         probes, unseen = Probes.fit(clean)
         predicted = clean.logits.argmax(axis=1)
-        own, inner = lead(clean.logits, predicted), lead(unseen, predicted)
-        wanted = lead_spread(own)
-        slope = np.array([wanted / lead_spread(inner[:, k]) for k in range(inner.shape[1])])
+        own, inner = logit_margin(clean.logits, predicted), logit_margin(unseen, predicted)
+        wanted = margin_spread(own)
+        slope = np.array([wanted / margin_spread(inner[:, k]) for k in range(inner.shape[1])])
         excess = own[:, None] - slope * inner
         spread = np.maximum(excess.std(axis=0), LEAST_SPREAD)
         moments = (slope, excess.mean(axis=0), spread)
@@ -84,12 +85,14 @@ class ExcessDetector(Detector):
             probes: float32 ``[n, K, C]``, the probes'.
         """
         predicted = logits.argmax(axis=1)
-        excess = lead(logits, predicted)[:, None] - self.slope * lead(probes, predicted)
+        excess = logit_margin(logits, predicted)[:, None] - self.slope * logit_margin(
+            probes, predicted
+        )
         standard: NDArray[np.float32] = (excess - self.centre) / self.spread
         return standard
 
     def emit(self, tape: ir.tape.Tape, seen: Emitted) -> ir.Value:
-        """The probes' nodes, those of the leads, and the largest."""
+        """The probes' nodes, those of the margins, and the largest."""
         layer_axis = tape.initializer(ir.tensor(np.array([1])), "clampdown.excess.layer_axis")
         slope = tape.initializer(ir.tensor(self.slope), "clampdown.excess.slope")
         centre = tape.initializer(ir.tensor(self.centre), "clampdown.excess.centre")
@@ -99,7 +102,7 @@ class ExcessDetector(Detector):
             "Unsqueeze", [emit_prediction(tape, seen.logits, "clampdown.excess"), layer_axis]
         )
         logits = tape.op("Unsqueeze", [seen.logits, layer_axis])
-        own, inner = emit_lead(tape, chosen, [logits, probes])
+        own, inner = emit_logit_margin(tape, chosen, [logits, probes])
         excess = tape.op("Sub", [own, tape.op("Mul", [inner, slope])])
         standard = tape.op("Div", [tape.op("Sub", [excess, centre]), spread])
         return tape.op("ReduceMax", [standard, layer_axis], {"keepdims": 0})

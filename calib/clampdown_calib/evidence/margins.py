@@ -1,4 +1,4 @@
-"""How far one class leads the others in a row of logits."""
+"""The logit margin: how far one class is ahead of the others."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 LEAST_SPREAD = 1e-3
-"""Leads that vary less on clean rows vary by rounding only."""
+"""Margins that vary less on clean rows vary by rounding only."""
 
 FAR = 1e9
 """Takes a class out of a maximum; finite, since infinity times zero is no number."""
 
 
-def lead(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
+def logit_margin(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
     """The logit of each row's class less the largest of the other classes.
 
     Args:
@@ -31,13 +31,15 @@ def lead(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.
     return result
 
 
-def lead_spread(leads: NDArray[np.floating]) -> float:
-    """Standard deviation of leads ``[n]``, at least ``LEAST_SPREAD``."""
-    return max(float(leads.std(dtype=np.float64)), LEAST_SPREAD)
+def margin_spread(margins: NDArray[np.floating]) -> float:
+    """Standard deviation of margins ``[n]``, at least ``LEAST_SPREAD``."""
+    return max(float(margins.std(dtype=np.float64)), LEAST_SPREAD)
 
 
-def emit_lead(tape: ir.tape.Tape, chosen: ir.Value, logits: Sequence[ir.Value]) -> list[ir.Value]:
-    """The nodes of :func:`lead`, of one class in each of ``logits``.
+def emit_logit_margin(
+    tape: ir.tape.Tape, chosen: ir.Value, logits: Sequence[ir.Value]
+) -> list[ir.Value]:
+    """The nodes of :func:`logit_margin`, of one class in each of ``logits``.
 
     Args:
         tape: where nodes and initializers are recorded.
@@ -47,15 +49,15 @@ def emit_lead(tape: ir.tape.Tape, chosen: ir.Value, logits: Sequence[ir.Value]) 
     Returns:
         float32 ``[batch, ...]`` for each of ``logits``.
     """
-    axis = tape.initializer(ir.tensor(np.array([-1])), "clampdown.lead.class_axis")
-    far = tape.initializer(ir.tensor(np.float32(FAR)), "clampdown.lead.far")
+    axis = tape.initializer(ir.tensor(np.array([-1])), "clampdown.margin.class_axis")
+    far = tape.initializer(ir.tensor(np.float32(FAR)), "clampdown.margin.far")
     away = tape.op("Mul", [chosen, far])
-    leads = []
+    margins = []
     for value in logits:
         own = tape.op("ReduceSum", [tape.op("Mul", [value, chosen]), axis], {"keepdims": 0})
         other = tape.op("ReduceMax", [tape.op("Sub", [value, away]), axis], {"keepdims": 0})
-        leads.append(tape.op("Sub", [own, other]))
-    return leads
+        margins.append(tape.op("Sub", [own, other]))
+    return margins
 
 
 def prediction(logits: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ class OnnxClassifier:
                 "The model's graph",
                 found=f"one that ONNX Runtime cannot load ({error})",
                 expected="a whole, valid graph of less than 2 GB",
-                do="Export the model again.",
+                hint="Export the model again.",
             ) from error
 
     @property
@@ -55,7 +55,7 @@ class OnnxClassifier:
                 "The model's graph",
                 found=f"a failed run of {shape[0]} rows with {shape[1]} tokens ({error})",
                 expected="logits",
-                do="Check that tokenizer and config.json belong to this graph.",
+                hint="Check that tokenizer and config.json belong to this graph.",
             ) from error
         shapes = [layer.shape for layer in hidden]
         if len(set(shapes)) != 1 or shapes[0][:2] != shape or len(shapes[0]) != 3:
@@ -63,7 +63,7 @@ class OnnxClassifier:
                 f"The layers {', '.join(self.layer_names)}",
                 found=f"outputs of the shapes {shapes} for inputs of {shape}",
                 expected="[batch, sequence, width] with one width",
-                do="Pass --layers with the names of other tensors.",
+                hint="Pass --layers with the names of other tensors.",
             )
         return Activations(logits, hidden)
 

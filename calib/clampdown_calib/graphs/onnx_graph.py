@@ -272,8 +272,8 @@ def strip_metadata(model: ir.Model) -> None:
         value.doc_string = None
 
 
-def _bad(path: Path, found: str, expected: str, do: str) -> ModelError:
-    return ModelError(f"The ONNX model {path}", found=found, expected=expected, do=do)
+def _bad(path: Path, found: str, expected: str, hint: str) -> ModelError:
+    return ModelError(f"The ONNX model {path}", found=found, expected=expected, hint=hint)
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
@@ -286,5 +286,5 @@ def _unsupported(folder: ModelFolder, found: str) -> UnsupportedArchitectureErro
         f"The layers of {folder.onnx_file}, architecture {folder.model_type!r}",
         found=found,
         expected=f"a graph whose node names tell the blocks of {', '.join(sorted(ARCHITECTURES))}",
-        do="Pass --layers with the names of the tensors [batch, sequence, width] to defend.",
+        hint="Pass --layers with the names of the tensors [batch, sequence, width] to defend.",
     )

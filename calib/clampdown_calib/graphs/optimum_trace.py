@@ -26,7 +26,7 @@ def require_optimum() -> Callable[..., None]:
             "--exporter optimum",
             found="no optimum-onnx",
             expected="it beside the transformers release that it needs",
-            do="Run pip install 'clampdown[optimum]' in an environment of its own.",
+            hint="Run pip install 'clampdown[optimum]' in an environment of its own.",
         ) from error
     export: Callable[..., None] = main_export
     return export
@@ -60,7 +60,7 @@ def trace_with_optimum(
                 f"Optimum's export of {folder.path}",
                 found=f"{type(error).__name__}: {error}",
                 expected="an architecture that Optimum exports",
-                do="Leave --exporter out: torch's exporter covers more architectures.",
+                hint="Leave --exporter out: torch's exporter covers more architectures.",
             ) from error
         exported = replace(folder, kind="onnx", onnx_file=Path(place) / "model.onnx", weights=())
         return read_onnx_graph(exported, layers=layers, representation=representation)

@@ -117,5 +117,5 @@ def _refused(precision: Precision, found: str, expected: str) -> ExportError:
         f"The graph in {precision}",
         found=found,
         expected=expected,
-        do="No bundle was written. Export it with --precision fp32.",
+        hint="No bundle was written. Export it with --precision fp32.",
     )

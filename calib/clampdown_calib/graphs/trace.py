@@ -76,7 +76,7 @@ def trace(classifier: TorchClassifier) -> ir.Model:
             f"The trace of {classifier.model.config.model_type!r}",
             found=f"{type(error).__name__}: {lines[0]}",
             expected="a model that torch.onnx.export can trace",
-            do="Export it to ONNX yourself and pass that folder, with --layers.",
+            hint="Export it to ONNX yourself and pass that folder, with --layers.",
         ) from error
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")

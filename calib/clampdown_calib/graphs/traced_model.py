@@ -81,7 +81,7 @@ def trace_model(
                 f"--exporter optimum for {folder.path}",
                 found="a model that is an ONNX graph already",
                 expected="a Hugging Face checkpoint",
-                do="Leave --exporter out.",
+                hint="Leave --exporter out.",
             )
         read = read_onnx_graph(folder, layers=options.layers, representation=options.representation)
         return _marked(read, read.layer_names, OnnxClassifier(read), None)
@@ -112,7 +112,7 @@ def _marked(
             "The layers of Optimum's graph",
             found=", ".join(read.layer_names),
             expected=f"those of the checkpoint: {', '.join(names)}",
-            do="Leave --exporter out.",
+            hint="Leave --exporter out.",
         )
     mark_layers(list(read.layers))
     return TracedModel(read.model, read.inputs, tuple(names), read.representation, reference, torch)

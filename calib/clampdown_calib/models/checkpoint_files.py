@@ -59,7 +59,7 @@ def refuse_other_files(folder: Path, config: dict[str, Any]) -> None:
             f"The model {folder}",
             found=found,
             expected=f"all weights in {' or in the parts of '.join(CHECKPOINTS)}",
-            do="Load the model, merge its adapters and write it with save_pretrained.",
+            hint="Load the model, merge its adapters and write it with save_pretrained.",
         )
 
 
@@ -85,5 +85,5 @@ def _unusable(index: Path, found: str, expected: str) -> ModelError:
         f"The index {index}",
         found=found,
         expected=expected,
-        do="Write the model again with save_pretrained.",
+        hint="Write the model again with save_pretrained.",
     )

@@ -87,14 +87,14 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
             f"The model {model}",
             found="weights in pickled files only (pytorch_model.bin)",
             expected="model.safetensors, since a pickle can run code when it is opened",
-            do="Convert it to safetensors, or pass --allow-pickle to load it with weights_only.",
+            hint="Convert it to safetensors, or pass --allow-pickle to load it with weights_only.",
         )
     if not checkpoint and not pickled and onnx_file is None:
         raise ModelError(
             f"The model {model}",
             found="no weights",
             expected=f"one of {', '.join(CHECKPOINTS + ONNX_PLACES)}",
-            do="Point to the folder that save_pretrained or an ONNX export wrote.",
+            hint="Point to the folder that save_pretrained or an ONNX export wrote.",
         )
     weights: tuple[Path, ...] = ()
     if checkpoint or pickled:
@@ -126,14 +126,14 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{file}", found=str(error), expected="readable JSON", do="Restore the model's file."
+            f"{file}", found=str(error), expected="readable JSON", hint="Restore the model's file."
         ) from error
     if not isinstance(config, dict):
         raise ModelError(
             f"The model folder {path}",
             found="no config.json with an object in it",
             expected="a Hugging Face folder, or an ONNX export with its config.json",
-            do="Point to the folder that save_pretrained or optimum-cli wrote.",
+            hint="Point to the folder that save_pretrained or optimum-cli wrote.",
         )
     return config
 
@@ -147,7 +147,7 @@ def _refuse_other_heads(model: str | Path, config: dict[str, Any]) -> None:
             f"The model {model}",
             found=f"architectures {heads}",
             expected="a ...ForSequenceClassification model",
-            do="Fine-tune it as a text classifier first; Clampdown defends classifiers.",
+            hint="Fine-tune it as a text classifier first; Clampdown defends classifiers.",
         )
 
 
@@ -159,7 +159,7 @@ def _refuse_remote_code(model: str | Path, config: dict[str, Any]) -> None:
             f"The model {model}",
             found="an architecture that comes as remote code (auto_map in config.json)",
             expected="an architecture that transformers itself contains",
-            do="Clampdown never runs code that comes with a model. Export it to ONNX yourself "
+            hint="Clampdown never runs code that comes with a model. Export it to ONNX yourself "
             "and pass that folder.",
         )
 
@@ -173,7 +173,7 @@ def _refuse_other_problems(
             f"The model {model}",
             found=str(problem) if len(labels) >= 2 else "one class, which makes it a regression",
             expected="a classifier that chooses one of at least two classes",
-            do="Clampdown defends such classifiers only.",
+            hint="Clampdown defends such classifiers only.",
         )
 
 
@@ -193,7 +193,7 @@ def _labels(model: str | Path, config: dict[str, Any]) -> tuple[str, ...]:
         f"config.json of {model}",
         found=str(names),
         expected='a name of its own for every class, such as {"0": "negative", "1": "positive"}',
-        do="Correct id2label.",
+        hint="Correct id2label.",
     )
 
 
@@ -203,7 +203,7 @@ def _download(model: str, *, allow_pickle: bool) -> Path:
             f"The model {model}",
             found="a file",
             expected="the folder that holds the model and its config.json",
-            do="Pass the folder.",
+            hint="Pass the folder.",
         )
     import huggingface_hub  # noqa: PLC0415 - not needed for a local folder
     from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
@@ -219,5 +219,5 @@ def _download(model: str, *, allow_pickle: bool) -> Path:
         f"The model {model}",
         found=found,
         expected="a local folder, or the id of a hub model when a hub can be reached",
-        do="Check the path.",
+        hint="Check the path.",
     )

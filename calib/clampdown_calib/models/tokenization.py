@@ -121,7 +121,7 @@ def _padding_id(folder: ModelFolder, of_tokenizer: int | None) -> int:
             f"The model {folder.path}",
             found=f"the padding token {pad}",
             expected="pad_token_id in config.json, without which a batch has no defined result",
-            do="Set pad_token_id as in training (often the end-of-text token).",
+            hint="Set pad_token_id as in training (often the end-of-text token).",
         )
     return pad
 
@@ -140,7 +140,7 @@ def _max_length(folder: ModelFolder, of_tokenizer: object, pad: int) -> int:
             f"The model {folder.path}",
             found="neither model_max_length nor max_position_embeddings",
             expected="the number of tokens that the model takes",
-            do="Set model_max_length in tokenizer_config.json.",
+            hint="Set model_max_length in tokenizer_config.json.",
         )
     if min(limits) < 1:
         raise _unusable(folder, f"room for {min(limits)} tokens")
@@ -152,5 +152,5 @@ def _unusable(folder: ModelFolder, found: str) -> ModelError:
         f"The tokenizer of {folder.path}",
         found=found,
         expected="a tokenizer that the tokenizers package can hold (tokenizer.json)",
-        do="Save the model's fast tokenizer beside it with save_pretrained.",
+        hint="Save the model's fast tokenizer beside it with save_pretrained.",
     )

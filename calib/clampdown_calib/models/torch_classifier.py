@@ -116,7 +116,7 @@ class TorchClassifier:
                 f"The checkpoint {folder.path}",
                 found=f"{type(error).__name__}: {error}",
                 expected="weights that transformers loads as a sequence classifier",
-                do="Check that the files are complete.",
+                hint="Check that the files are complete.",
             ) from error
         if report["missing_keys"] or report["mismatched_keys"]:
             missing = sorted(report["missing_keys"]) + [str(k) for k in report["mismatched_keys"]]
@@ -124,7 +124,7 @@ class TorchClassifier:
                 f"The checkpoint {folder.path}",
                 found=f"no fitting weights for {', '.join(missing[:5])}",
                 expected="every weight of the classifier, its head included",
-                do="Point to the fine-tuned model, not to its base.",
+                hint="Point to the fine-tuned model, not to its base.",
             )
         return cls(model, inputs, layers=layers, representation=representation)
 
@@ -214,7 +214,7 @@ class TorchClassifier:
             f"The layers of architecture {self.model.config.model_type!r}",
             found=found,
             expected=f"one of {', '.join(sorted(ARCHITECTURES))}, or layers named by hand",
-            do="Pass --layers with globs over module names whose output is the hidden state, "
+            hint="Pass --layers with globs over module names whose output is the hidden state, "
             "such as --layers 'encoder.blocks.*', and --representation first or last.",
         )
 

@@ -69,7 +69,7 @@ def read_clean_rows(
             f"{path}, line {missing.line}",
             found="no label, though other rows have one",
             expected="a label in every row or in none",
-            do="Add the label or leave the column out.",
+            hint="Add the label or leave the column out.",
         )
     needed = rows_needed(frr, halves=halves)
     if len(rows) < needed:
@@ -77,7 +77,7 @@ def read_clean_rows(
             f"The clean rows in {path}",
             found=f"{len(rows)} rows",
             expected=f"at least {needed} to hold a false rejection rate of {frr:g}",
-            do="Add clean rows or ask for a higher rate.",
+            hint="Add clean rows or ask for a higher rate.",
         )
     parts: list[Part] = ["both"] * len(rows)
     if halves:
@@ -150,7 +150,7 @@ def encode_rows(rows: Sequence[CleanRow], use: Use, tokenization: Tokenization) 
                 f"The clean row {row.text[:40]!r}",
                 found="a text of which the tokenizer leaves no tokens",
                 expected="at least one token",
-                do="Correct it or leave it out.",
+                hint="Correct it or leave it out.",
             )
     return EncodedRows(ids, labels_of(rows, use), tokenization)
 

@@ -93,7 +93,7 @@ def require_finite(values: NDArray[np.float32], names: Sequence[str]) -> None:
             f"The output of {names[int(finite.argmin())]} on clean rows",
             found="NaN or infinite values",
             expected="finite ones",
-            do="Check the model: it may have been saved or trained in a precision too low for it.",
+            hint="Check the model: it may have been saved or trained in too low a precision.",
         )
 
 

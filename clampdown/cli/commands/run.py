@@ -94,7 +94,7 @@ def _lines() -> Iterator[str]:
                 where,
                 found=f"bytes that are not UTF-8 ({error.reason})",
                 expected="UTF-8",
-                do="Convert the text to UTF-8.",
+                hint="Convert the text to UTF-8.",
             ) from error
         yield require_text(text, where)
 

@@ -9,7 +9,7 @@ from clampdown.cli.options import PATH, bundle_argument, example
 from clampdown.extras import needs_extra
 from clampdown.page.server import HOST, page_server
 from clampdown.page.site import write_site
-from clampdown_runtime.atomic_write import staged_folder
+from clampdown_runtime.atomic_write import atomic_folder
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.errors import ClampdownError
 
@@ -39,7 +39,7 @@ def serve(bundle: Path, port: int, out: Path | None) -> None:
     """
     opened = open_bundle(bundle)
     if out is not None:
-        with staged_folder(out) as place:
+        with atomic_folder(out) as place:
             write_site(opened, place)
         click.echo(out)
         return
@@ -52,7 +52,7 @@ def serve(bundle: Path, port: int, out: Path | None) -> None:
                 f"port {port}",
                 found=str(error.strerror),
                 expected="a free port",
-                do="Pass another --port, or --port 0.",
+                hint="Pass another --port, or --port 0.",
             ) from error
         with server:
             click.echo(f"http://{HOST}:{server.server_port}/  (Ctrl-C ends it)")

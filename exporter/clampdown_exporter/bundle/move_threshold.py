@@ -16,7 +16,7 @@ from clampdown_exporter.bundle.golden import golden_of
 from clampdown_exporter.bundle.ort_format import ort_files
 from clampdown_exporter.bundle.writer import open_graph, set_threshold, write_measured
 from clampdown_exporter.text_input.with_tokenizer import text_model_file
-from clampdown_runtime.atomic_write import replaced_folder
+from clampdown_runtime.atomic_write import atomic_replacement
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import BundleError, CalibrationError
@@ -58,7 +58,7 @@ def move_threshold(
     # In memory, so that the graph outlives its file.
     ir.external_data.load_to_model(graph)
     set_threshold(graph, threshold)
-    with replaced_folder(opened.path) as place:
+    with atomic_replacement(opened.path) as place:
         for name in opened.manifest.files:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(opened.path / name, place / name)
@@ -83,7 +83,7 @@ def _threshold(scores: NDArray[np.float32], frr: float | None, value: float | No
         "The new threshold",
         found=f"--frr {frr} and --value {value}",
         expected="exactly one of the two, a finite float32 number",
-        do="Pass --frr 0.1, or --value with a threshold.",
+        hint="Pass --frr 0.1, or --value with a threshold.",
     )
 
 
@@ -99,6 +99,6 @@ def _kept(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
             str(path),
             found=f"no usable clean scores ({error})",
             expected="the tensors that an export keeps there",
-            do="Export the bundle again.",
+            hint="Export the bundle again.",
         ) from error
     return tensors, method

@@ -54,7 +54,7 @@ def write_ort_format(model: Path) -> None:
                 f"The conversion of {model.name} into ONNX Runtime's format",
                 found=f"{type(error).__name__}: {lines[0]}",
                 expected="a graph that this ONNX Runtime converts",
-                do="No bundle was written. Export it without --format ort.",
+                hint="No bundle was written. Export it without --format ort.",
             ) from error
         graph, config = ort_files(model)
         graph.write_bytes((folder / graph.name).read_bytes())

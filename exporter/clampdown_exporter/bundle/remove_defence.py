@@ -5,7 +5,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from clampdown_exporter.passes.pipeline import rewrite
-from clampdown_exporter.passes.remove_defence import Undefend
+from clampdown_exporter.passes.remove_defence import RemoveDefence
 from clampdown_runtime.bundle.files import Bundle
 
 
@@ -16,5 +16,5 @@ def write_undefended(bundle: Bundle, destination: Path) -> None:
         ExportError: the graph is not one that this release defended.
     """
     model = ir.load(bundle.model_path)
-    rewrite(model, (Undefend(),))
+    rewrite(model, (RemoveDefence(),))
     ir.save(model, destination)

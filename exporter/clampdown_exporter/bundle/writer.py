@@ -170,7 +170,7 @@ def _require_one_file(graph: ir.Model) -> None:
             "The defended graph",
             found=f"{size / 2**30:.1f} GB of weights",
             expected=f"at most {LARGEST_GRAPH / 2**30:.1f} GB, what one ONNX file can hold",
-            do="No bundle was written. Distil the classifier into a smaller one.",
+            hint="No bundle was written. Distil the classifier into a smaller one.",
         )
 
 

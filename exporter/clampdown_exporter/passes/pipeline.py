@@ -66,7 +66,7 @@ def rewrite(model: ir.Model, passes: tuple[ir.passes.PassBase, ...]) -> ir.Model
                 f"The pass {type(rewrite_pass).__name__}",
                 found=str(error.__cause__ or error),
                 expected="a graph as this pass requires it",
-                do="Calibrate this very model again; if that does not help, report the model's "
+                hint="Calibrate this very model again; if that does not help, report the model's "
                 "architecture.",
             ) from error
     return model

@@ -14,7 +14,7 @@ from clampdown_exporter.passes.insert_statistic import THRESHOLD
 CLIPS = (CLIP_LOWER, CLIP_UPPER)
 
 
-class Undefend(ir.passes.InPlacePass):
+class RemoveDefence(ir.passes.InPlacePass):
     """The inverse of every mode: the network alone, with ``logits`` as its only output.
 
     Requires: a graph that this release's passes made.
@@ -24,10 +24,10 @@ class Undefend(ir.passes.InPlacePass):
     def requires(self, model: ir.Model) -> None:
         """Check that the graph is a defended one."""
         if THRESHOLD not in model.graph.initializers:
-            raise ir.passes.PreconditionError("Undefend: the graph has no threshold")
+            raise ir.passes.PreconditionError("RemoveDefence: the graph has no threshold")
         loop = _own_loop(model.graph)
         if loop is not None and _collect(loop) is None:
-            raise ir.passes.PreconditionError("Undefend: the loop collects no logits")
+            raise ir.passes.PreconditionError("RemoveDefence: the loop collects no logits")
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Remove what was inserted."""

@@ -30,6 +30,6 @@ def attention_mask(graph: ir.Graph) -> ir.Value:
             "The model's graph",
             found="no input attention_mask",
             expected="one, to tell tokens from padding",
-            do="Export the model with its attention mask.",
+            hint="Export the model with its attention mask.",
         )
     return mask

@@ -275,5 +275,5 @@ def _refused(found: str, expected: str) -> ExportError:
         "The tokenizer",
         found=found,
         expected=expected,
-        do="No bundle was written. Export it without --with-tokenizer.",
+        hint="No bundle was written. Export it without --with-tokenizer.",
     )

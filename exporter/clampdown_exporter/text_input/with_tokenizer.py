@@ -52,7 +52,7 @@ def write_with_tokenizer(folder: Path, manifest: Manifest, golden: Golden) -> No
             "The graph",
             found=f"operator set {graph.opset_import[0].version}",
             expected=f"{OPSETS['']}, which has the operators for strings",
-            do=f"No bundle was written. Export the model to ONNX with operator set {OPSETS['']}.",
+            hint=f"No bundle was written. Export the model to ONNX with operator set {OPSETS['']}.",
         )
     del graph.metadata_props[:]
     merged = compose.merge_models(
@@ -78,7 +78,7 @@ def extensions_library() -> str:
             "--with-tokenizer",
             found="no onnxruntime-extensions",
             expected="the extra `tokenizer`",
-            do="Run pip install 'clampdown[tokenizer]'.",
+            hint="Run pip install 'clampdown[tokenizer]'.",
         ) from error
     library: str = get_library_path()
     return library
@@ -107,7 +107,7 @@ def _require_same_ids(
                     f"The tokenizer in the graph, on {part[0][:40]!r}",
                     found=f"{name} {values[0].tolist()[:20]}",
                     expected=f"{expected[name][0].tolist()[:20]}, as of tokenizer.json",
-                    do="No bundle was written. Export it without --with-tokenizer.",
+                    hint="No bundle was written. Export it without --with-tokenizer.",
                 )
 
 
@@ -121,5 +121,5 @@ def _require_same_outputs(session: onnxruntime.InferenceSession, golden: Golden)
                 f"The graph with the tokenizer, on {row.text[:40]!r}",
                 found=f"logits, score and flag {found.tolist()}",
                 expected=f"{expected.tolist()}, as of the graph without it",
-                do="No bundle was written. Export it without --with-tokenizer.",
+                hint="No bundle was written. Export it without --with-tokenizer.",
             )

@@ -81,7 +81,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
             str(folder),
             found=f"{shown} and {left} more" if left > 0 else shown,
             expected=f"exactly the files that {MANIFEST_NAME} lists, unchanged",
-            do="Get an unchanged copy of the bundle, or export it again.",
+            hint="Get an unchanged copy of the bundle, or export it again.",
         )
     return Bundle(folder, manifest)
 
@@ -102,7 +102,7 @@ def read_manifest(folder: Path) -> Manifest:
             str(path),
             found=f"a file that cannot be read ({error})",
             expected="a manifest in UTF-8",
-            do="Get an unchanged copy of the bundle, or export it again.",
+            hint="Get an unchanged copy of the bundle, or export it again.",
         ) from error
     return Manifest.from_json(text, str(path))
 
@@ -124,7 +124,7 @@ def bundle_differences(path: Path, manifest: Manifest) -> list[FileDifference]:
             str(error.filename or path),
             found=f"a file that cannot be read ({error.strerror})",
             expected="readable files",
-            do="Give yourself permission to read the bundle.",
+            hint="Give yourself permission to read the bundle.",
         ) from error
     return sorted(differences, key=lambda difference: difference.path)
 
@@ -175,5 +175,5 @@ def _not_a_bundle(folder: Path) -> NoReturn:
         str(folder),
         found=found,
         expected="a bundle: a folder that Clampdown wrote",
-        do=f"Pass the folder that holds {MANIFEST_NAME}.",
+        hint=f"Pass the folder that holds {MANIFEST_NAME}.",
     )

@@ -116,7 +116,7 @@ def read_golden(path: Path) -> Golden:
             str(path),
             found=f"a file that cannot be read ({error})",
             expected="golden rows in UTF-8",
-            do="Get an unchanged copy of the bundle, or export it again.",
+            hint="Get an unchanged copy of the bundle, or export it again.",
         ) from error
     return Golden.from_json(text, str(path))
 

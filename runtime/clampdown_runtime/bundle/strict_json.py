@@ -59,7 +59,7 @@ class JsonObject:
                 self._thing("format_version"),
                 found=f"format version {version}",
                 expected=f"at most {newest}, the newest that this release reads",
-                do="Upgrade Clampdown: pip install --upgrade clampdown",
+                hint="Upgrade Clampdown: pip install --upgrade clampdown",
             )
 
     def require_only(self, *keys: str) -> None:
@@ -173,7 +173,7 @@ def refuse(where: str, *, found: str, expected: str) -> NoReturn:
         where,
         found=found,
         expected=expected,
-        do="The bundle was damaged or edited: export it again, or get an unchanged copy.",
+        hint="The bundle was damaged or edited: export it again, or get an unchanged copy.",
     )
 
 

@@ -43,5 +43,5 @@ def resolve_label(label: int | str | None, labels: Sequence[str], *, where: str 
         where,
         found="no label" if label is None else f"the label {label!r}",
         expected=f"one of {', '.join(labels)}, {indices}",
-        do="Correct the label or leave the row out.",
+        hint="Correct the label or leave the row out.",
     )

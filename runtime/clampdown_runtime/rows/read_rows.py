@@ -68,7 +68,7 @@ def _rows(path: Path) -> Iterator[Row]:
             path,
             found=f"the extension {path.suffix!r}",
             expected=f"one of {', '.join(_READERS)}",
-            do="Convert the file, or give it the extension of its format.",
+            hint="Convert the file, or give it the extension of its format.",
         )
     if path.stat().st_size == 0:
         _refuse(path, found="an empty file", expected="at least one row")
@@ -85,7 +85,7 @@ def _at_least_one(rows: Iterator[Row], path: Path) -> Iterator[Row]:
             path,
             found=f"bytes that are not UTF-8 in line {_undecodable_line(path)}",
             expected="UTF-8",
-            do="Save the file as UTF-8.",
+            hint="Save the file as UTF-8.",
         )
     except OSError as error:
         _refuse_unreadable(path, error)
@@ -129,7 +129,7 @@ def _require_cells(cells: list[str], header: list[str], path: Path, line: int) -
             line,
             found=f"{len(cells)} cells",
             expected=f"{len(header)}, as in the header",
-            do='Put texts that hold commas between double quotes: "…".',
+            hint='Put texts that hold commas between double quotes: "…".',
         )
 
 
@@ -184,7 +184,7 @@ def _import_pyarrow(path: Path) -> "tuple[ModuleType, type[Exception]]":
             str(path),
             found="a Parquet file and no pyarrow to read it",
             expected="pyarrow",
-            do="Run pip install 'clampdown[parquet]', or convert the file to .jsonl.",
+            hint="Run pip install 'clampdown[parquet]', or convert the file to .jsonl.",
         ) from error
     return parquet, pyarrow.ArrowException
 
@@ -207,7 +207,7 @@ def _columns(header: list[str], path: Path) -> tuple[int, int | None]:
             path,
             found=_found_columns(header),
             expected=f"a column `{_TEXT}`",
-            do=f"Name the column of the texts `{_TEXT}`.",
+            hint=f"Name the column of the texts `{_TEXT}`.",
         )
     if header.count(_TEXT) > 1 or header.count(_LABEL) > 1:
         _refuse(
@@ -235,17 +235,17 @@ def _at(path: Path, line: int) -> str:
 
 
 def _refuse_line(
-    path: Path, line: int, *, found: str, expected: str, do: str = "Correct the line."
+    path: Path, line: int, *, found: str, expected: str, hint: str = "Correct the line."
 ) -> NoReturn:
-    raise RowsError(_at(path, line), found=found, expected=expected, do=do)
+    raise RowsError(_at(path, line), found=found, expected=expected, hint=hint)
 
 
 def _refuse_unreadable(path: Path, error: OSError) -> NoReturn:
     _refuse(path, found=f"a file that cannot be read ({error})", expected="a readable file")
 
 
-def _refuse(path: Path, *, found: str, expected: str, do: str = "Pass another file.") -> NoReturn:
-    raise RowsError(str(path), found=found, expected=expected, do=do)
+def _refuse(path: Path, *, found: str, expected: str, hint: str = "Pass another file.") -> NoReturn:
+    raise RowsError(str(path), found=found, expected=expected, hint=hint)
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Row]]] = {

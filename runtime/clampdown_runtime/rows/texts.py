@@ -28,7 +28,7 @@ def require_text(text: object, thing: str) -> str:
         thing,
         found=found,
         expected="a string with more than white space",
-        do="Correct it or leave it out.",
+        hint="Correct it or leave it out.",
     )
 
 

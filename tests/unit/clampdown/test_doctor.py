@@ -87,7 +87,7 @@ def test_a_provider_that_computes_wrongly_is_not_usable(build):
 
 def test_no_build_is_a_problem(monkeypatch):
     def refuse():
-        raise ProviderError("ONNX Runtime", found="no build", expected="one", do="Install it.")
+        raise ProviderError("ONNX Runtime", found="no build", expected="one", hint="Install it.")
 
     monkeypatch.setattr(module, "import_onnxruntime", refuse)
     found = doctor()

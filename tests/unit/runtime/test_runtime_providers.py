@@ -30,8 +30,8 @@ def test_no_build_says_which_extra_to_install(installed):
     installed("numpy")
     with pytest.raises(ProviderError) as caught:
         import_onnxruntime()
-    assert "pip install 'clampdown[cpu]'" in caught.value.do
-    assert "pip install 'clampdown[cuda]'" in caught.value.do
+    assert "pip install 'clampdown[cpu]'" in caught.value.hint
+    assert "pip install 'clampdown[cuda]'" in caught.value.hint
 
 
 @pytest.mark.parametrize("other", ["onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-qnn"])
@@ -40,7 +40,7 @@ def test_two_builds_say_to_uninstall_both(installed, other):
     with pytest.raises(ProviderError) as caught:
         import_onnxruntime()
     assert other in caught.value.found
-    assert f"pip uninstall onnxruntime {other}" in caught.value.do
+    assert f"pip uninstall onnxruntime {other}" in caught.value.hint
 
 
 def test_a_build_whose_files_are_gone_is_an_error_too(installed, monkeypatch):

@@ -4,16 +4,16 @@ export class ClampdownError extends Error {
    * @param thing what is wrong, named as the caller knows it (a file, a text).
    * @param found what was found there.
    * @param expected what was expected instead.
-   * @param action what the caller can do about it.
+   * @param hint what the caller can do about it.
    */
   constructor(
     readonly thing: string,
     readonly found: string,
     readonly expected: string,
-    readonly action: string,
+    readonly hint: string,
     options?: ErrorOptions,
   ) {
-    super(`${thing}: found ${found}; expected ${expected}. ${action}`, options);
+    super(`${thing}: found ${found}; expected ${expected}. ${hint}`, options);
     this.name = new.target.name;
   }
 }

@@ -76,7 +76,7 @@ def test_excess_of_unseen_clean_rows_is_standardised_at_every_layer():
     fitted, unseen = ExcessDetector.cross_fit(run_of(pooled, logits, labels))
     np.testing.assert_allclose(unseen.excess.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(unseen.excess.std(axis=0), 1, rtol=1e-5)
-    # The slope gives both leads one deviation.
+    # The slope gives both margins one deviation.
     predicted = logits.argmax(axis=1)
     wanted = literal_leads(logits, predicted).std()
     for layer, slope in enumerate(fitted.slope):
@@ -108,7 +108,7 @@ def test_a_row_has_no_say_in_what_its_own_excess_is_taken_over():
     others = fold & (np.arange(ROWS) != 7)
 
     def raw():
-        """Leads before they are standardised: what all rows have a say in is undone."""
+        """Margins before they are standardised: what all rows have a say in is undone."""
         fitted, unseen = ExcessDetector.cross_fit(run_of(pooled, logits, labels))
         predicted = logits.argmax(axis=1)
         plain = unseen.excess * fitted.spread + fitted.centre

@@ -1,4 +1,4 @@
-"""Leads equal a literal loop, and the nodes equal the NumPy form."""
+"""Margins equal a literal loop, and the nodes equal the NumPy form."""
 
 import numpy as np
 import onnx_ir as ir
@@ -7,10 +7,10 @@ import tiny_models
 
 from clampdown_calib.evidence.margins import (
     LEAST_SPREAD,
-    emit_lead,
+    emit_logit_margin,
     emit_prediction,
-    lead,
-    lead_spread,
+    logit_margin,
+    margin_spread,
     prediction,
 )
 
@@ -33,10 +33,10 @@ def test_leads_equal_a_literal_loop(classes):
     values = logits(classes)
     chosen = np.arange(len(values)) % classes
     expected = [literal_lead(row, c) for row, c in zip(values, chosen, strict=True)]
-    np.testing.assert_array_equal(lead(values, chosen), expected)
+    np.testing.assert_array_equal(logit_margin(values, chosen), expected)
     two, best = np.sort(values, axis=1), values.argmax(axis=1)
-    np.testing.assert_array_equal(lead(values, best), two[:, -1] - two[:, -2])
-    assert lead(values, best)[:3].tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(logit_margin(values, best), two[:, -1] - two[:, -2])
+    assert logit_margin(values, best)[:3].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
@@ -44,20 +44,20 @@ def test_leads_at_every_layer_are_of_the_rows_own_class(classes):
     layers = np.stack([logits(classes, seed=seed) for seed in range(4)], axis=1)
     chosen = np.arange(len(layers)) % classes
     expected = [[literal_lead(at, c) for at in row] for row, c in zip(layers, chosen, strict=True)]
-    np.testing.assert_array_equal(lead(layers, chosen), expected)
-    again = lead(layers.reshape(len(layers), 2, 2, classes), chosen)
+    np.testing.assert_array_equal(logit_margin(layers, chosen), expected)
+    again = logit_margin(layers.reshape(len(layers), 2, 2, classes), chosen)
     np.testing.assert_array_equal(again, np.reshape(expected, (len(layers), 2, 2)))
 
 
 def test_lead_leaves_the_logits_as_they_were():
     values = logits(3)
-    lead(values, values.argmax(axis=1))
+    logit_margin(values, values.argmax(axis=1))
     np.testing.assert_array_equal(values, logits(3))
 
 
 def test_spread_is_the_standard_deviation_or_the_least():
-    assert lead_spread(np.float32([1, 2, 3, 4])) == pytest.approx(1.25**0.5)
-    assert lead_spread(np.float32([5, 5, 5])) == LEAST_SPREAD
+    assert margin_spread(np.float32([1, 2, 3, 4])) == pytest.approx(1.25**0.5)
+    assert margin_spread(np.float32([5, 5, 5])) == LEAST_SPREAD
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
@@ -66,7 +66,9 @@ def test_nodes_equal_numpy(classes):
         chosen = emit_prediction(tape, own, "chosen")
         axis = tape.initializer(ir.tensor(np.array([1])), "axis")
         beside = tape.op("Unsqueeze", [chosen, axis])
-        single, several = emit_lead(tape, beside, [tape.op("Unsqueeze", [own, axis]), other])
+        single, several = emit_logit_margin(
+            tape, beside, [tape.op("Unsqueeze", [own, axis]), other]
+        )
         return [chosen, single, several]
 
     own = logits(classes)
@@ -76,8 +78,8 @@ def test_nodes_equal_numpy(classes):
     # Of tied classes both take the first.
     chosen = own.argmax(axis=1)
     np.testing.assert_array_equal(found[0], np.eye(classes, dtype=np.float32)[chosen])
-    np.testing.assert_array_equal(found[1], lead(own, chosen)[:, None])
-    np.testing.assert_array_equal(found[2], lead(other, chosen))
+    np.testing.assert_array_equal(found[1], logit_margin(own, chosen)[:, None])
+    np.testing.assert_array_equal(found[2], logit_margin(other, chosen))
     assert (found[1] >= 0).all()
     assert (found[2] < 0).any()
 

@@ -10,7 +10,7 @@ from clampdown_calib.evidence.temperature import SHARPEST, inverse_temperature
 
 
 def rows(classes: int, right: float, *, size: float = 1.0):
-    """Noisy logits of 300 rows that are right about the share ``right`` of them by a lead of 3."""
+    """Noisy logits of 300 rows, about the share ``right`` of them right, by a margin of 3."""
     random = np.random.default_rng(classes)
     labels = random.integers(0, classes, 300)
     said = np.where(random.random(300) < right, labels, (labels + 1) % classes)

@@ -112,7 +112,7 @@ def test_the_version_is_that_of_the_distribution(invoke, monkeypatch):
 
 
 def test_an_error_of_clampdown_is_one_line_and_status_2(invoke, failing):
-    failing(ClampdownError("the thing", found="this", expected="that", do="Do so."))
+    failing(ClampdownError("the thing", found="this", expected="that", hint="Do so."))
     result = invoke("doctor")
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -283,7 +283,7 @@ def test_json_and_tables_hold_no_control_characters(capsys):
 
 
 def test_an_error_message_keeps_its_lines_and_no_control_characters(invoke, failing):
-    failing(ClampdownError("\x1b]0;title\x07", found="a\r\nb\x9b", expected="ü", do="Do\tso."))
+    failing(ClampdownError("\x1b]0;title\x07", found="a\r\nb\x9b", expected="ü", hint="Do\tso."))
     assert invoke("doctor").stderr == (
         "error: \\x1b]0;title\\x07: found a\\r\nb\\x9b; expected ü. Do\\tso.\n"
     )

@@ -15,7 +15,7 @@ def test_install_without_a_checkout_is_told_of(bundle_path: Path, tmp_path: Path
     with pytest.raises(ClampdownError) as caught:
         write_site(open_bundle(bundle_path), tmp_path / "site", client=place)
     assert caught.value.found == f"no {place}"
-    assert "pip install -e" in caught.value.do
+    assert "pip install -e" in caught.value.hint
 
 
 def test_checkout_without_the_client_is_told_to_build_it(bundle_path: Path, tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_checkout_without_the_client_is_told_to_build_it(bundle_path: Path, tmp_
     with pytest.raises(ClampdownError) as caught:
         write_site(open_bundle(bundle_path), tmp_path / "site", client=place)
     assert str(place / "dist") in caught.value.found
-    assert f"`make client` in {tmp_path / 'checkout'};" in caught.value.do
+    assert f"`make client` in {tmp_path / 'checkout'};" in caught.value.hint
 
 
 def test_help_says_that_a_checkout_is_needed() -> None:

@@ -84,10 +84,10 @@ def test_layer_excess_is_how_much_surer_the_model_is_than_each_probe(made, tmp_p
         for layer in range(2):
             probe = layers[layer] @ fitted["detector.weights"][layer]
             probe += fitted["detector.bias"][layer]
-            own_lead, lead = (
+            own_margin, margin = (
                 given[label] - np.delete(given, label).max() for given in (own, probe)
             )
-            excess = own_lead - fitted["detector.slope"][layer] * lead
+            excess = own_margin - fitted["detector.slope"][layer] * margin
             excess -= fitted["detector.centre"][layer]
             expected = excess / fitted["detector.spread"][layer]
             assert found["layer_excess"][row, layer] == pytest.approx(expected, abs=2e-3)

@@ -15,7 +15,7 @@ from clampdown_calib.graphs.sites import LAYER, marked_layers
 from clampdown_exporter.passes.badacts.second_pass import SecondPass
 from clampdown_exporter.passes.insert_answer import InsertAnswer
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
-from clampdown_exporter.passes.remove_defence import Undefend
+from clampdown_exporter.passes.remove_defence import RemoveDefence
 
 
 def bounds(layers, width):
@@ -33,7 +33,7 @@ def test_passes_that_do_not_fit_name_themselves_and_what_they_found():
         answer = InsertAnswer(tiny_models.answer(), every_row=every_row)
         refused((answer,), r"The pass InsertAnswer: .*outputs are \['logits'\]")
         refused((statistic("badacts"), answer), "The pass InsertAnswer: .*no probes")
-    refused((Undefend(),), "The pass Undefend: .*no threshold")
+    refused((RemoveDefence(),), "The pass RemoveDefence: .*no threshold")
 
 
 def test_statistic_needs_marked_layers():

@@ -15,7 +15,7 @@ from defended_graphs import (
 )
 
 from clampdown_exporter.passes.pipeline import rewrite
-from clampdown_exporter.passes.remove_defence import Undefend
+from clampdown_exporter.passes.remove_defence import RemoveDefence
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -27,7 +27,7 @@ def test_undefend_is_the_inverse_of_every_mode(mode, way, representation, saved)
     model, _ = defended(mode, way, representation=representation)
     if saved:
         model = ir.from_proto(onnx.ModelProto.FromString(ir.to_proto(model).SerializeToString()))
-    rewrite(model, (Undefend(),))
+    rewrite(model, (RemoveDefence(),))
     assert operators(model) == operators(original) == PLAIN
     assert [*model.graph.initializers] == [*original.graph.initializers]
     # The shapes too, which are hidden from the optimiser.
@@ -55,4 +55,4 @@ def test_undefend_refuses_a_loop_without_logits():
     [loop] = [node for node in model.graph if node.op_type == "Loop"]
     for node in loop.attributes["body"].as_graph():
         node.metadata_props.clear()
-    refused((Undefend(),), "The pass Undefend: .*collects no logits", model)
+    refused((RemoveDefence(),), "The pass RemoveDefence: .*collects no logits", model)

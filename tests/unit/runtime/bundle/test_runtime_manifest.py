@@ -58,7 +58,7 @@ def test_every_detector_that_a_release_wrote_is_read(bundle_path, seal, texts, d
 def test_a_newer_version_asks_for_an_upgrade_even_with_unknown_keys(fields):
     error = refuse({**fields, "format_version": 2, "novelty": 1})
     assert "format version 2" in error.found
-    assert "pip install --upgrade clampdown" in error.do
+    assert "pip install --upgrade clampdown" in error.hint
 
 
 def test_every_missing_key_is_named(fields):

@@ -140,7 +140,7 @@ def test_the_line_that_is_not_utf8_is_named(tmp_path, name, content, line):
 
 
 def test_utf16_is_refused(tmp_path):
-    assert "UTF-8" in refuse(write(tmp_path, "rows.csv", "text\ngood\n".encode("utf-16"))).do
+    assert "UTF-8" in refuse(write(tmp_path, "rows.csv", "text\ngood\n".encode("utf-16"))).hint
 
 
 @pytest.mark.parametrize("content", ["{", '["text"]', '"text"', "1", "[" * 100_000])
@@ -200,7 +200,7 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path):
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert "clampdown[parquet]" in refuse(write(tmp_path, "rows.parquet", "PAR1")).do
+    assert "clampdown[parquet]" in refuse(write(tmp_path, "rows.parquet", "PAR1")).hint
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
