@@ -1,10 +1,11 @@
 PYTHON ?= python3
 VENV := .venv
 OPTIMUM_VENV := .venv-optimum
+VERSIONS := lowest newest
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: client demo test test-clients lint clean
+.PHONY: api client demo test test-clients test-versions lint clean
 
 demo: $(VENV)/demo-installed
 	rm -rf demo-out
@@ -20,13 +21,20 @@ client:
 test-clients: $(VENV)/dev-installed $(OPTIMUM_VENV)/installed client
 	$(VENV)/bin/pytest tests/clients
 
+# The packages of each in an environment of its own; PyPI's builds of torch bring gigabytes of CUDA.
+test-versions: $(VERSIONS:%=.venv-%/installed)
+	set -e; for one in $(VERSIONS); do .venv-$$one/bin/python tests/versions/smoke.py; done
+
+api: $(VENV)/dev-installed
+	$(VENV)/bin/python docs/build_api.py
+
 lint: $(VENV)/dev-installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) $(OPTIMUM_VENV) demo-out
+	rm -rf $(VENV) $(OPTIMUM_VENV) $(VERSIONS:%=.venv-%) build demo-out
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -47,4 +55,10 @@ $(OPTIMUM_VENV)/installed: constraints-optimum.txt
 	@echo "Installing Optimum into $(OPTIMUM_VENV), for the test that it loads a bundle ..."
 	$(OPTIMUM_VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check \
 		-c constraints-optimum.txt 'optimum-onnx[onnxruntime]'
+	touch $@
+
+.venv-%/installed: pyproject.toml tests/versions/%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --no-compile --disable-pip-version-check \
+		-r tests/versions/$*.txt -e '.[cpu,export]'
 	touch $@
