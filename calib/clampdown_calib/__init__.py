@@ -1,8 +1,9 @@
 """Fits a defence on the graph of a classifier, with a few hundred clean rows."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clampdown_calib.options import Exporter, FitOptions, Method
+from clampdown_runtime.on_demand import on_demand
 
 if TYPE_CHECKING:
     from clampdown_calib.artefact import load_calibration
@@ -19,22 +20,12 @@ __all__ = [
     "load_calibration",
 ]
 
-_PLACES = {
-    "Calibration": "calibration",
-    "CalibrationFacts": "calibration",
-    "calibrate": "run_calibration",
-    "load_calibration": "artefact",
-}
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module holds
-    # On demand: the command line needs the options' types, and torch takes seconds to import.
-    if name in _PLACES:
-        from importlib import import_module  # noqa: PLC0415
-
-        from clampdown_runtime.providers import import_onnxruntime  # noqa: PLC0415
-
-        # First: it says which build to install, where the modules would fail to import it.
-        import_onnxruntime()
-        return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_demand(
+    __name__,
+    {
+        "Calibration": "calibration",
+        "CalibrationFacts": "calibration",
+        "calibrate": "run_calibration",
+        "load_calibration": "artefact",
+    },
+)
