@@ -60,9 +60,17 @@ class TracedModel:
         )
 
     def digest(self) -> str:
-        """``sha256:…`` of the graph with its weights."""
-        data = ir.to_proto(self.graph).SerializeToString(deterministic=True)
-        return f"sha256:{hashlib.sha256(data).hexdigest()}"
+        """``sha256:…`` over the nodes and the weights of the graph."""
+        graph, digest = self.graph.graph, hashlib.sha256()
+        for node in graph:
+            digest.update(ir.serde.serialize_node(node).SerializeToString(deterministic=True))
+        for name, value in sorted(graph.initializers.items()):
+            tensor = value.const_value
+            if tensor is None:
+                raise ValueError(f"the initializer {name} has no value")
+            digest.update(f"{name} {tensor.dtype} {[*tensor.shape]}".encode())
+            digest.update(tensor.tobytes())
+        return f"sha256:{digest.hexdigest()}"
 
 
 def trace_model(
