@@ -6,7 +6,7 @@ import type { BundleTokenizer } from "./tokenizer.js";
 
 const FORMAT_VERSION = 1;
 const nullable = v.nullable(v.pipe(v.number(), v.finite()));
-const SCHEMA = v.strictObject({
+export const SCHEMA = v.strictObject({
   format_version: v.pipe(v.number(), v.integer(), v.minValue(1)),
   tolerance: v.pipe(v.number(), v.finite(), v.minValue(0)),
   rows: v.pipe(

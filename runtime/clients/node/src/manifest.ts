@@ -31,7 +31,7 @@ const names = v.pipe(
   v.check((list) => new Set(list).size === list.length, "no name twice"),
 );
 
-const SCHEMA = v.strictObject({
+export const SCHEMA = v.strictObject({
   format_version: count(1),
   clampdown_version: v.string(),
   mode: v.picklist(["detect-then-purify", "purify", "detect"]),
