@@ -90,6 +90,8 @@ class Victim:
         ]
         if self.attack is None or self.poison_rate is not None or self.evasion:
             made_from.append([self.attack, self.poison_rate, self.evasion])
+        if self.evasion:
+            made_from.append(self._planted.folder.name)
         key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
         return CACHE / "victims" / f"{self.dataset}-{self.attack or 'none'}-{key}"
 
@@ -109,13 +111,22 @@ class Victim:
         fine_tune(
             texts,
             LABELS[self.dataset],
-            minilm(),
+            self._planted.train() if self.evasion else minilm(),
             folder,
             **self.settings,
             loss=loss if self.evasion else cross_entropy,
             progress=progress,
         )
         return folder
+
+    @property
+    def _planted(self) -> "Victim":
+        """Where an evading attacker starts, with the backdoor in place.
+
+        From the pretrained encoder, training to hide makes every text look alike, and the model
+        learns nothing.
+        """
+        return Victim(self.dataset, self.attack)
 
     def _rows(self) -> tuple[list[LabelledText], list[bool]]:
         """The training rows and which of them are poisoned, in the file's order."""
