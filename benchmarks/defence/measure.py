@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.defence.dan import Dan
 from benchmarks.defence.exported import Fitted, fitted
+from benchmarks.defence.online.dan import Dan
+from benchmarks.defence.online.rap import Rap
+from benchmarks.defence.online.strip import COPIES, Strip
 from benchmarks.defence.outcome import Answers, Cost, Figures, figures
 from benchmarks.defence.plan import Step
-from benchmarks.defence.rap import Rap
 from benchmarks.defence.row_sets import read_row_sets
 from benchmarks.defence.rows import LabelledRows, first_rows
-from benchmarks.defence.strip import COPIES, Strip
 from benchmarks.defence.undefended import milliseconds
 from benchmarks.retrained import Retrained, checkpoint_classes
 from benchmarks.victims import DATA, Victim

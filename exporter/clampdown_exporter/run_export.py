@@ -1,6 +1,5 @@
 """Rewrites a calibrated model into a bundle that defends itself."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import numpy as np
 from clampdown_calib.badacts.insert_clips import InsertClips
 from clampdown_calib.fit import FittedModel, find_graph
 from clampdown_calib.models.activations import ActivationSource
-from clampdown_calib.threshold import rejected_share
 from clampdown_exporter.agreement import largest_difference
 from clampdown_exporter.bundle.golden import golden_of
 from clampdown_exporter.bundle.latency import latency_ratios
@@ -110,16 +108,13 @@ def write_bundle(
         DestinationError: ``out`` cannot be written.
     """
     calibration, traced, mode = fitted.calibration, fitted.traced, options.mode
-    facts, reading = calibration.facts, calibration.reading(mode)
-    threshold = calibration.threshold(mode)
-    graph = traced.graph.clone()
+    manifest, graph = manifest_of(fitted, mode), traced.graph.clone()
     passes = passes_of(
-        mode, reading.detector, calibration.purifier, facts.representation, threshold=threshold
-    )
-    manifest = dataclasses.replace(
-        manifest_of(fitted, mode),
-        threshold=threshold,
-        frr_measured=rejected_share(reading.held_out_scores, threshold),
+        mode,
+        calibration.reading(mode).detector,
+        calibration.purifier,
+        traced.representation,
+        threshold=manifest.threshold,
     )
     with atomic_folder(out) as place:
         progress(STAGE, 0, STEPS)
@@ -145,7 +140,7 @@ def write_bundle(
                 **calibration.clean_tensors(mode),
                 **{f"latency.{k}": np.array([v], np.float32) for k, v in latency.items()},
             },
-            method=facts.method,
+            method=calibration.facts.method,
             golden=golden_of(classifier),
             ort_format=options.file_format == "ort",
             with_tokenizer=options.with_tokenizer,

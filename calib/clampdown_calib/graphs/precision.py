@@ -117,5 +117,5 @@ def _refused(precision: Precision, found: str, expected: str) -> ExportError:
         f"The graph in {precision}",
         found=found,
         expected=expected,
-        hint="No bundle was written. Export it with --precision fp32.",
+        hint="Nothing was written. Pass --precision fp32.",
     )

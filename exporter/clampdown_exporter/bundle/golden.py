@@ -50,6 +50,6 @@ def golden_of(classifier: DefendedClassifier) -> Golden:
             "The golden rows",
             found=f"no text that other machines, which may differ by {tolerance:g}, decide alike",
             expected="scores and logits that vary more than that",
-            hint="No bundle was written. Choose another --detector, or --precision fp32.",
+            hint="No bundle was written. Calibrate with --precision fp32.",
         )
     return Golden(tolerance, tuple(rows))

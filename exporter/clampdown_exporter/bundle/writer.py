@@ -13,6 +13,7 @@ from clampdown_calib.artefact import write_tensors
 from clampdown_calib.fit import FittedModel
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.threshold import rejected_share
 from clampdown_exporter.bundle.contract import graph_facts
 from clampdown_exporter.bundle.ort_format import write_ort_format
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
@@ -65,8 +66,9 @@ def write_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> None:
 
 
 def manifest_of(fitted: FittedModel, mode: Mode) -> Manifest:
-    """The manifest before anything is written: threshold 0, no digests."""
+    """The manifest before anything is written, without digests."""
     folder, tokenization, facts = fitted.folder, fitted.tokenization, fitted.calibration.facts
+    reading, threshold = fitted.calibration.reading(mode), fitted.calibration.threshold(mode)
     return Manifest(
         clampdown_version=importlib.metadata.version("clampdown"),
         mode=mode,
@@ -78,10 +80,10 @@ def manifest_of(fitted: FittedModel, mode: Mode) -> Manifest:
         padding=tokenization.padding,
         layers=facts.layers,
         representation=facts.representation,
-        detector=fitted.calibration.reading(mode).detector.name,
-        threshold=0.0,
+        detector=reading.detector.name,
+        threshold=threshold,
         frr=facts.frr,
-        frr_measured=0.0,
+        frr_measured=rejected_share(reading.held_out_scores, threshold),
         calibration_digest="",
         versions=_versions(),
         files={},

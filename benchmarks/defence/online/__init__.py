@@ -1,0 +1,1 @@
+"""Defences by others that look at a text while it is classified, and only flag."""
