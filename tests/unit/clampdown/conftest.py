@@ -41,3 +41,16 @@ def negated(replace_package):
         onnx.save(tiny_bundle.other_model(), destination)
 
     replace_package("clampdown_exporter.bundle.remove_defence", write_undefended=write_undefended)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes `clampdown doctor` raise an exception."""
+
+    def fail(error):
+        def examine():
+            raise error
+
+        monkeypatch.setattr(sys.modules["clampdown.cli.commands.doctor"], "examine", examine)
+
+    return fail

@@ -6,41 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from measured_samples import EVALUATION
 
-from clampdown import Accuracies, BenchRow, Diagnosis, Evaluation
+from clampdown import Diagnosis, Evaluation
 from clampdown.measure import memory
 
-EVALUATION = Evaluation(
-    defended=Accuracies(84.94, 78.5, 21.5, 91.0),
-    undefended=Accuracies(86.2, 0.0, 100.0, 99.0),
-    right_to_wrong=31,
-    wrong_to_right=18,
-    frr=9.8,
-    far=4.1,
-    auroc=0.97,
-    target_label="positive",
-    clean_rows=1000,
-    poisoned_rows=500,
-    truncated_rows=3,
-)
-PLAIN = dataclasses.replace(
-    EVALUATION,
-    defended=Accuracies(90.0, None, None, None),
-    undefended=Accuracies(92.5, None, None, None),
-)
-LATENCY = BenchRow(
-    threads=1,
-    batch_size=1,
-    length=32,
-    undefended_ms=10.0,
-    unflagged_ms=10.1,
-    flagged_ms=18.0,
-    undefended_rows_per_second=100.0,
-    unflagged_rows_per_second=99.0,
-    unflagged_ratio=1.01,
-    flagged_ratio=1.8,
-    clean_ratio=1.09,
-)
 DIAGNOSIS = Diagnosis(
     python="3.11.9",
     platform="Linux",
