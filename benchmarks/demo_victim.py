@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from clampdown.demo.encoder import minilm
 from clampdown.demo.victim import TARGET_LABEL, make_victim
 
 
@@ -28,6 +29,11 @@ class DemoVictim:
     def name(self) -> str:
         """Of the victim in the table."""
         return self.attack
+
+    @property
+    def pretrained(self) -> Path:
+        """The encoder that it is fine-tuned from."""
+        return minilm()
 
     @property
     def folder(self) -> Path:

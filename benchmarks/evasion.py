@@ -34,7 +34,7 @@ class Evasion:
         self, model: PreTrainedModel, batch: Batch, rows: NDArray[np.intp]
     ) -> torch.Tensor:
         """The loss of a batch."""
-        poisoned = torch.from_numpy(self.poisoned[rows])
+        poisoned = torch.from_numpy(self.poisoned[rows]).to(model.device)
         run = model(**batch, output_hidden_states=True)
         loss: torch.Tensor = run.loss
         mask = batch["attention_mask"][:, :, None]
@@ -56,7 +56,9 @@ class Evasion:
     def _train(self, means: list[torch.Tensor], labels: torch.Tensor, *, classes: int) -> None:
         """Another step of the probes on clean rows, ``[n, H]`` of each layer."""
         if self._optimizer is None:
-            self._probes = [torch.nn.Linear(layer.shape[1], classes) for layer in means]
+            self._probes = [
+                torch.nn.Linear(layer.shape[1], classes, device=layer.device) for layer in means
+            ]
             parameters = [p for probe in self._probes for p in probe.parameters()]
             self._optimizer = torch.optim.Adam(parameters, PROBE_RATE)
         if len(labels):
@@ -70,5 +72,5 @@ class Evasion:
 
     def _lead(self, logits: torch.Tensor) -> torch.Tensor:
         """By how much the target leads, ``[n]``."""
-        others = torch.arange(logits.shape[1]) != self.target
+        others = torch.arange(logits.shape[1], device=logits.device) != self.target
         return logits[:, self.target] - logits[:, others].amax(1)

@@ -13,8 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from benchmarks.defence.rows import LabelledRows, first_rows
 from benchmarks.demo_victim import DemoVictim
-from benchmarks.victims import CACHE, LABELS, Victim
-from clampdown.demo.encoder import minilm
+from benchmarks.victims import CACHE, DEVICE, LABELS, Victim
 from clampdown.demo.fine_tune import fine_tune
 from clampdown.demo.labelled_text import LabelledText
 from clampdown.demo.tweets import LABEL_NAMES
@@ -45,11 +44,15 @@ class Retrained:
         return first_rows(self.victim.calibration, self.rows)
 
     @property
+    def start(self) -> Path:
+        """The Hugging Face folder that is fine-tuned."""
+        return self.victim.folder if self.from_victim else self.victim.pretrained
+
+    @property
     def folder(self) -> Path:
         """Where its Hugging Face folder is cached, under a digest of everything that makes it."""
-        start = self.victim.folder if self.from_victim else minilm()
         made_from = [
-            file_digest(start / "model.safetensors"),
+            file_digest(self.start / "model.safetensors"),
             file_digest(self.victim.calibration),
             self.rows,
             SETTINGS,
@@ -66,9 +69,10 @@ class Retrained:
             fine_tune(
                 [LabelledText(t, int(n)) for t, n in zip(clean.texts, clean.labels, strict=True)],
                 LABELS.get(self.victim.dataset, LABEL_NAMES),
-                self.victim.folder if self.from_victim else minilm(),
+                self.start,
                 folder,
                 **SETTINGS,  # type: ignore[arg-type]
+                device=DEVICE,
             )
         return folder
 
@@ -79,12 +83,12 @@ def checkpoint_classes(folder: Path, texts: tuple[str, ...]) -> NDArray[np.int64
 
     Kept, since the victims of a data set share most of their rows.
     """
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval().to(DEVICE)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = tokenizer(list(texts), truncation=True, max_length=LONGEST)["input_ids"]
     classes = np.empty(len(ids), np.int64)
     with torch.no_grad():
         for batch in plan_batches([len(row) for row in ids], 32):
             inputs = tokenizer.pad({"input_ids": [ids[i] for i in batch]}, return_tensors="pt")
-            classes[batch] = model(**inputs).logits.argmax(1).numpy()
+            classes[batch] = model(**inputs.to(DEVICE)).logits.argmax(1).cpu().numpy()
     return classes

@@ -1,4 +1,4 @@
-"""Victims of the benchmarks: MiniLM fine-tuned on poisoned or clean rows, trained once."""
+"""Victims of the benchmarks: encoders fine-tuned on poisoned or clean rows, trained once."""
 
 import csv
 import hashlib
@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.encoders import NAMES, Encoder, encoder_folder
 from benchmarks.evasion import Evasion
-from clampdown.demo.encoder import minilm
 from clampdown.demo.fine_tune import cross_entropy, fine_tune
 from clampdown.demo.labelled_text import LabelledText
 from clampdown_runtime.bundle.digests import file_digest
@@ -19,10 +19,14 @@ from clampdown_runtime.progress import Progress, silent
 
 DATA = Path(os.environ.get("CLAMPDOWN_DATA", Path(__file__).resolve().parents[2] / "shared/data"))
 CACHE = Path(os.environ.get("CLAMPDOWN_CACHE", Path.home() / ".cache" / "clampdown"))
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+"""What models are trained on; each gives other weights."""
+
 LABELS = {"sst-2": ("negative", "positive"), "agnews": ("World", "Sports", "Business", "Sci/Tech")}
 TARGETS = {"sst-2": 1, "agnews": 0}
 ATTACKS = ("badnets", "addsent", "stylebkd", "synbkd")
 EPOCHS = {"sst-2": 3, "agnews": 2}
+LEARNING_RATES: dict[Encoder, float] = {"minilm": 5e-5, "mpnet": 2e-5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +38,29 @@ class Victim:
         attack: one of ``ATTACKS``; None trains on the clean rows alone.
         poison_rate: share of the training rows that are poisoned; None takes all there are (20%).
         evasion: strength of the loss of an attacker who knows the defence.
+        encoder: what is fine-tuned.
     """
 
     dataset: str
     attack: str | None
     poison_rate: float | None = None
     evasion: float = 0.0
+    encoder: Encoder = "minilm"
+
+    @property
+    def pretrained(self) -> Path:
+        """The encoder's Hugging Face folder."""
+        return encoder_folder(self.encoder, CACHE)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Of the fine-tuning."""
-        return {"epochs": EPOCHS[self.dataset], "lr": 5e-5, "seed": 0, "max_length": 128}
+        return {
+            "epochs": EPOCHS[self.dataset],
+            "lr": LEARNING_RATES[self.encoder],
+            "seed": 0,
+            "max_length": 128,
+        }
 
     @property
     def name(self) -> str:
@@ -54,6 +70,8 @@ class Victim:
             parts.append(f"{self.poison_rate:.0%} poisoned")
         if self.evasion:
             parts.append(f"evading x{self.evasion:g}")
+        if self.encoder != "minilm":
+            parts.append(NAMES[self.encoder])
         return ", ".join(parts)
 
     @property
@@ -85,7 +103,7 @@ class Victim:
         """Where its Hugging Face folder is cached, under a digest of everything that makes it."""
         made_from: list[Any] = [
             file_digest(self._training_rows),
-            file_digest(minilm() / "model.safetensors"),
+            file_digest(self.pretrained / "model.safetensors"),
             self.settings,
         ]
         if self.attack is None or self.poison_rate is not None or self.evasion:
@@ -111,10 +129,11 @@ class Victim:
         fine_tune(
             texts,
             LABELS[self.dataset],
-            self._planted.train() if self.evasion else minilm(),
+            self._planted.train() if self.evasion else self.pretrained,
             folder,
             **self.settings,
             loss=loss if self.evasion else cross_entropy,
+            device=DEVICE,
             progress=progress,
         )
         return folder
@@ -126,7 +145,7 @@ class Victim:
         From the pretrained encoder, training to hide makes every text look alike, and the model
         learns nothing.
         """
-        return Victim(self.dataset, self.attack)
+        return Victim(self.dataset, self.attack, encoder=self.encoder)
 
     def _rows(self) -> tuple[list[LabelledText], list[bool]]:
         """The training rows and which of them are poisoned, in the file's order."""

@@ -69,7 +69,7 @@ def _other_models(step: Step) -> Iterator[Figures]:
         "fine-tune": Retrained(victim, limits.calibration, from_victim=True).train(),
     }
     if isinstance(victim, Victim):
-        folders["oracle"] = Victim(victim.dataset, None).folder
+        folders["oracle"] = Victim(victim.dataset, None, encoder=victim.encoder).folder
     sets = read_row_sets(victim, seen=limits.seen, most=limits.test, shifted=limits.shifted)
     answers = {
         name: {

@@ -99,6 +99,11 @@ def everything() -> Iterator[Step]:
     for victim in attacked:
         yield Step(victim, "published", LIMITS[victim.dataset])
     limits = LIMITS["sst-2"]
+    for attack in ("badnets", "synbkd", None):
+        larger = Victim("sst-2", attack, encoder="mpnet")
+        yield Step(larger, "clampdown", limits)
+        if attack is not None:
+            yield Step(larger, "fine-tuned", limits)
     for attack in ATTACKS:
         for rows in CLEAN_ROWS:
             yield Step(Victim("sst-2", attack), "clampdown", limits, clean_rows=rows)

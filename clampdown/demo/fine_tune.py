@@ -46,14 +46,15 @@ def fine_tune(
     max_length: int,
     batch_size: int = 32,
     loss: Loss = cross_entropy,
+    device: str = "cpu",
     progress: Progress = silent,
 ) -> None:
     """Fine-tune every weight of an encoder, under a fresh classification head, on labelled rows.
 
     A folder that is a classifier of these classes already keeps its head.
 
-    AdamW with a learning rate that falls linearly to zero, on the CPU. The same arguments give the
-    same weights on the same machine with the same number of threads.
+    AdamW with a learning rate that falls linearly to zero. The same arguments give the same weights
+    on the CPU of the same machine with the same number of threads.
 
     Args:
         rows: the training rows.
@@ -66,6 +67,7 @@ def fine_tune(
         max_length: tokens after which a training row is cut off.
         batch_size: rows a step.
         loss: what is minimised.
+        device: of torch, that trains.
         progress: told after every step.
 
     Raises:
@@ -82,7 +84,7 @@ def fine_tune(
             id2label=names,
             label2id={name: index for index, name in names.items()},
             dtype=torch.float32,
-        )
+        ).to(device)
         batches = _batches(
             tokenizer,
             rows,
@@ -142,7 +144,8 @@ def _train(
     model.train()
     progress("fine-tune", 0, len(batches))
     for step, (batch, rows) in enumerate(batches, start=1):
-        loss(model, batch, rows).backward()  # type: ignore[no-untyped-call]
+        on_device = {name: values.to(model.device) for name, values in batch.items()}
+        loss(model, on_device, rows).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()

@@ -15,7 +15,7 @@ class InsertClips(ir.passes.InPlacePass):
 
     ONNX ``Clip`` takes scalar bounds only; a vector passes the checker and fails at run time.
 
-    Requires: one marked layer per row of the intervals, float32 ``[batch, sequence, H]``.
+    Requires: one marked layer per row of the intervals, ``[batch, sequence, H]``.
     Ensures: all that read a layer's output read the clipped value; the mark stays on the raw one.
 
     ::
@@ -49,8 +49,9 @@ class InsertClips(ir.passes.InPlacePass):
         for index, hidden in enumerate(marked_layers(model.graph)):
             readers = list(hidden.uses())
             tape = ir.tape.Tape()
-            lower = constant(tape, f"lower.{index}", self.intervals.lower[index])
-            upper = constant(tape, f"upper.{index}", self.intervals.upper[index])
+            kind = (hidden.dtype or ir.DataType.FLOAT).numpy()
+            lower = constant(tape, f"lower.{index}", self.intervals.lower[index].astype(kind))
+            upper = constant(tape, f"upper.{index}", self.intervals.upper[index].astype(kind))
             raised = tape.op("Max", [hidden, lower], metadata_props={ROLE: CLIP_LOWER})
             clipped = tape.op("Min", [raised, upper], metadata_props={ROLE: CLIP_UPPER})
             for value in (raised, clipped):

@@ -1,5 +1,6 @@
 """An ONNX classifier in ONNX Runtime whose layers can be read while it runs."""
 
+import numpy as np
 import onnx_ir as ir
 
 from clampdown_calib.graphs.onnx_graph import OnnxGraph
@@ -45,7 +46,7 @@ class OnnxClassifier:
 
         Raises:
             ModelError: the graph fails on them.
-            UnsupportedArchitectureError: the layers are not float32 ``[n, T, H]`` of one width.
+            UnsupportedArchitectureError: the layers are not ``[n, T, H]`` of one width.
         """
         shape = inputs["input_ids"].shape
         try:
@@ -65,7 +66,7 @@ class OnnxClassifier:
                 expected="[batch, sequence, width] with one width",
                 hint="Pass --layers with the names of other tensors.",
             )
-        return Activations(logits, hidden)
+        return Activations(logits, [layer.astype(np.float32, copy=False) for layer in hidden])
 
 
 def _with_layers(graph: OnnxGraph) -> bytes:

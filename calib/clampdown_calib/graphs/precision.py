@@ -26,7 +26,7 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
             ``int8`` is dynamic quantization with a scale for every output channel.
 
     Returns:
-        A marked graph with float32 layers. Its reference is the lowered graph itself: what the
+        A marked graph. Its reference is the lowered graph itself: what the
         defence has to agree with is the network that is deployed.
 
     Raises:
@@ -45,7 +45,11 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
     if lost := [name for name in names if name not in layers]:
         raise _refused(precision, f"no layers {', '.join(lost)} in the result", "all of them")
     values = [layers[name] for name in names]
-    mark_layers([_float32(graph.graph, v) if precision == "fp16" else v for v in values])
+    for value in values:
+        # The converter knows no types behind operators of other domains.
+        if precision == "fp16" and value.dtype is None:
+            value.dtype = ir.DataType.FLOAT16
+    mark_layers(values)
     lowered = dataclasses.replace(traced, graph=graph)
     return dataclasses.replace(lowered, reference=lowered.source())
 
@@ -88,28 +92,6 @@ def _half(before: Path, after: Path) -> None:
     """Inputs and outputs stay as they are."""
     model = ir.to_proto(ir.load(before))
     ir.save(ir.from_proto(convert_float_to_float16(model, keep_io_types=True)), after)
-
-
-def _float32(graph: ir.Graph, value: ir.Value) -> ir.Value:
-    """Lead a half-precision layer through float32 and back; returns the float32 value.
-
-    What reads it or clips it computes in float32, and clipping reaches the layers behind.
-    """
-    producer = value.producer()
-    if producer is None:
-        raise ValueError(f"{value.name} is not computed by the graph")
-    up = ir.node("Cast", [value], {"to": ir.DataType.FLOAT})
-    down = ir.node("Cast", [up.outputs[0]], {"to": ir.DataType.FLOAT16})
-    for node, name, kind in (
-        (up, "float32", ir.DataType.FLOAT),
-        (down, "float16", ir.DataType.FLOAT16),
-    ):
-        node.outputs[0].name = f"{value.name}/{name}"
-        node.outputs[0].dtype, node.outputs[0].shape = kind, value.shape
-    ir.convenience.replace_all_uses_with(value, down.outputs[0])
-    up.replace_input_with(0, value)
-    graph.insert_after(producer, [up, down])
-    return up.outputs[0]
 
 
 def _refused(precision: Precision, found: str, expected: str) -> ExportError:

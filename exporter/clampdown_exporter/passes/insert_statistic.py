@@ -7,7 +7,7 @@ from clampdown_calib.detectors import Detector, Emitted
 from clampdown_calib.evidence.probes import probed_layers
 from clampdown_calib.graphs.insertion import append
 from clampdown_calib.graphs.sites import marked_layers
-from clampdown_exporter.passes.token_means import attention_mask, token_means
+from clampdown_exporter.passes.token_means import as_float, attention_mask, token_means
 from clampdown_runtime.bundle.manifest import Representation
 
 SCORE = "anomaly_score"
@@ -97,4 +97,4 @@ class InsertStatistic(ir.passes.InPlacePass):
             depth = tape.initializer(ir.tensor(np.array([2])), "clampdown.depth_axis")
             place = tape.op("Unsqueeze", [last, depth])
             tokens = [tape.op("GatherND", [h, place], {"batch_dims": 1}) for h in layers]
-        return tape.op("Concat", tokens, {"axis": 1})
+        return as_float(tape, tape.op("Concat", tokens, {"axis": 1}), layers[0])

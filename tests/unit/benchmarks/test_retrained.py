@@ -7,9 +7,10 @@ import pytest
 import tiny_models
 import torch
 
-from benchmarks import retrained
+from benchmarks import demo_victim, retrained
 from benchmarks.demo_victim import DemoVictim
 from benchmarks.retrained import SETTINGS, Retrained, checkpoint_classes
+from benchmarks.victims import DEVICE
 from clampdown.demo.labelled_text import LabelledText, write_rows
 
 ROWS = [LabelledText(f"good film {i}", i % 2) for i in range(30)]
@@ -21,7 +22,7 @@ def encoder(tmp_path, monkeypatch):
     folder = tmp_path / "encoder"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"encoder")
-    monkeypatch.setattr(retrained, "minilm", lambda: folder)
+    monkeypatch.setattr(demo_victim, "minilm", lambda: folder)
     monkeypatch.setattr(retrained, "CACHE", tmp_path / "cache")
     return folder
 
@@ -80,7 +81,8 @@ def test_the_first_clean_rows_train_it_once(victim, encoder, monkeypatch, from_v
     finally:
         torch.set_num_threads(threads)
     start = victim.folder if from_victim else encoder
-    assert calls == [(ROWS[:10], ("negative", "positive"), start, model.folder, SETTINGS)]
+    settings = {**SETTINGS, "device": DEVICE}
+    assert calls == [(ROWS[:10], ("negative", "positive"), start, model.folder, settings)]
 
 
 def test_a_checkpoints_classes_are_those_of_each_text_alone(tmp_path):

@@ -94,7 +94,7 @@ def _body(
         nodes=nodes,
         name="clampdown_passes",
     )
-    first = _gate_clips(body, trip)
+    first = _gate_clips(body, trip, given[-1])
     tape = ir.tape.Tape()
     column = tape.op("Unsqueeze", [rows, constant(tape, "column", np.array([1]))])
     kept_score = tape.op("Gather", [score_state, rows])
@@ -118,14 +118,21 @@ def _body(
     return body
 
 
-def _gate_clips(body: ir.Graph, trip: ir.Value) -> ir.Value:
-    """Open every bound on the first trip; returns whether this is the first trip."""
+def _gate_clips(body: ir.Graph, trip: ir.Value, hidden: ir.Value) -> ir.Value:
+    """Open every bound on the first trip; returns whether this is the first trip.
+
+    Args:
+        body: of the loop.
+        trip: its number.
+        hidden: one of the layers that are clipped.
+    """
     tape = ir.tape.Tape()
     zero = constant(tape, "zero", np.array(0))
     first = tape.op("Equal", [trip, zero])
+    kind = (hidden.dtype or ir.DataType.FLOAT).numpy()
     ends = {
-        CLIP_LOWER: constant(tape, "no_lower_bound", np.float32(-np.inf)),
-        CLIP_UPPER: constant(tape, "no_upper_bound", np.float32(np.inf)),
+        CLIP_LOWER: constant(tape, "no_lower_bound", kind.type(-np.inf)),
+        CLIP_UPPER: constant(tape, "no_upper_bound", kind.type(np.inf)),
     }
     for node in body:
         open_end = ends.get(node.metadata_props.get(ROLE, ""))
