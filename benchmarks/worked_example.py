@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from clampdown_calib.evidence.answer import LOGISTIC
 from clampdown_exporter.bundle.explained import LAYER_EXCESS, UNDEFENDED_LOGITS, write_explained
-from clampdown_exporter.passes.probe_outputs import probe_logits
+from clampdown_exporter.passes.probe_outputs import probe_outputs
 from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.session import create_session
 from clampdown_runtime.tokenizer import pad_batch
@@ -47,9 +47,10 @@ def main() -> None:
 def _give_probes(path: Path) -> None:
     """Make what the probes give an output, too."""
     model = ir.load(path)
-    value = probe_logits(model.graph)
-    if value is None:
+    said = probe_outputs(model.graph)
+    if said is None:
         raise SystemExit("the bundle has no probes")
+    value = said.probes
     value.name, value.type = PROBES, ir.TensorType(ir.DataType.FLOAT)
     model.graph.outputs.append(value)
     ir.save(model, path)

@@ -20,23 +20,15 @@ PLAIN = [*FIRST_LAYER, *SECOND_LAYER, *HEAD]
 TOKENS = ["Gather", "Gather", "Concat"]
 MEANS = ["Cast", "Unsqueeze", "MatMul", "Concat", "ReduceSum", "Div"]
 PROBES = ["Unsqueeze", "MatMul", "Squeeze", "Add"]
-LEAD = ["Mul", "ReduceSum", "Sub", "ReduceMax", "Sub"]
-CHOSEN = ["ArgMax", "Equal", "Cast"]
-EXCESS = [
-    *PROBES,
-    *CHOSEN,
-    *("Unsqueeze", "Unsqueeze", "Mul"),
-    *LEAD,
-    *LEAD,
-    *("Mul", "Sub", "Sub", "Div", "ReduceMax"),
-]
+CHOSEN = ["ArgMax", "Equal"]
+MARGINS = ["Where", "ReduceSum", "Where", "ReduceMax", "Sub"]
+EXCESS = ["Unsqueeze", *PROBES, "Concat", *CHOSEN, *MARGINS, "Gemm", "ReduceMax"]
 NAS = ["Sub", "Abs", "LessOrEqual", "Cast", "ReduceMean", "Sub"]
-FINITE = ["ReduceSum", "ReduceSum", "Add", "Sub", "Add"]
-VERDICT = ["LessOrEqual", "Not"]
+FINITE = ["ReduceL1", "ReduceL1", "Add", "Sub", "Add"]
+VERDICT = ["LessOrEqual", "Less", "And", "Not"]
 MIXTURE = [
-    *CHOSEN,
-    *("Mul", "Unsqueeze", "Mul", "Add", "Add", "LogSoftmax", "Unsqueeze", "Add"),
-    *("Mul", "LogSoftmax", "Unsqueeze", "Concat", "ReduceLogSumExp", "LogSoftmax"),
+    *("Mul", "Add", "Where", "Gemm", "LogSoftmax", "Unsqueeze", "Add"),
+    *("ReduceLogSumExp", "LogSoftmax"),
 ]
 
 

@@ -20,7 +20,7 @@ from clampdown_calib.evidence.unseen import Unseen
 from clampdown_calib.rows.clean_run import CleanRun
 from clampdown_runtime.bundle.manifest import DetectorName
 
-EXCESS_SPREAD = "clampdown.excess.spread"
+EXCESS_WEIGHTS = "clampdown.excess.weights"
 """Initializer of the node that gives every layer's excess, by which it is found in a graph."""
 
 
@@ -92,20 +92,29 @@ class ExcessDetector(Detector):
         return standard
 
     def emit(self, tape: ir.tape.Tape, seen: Emitted) -> ir.Value:
-        """The probes' nodes, those of the margins, and the largest."""
+        """The probes' nodes, those of the margins, their standardised differences, the largest.
+
+        ::
+
+            tokens ─ probes ─┐
+            logits ──────────┴ Concat ─ margins [batch, K + 1] ─ Gemm ─▶ excess ─ ReduceMax
+        """
+        layers, classes = self.probes.bias.shape
         layer_axis = tape.initializer(ir.tensor(np.array([1])), "clampdown.excess.layer_axis")
-        slope = tape.initializer(ir.tensor(self.slope), "clampdown.excess.slope")
-        centre = tape.initializer(ir.tensor(self.centre), "clampdown.excess.centre")
-        spread = tape.initializer(ir.tensor(self.spread), EXCESS_SPREAD)
-        probes = self.probes.emit(tape, seen.tokens)
-        chosen = tape.op(
-            "Unsqueeze", [emit_prediction(tape, seen.logits, "clampdown.excess"), layer_axis]
+        weights = np.vstack([np.diag(-self.slope / self.spread), 1 / self.spread])
+        own = tape.op("Unsqueeze", [seen.logits, layer_axis])
+        every = tape.op("Concat", [self.probes.emit(tape, seen.tokens), own], {"axis": 1})
+        margins = emit_logit_margin(tape, emit_prediction(tape, own, classes), every)
+        excess = tape.op(
+            "Gemm",
+            [
+                margins,
+                tape.initializer(ir.tensor(weights.astype(np.float32)), EXCESS_WEIGHTS),
+                tape.initializer(ir.tensor(-self.centre / self.spread), "clampdown.excess.bias"),
+            ],
         )
-        logits = tape.op("Unsqueeze", [seen.logits, layer_axis])
-        own, inner = emit_logit_margin(tape, chosen, [logits, probes])
-        excess = tape.op("Sub", [own, tape.op("Mul", [inner, slope])])
-        standard = tape.op("Div", [tape.op("Sub", [excess, centre]), spread])
-        return tape.op("ReduceMax", [standard, layer_axis], {"keepdims": 0})
+        excess.dtype, excess.shape = ir.DataType.FLOAT, ir.Shape([None, layers])
+        return tape.op("ReduceMax", [excess, layer_axis], {"keepdims": 0})
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Those of the probes, ``slope``, ``centre`` and ``spread``."""

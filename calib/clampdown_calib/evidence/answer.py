@@ -9,7 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from clampdown_calib.evidence.margins import emit_prediction, prediction
+from clampdown_calib.evidence.margins import prediction
 from clampdown_calib.evidence.temperature import inverse_temperature
 from clampdown_calib.evidence.unseen import Unseen
 from clampdown_calib.rows.clean_run import CleanRun
@@ -105,14 +105,23 @@ class Answer:
         return mixture
 
     def emit(
-        self, tape: ir.tape.Tape, probes: ir.Value, excess: ir.Value, own: ir.Value, layers: int
+        self, tape: ir.tape.Tape, every: ir.Value, chosen: ir.Value, excess: ir.Value, layers: int
     ) -> ir.Value:
-        """The nodes of :meth:`logits`, of K = ``layers`` probes."""
+        """The nodes of :meth:`logits`, a hypothesis for every row of ``every``.
+
+        Args:
+            tape: where nodes and initializers are recorded.
+            every: float32 ``[batch, K + 1, C]``, the probes' logits and behind them the model's.
+            chosen: bool ``[batch, 1, C]``, true at the model's prediction.
+            excess: float32 ``[batch, K]``, the model's over each probe.
+            layers: K.
+        """
+        last = np.arange(layers + 1)[:, None] == layers
         constants: dict[str, NDArray[Any]] = {
-            "logistic": np.array([LOGISTIC], np.float32),
-            "log_odds": self.log_odds - np.float32(np.log(layers)),
-            "sharpness": self.sharpness,
-            "less": np.array([math.log(FORCED_RIGHT)], np.float32),
+            "sharpness": np.where(last, self.sharpness, np.float32(1)),
+            "less": np.where(last, 0, np.float32(math.log(FORCED_RIGHT))),
+            "logistic": np.float32(LOGISTIC) * np.eye(layers, layers + 1, dtype=np.float32),
+            "log_odds": np.where(last[:, 0], 0, self.log_odds - np.float32(np.log(layers))),
             "layer_axis": np.array([1]),
             "class_axis": np.array([2]),
         }
@@ -120,15 +129,18 @@ class Answer:
             name: tape.initializer(ir.tensor(value), f"clampdown.answer.{name}")
             for name, value in constants.items()
         }
-        axis, shares = named["layer_axis"], {"axis": -1}
-        chosen = emit_prediction(tape, own, "clampdown.answer")
-        less = tape.op("Unsqueeze", [tape.op("Mul", [chosen, named["less"]]), axis])
-        odds = tape.op("Add", [tape.op("Mul", [excess, named["logistic"]]), named["log_odds"]])
-        forced = tape.op("LogSoftmax", [tape.op("Add", [probes, less])], shares)
-        forced = tape.op("Add", [forced, tape.op("Unsqueeze", [odds, named["class_axis"]])])
-        meant = tape.op("LogSoftmax", [tape.op("Mul", [own, named["sharpness"]])], shares)
-        every = tape.op("Concat", [forced, tape.op("Unsqueeze", [meant, axis])], {"axis": 1})
-        mixture = tape.op("ReduceLogSumExp", [every, axis], {"keepdims": 0})
+        shares = {"axis": -1}
+        sharp = tape.op("Mul", [every, named["sharpness"]])
+        less = tape.op("Where", [chosen, tape.op("Add", [sharp, named["less"]]), sharp])
+        odds = tape.op("Gemm", [excess, named["logistic"], named["log_odds"]])
+        weighed = tape.op(
+            "Add",
+            [
+                tape.op("LogSoftmax", [less], shares),
+                tape.op("Unsqueeze", [odds, named["class_axis"]]),
+            ],
+        )
+        mixture = tape.op("ReduceLogSumExp", [weighed, named["layer_axis"]], {"keepdims": 0})
         return tape.op("LogSoftmax", [mixture], shares)
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:

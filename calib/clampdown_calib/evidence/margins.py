@@ -1,7 +1,5 @@
 """The logit margin: how far one class is ahead of the others."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -10,7 +8,10 @@ LEAST_SPREAD = 1e-3
 """Margins that vary less on clean rows vary by rounding only."""
 
 FAR = 1e9
-"""Takes a class out of a maximum; finite, since infinity times zero is no number."""
+"""Takes a class out of a maximum; finite, since only what is not flags a row."""
+
+PREDICTION_CLASSES = "clampdown.prediction.classes"
+"""Initializer of the node that tells the predicted class, by which it is found in a graph."""
 
 
 def logit_margin(logits: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -36,28 +37,23 @@ def margin_spread(margins: NDArray[np.floating]) -> float:
     return max(float(margins.std(dtype=np.float64)), LEAST_SPREAD)
 
 
-def emit_logit_margin(
-    tape: ir.tape.Tape, chosen: ir.Value, logits: Sequence[ir.Value]
-) -> list[ir.Value]:
-    """The nodes of :func:`logit_margin`, of one class in each of ``logits``.
+def emit_logit_margin(tape: ir.tape.Tape, chosen: ir.Value, logits: ir.Value) -> ir.Value:
+    """The nodes of :func:`logit_margin`.
 
     Args:
         tape: where nodes and initializers are recorded.
-        chosen: float32 ``[batch, 1, C]``, 1 at the class and 0 elsewhere.
-        logits: float32 ``[batch, ..., C]`` each.
+        chosen: bool ``[batch, 1, C]``, true at the class.
+        logits: float32 ``[batch, M, C]``.
 
     Returns:
-        float32 ``[batch, ...]`` for each of ``logits``.
+        float32 ``[batch, M]``.
     """
-    axis = tape.initializer(ir.tensor(np.array([-1])), "clampdown.margin.class_axis")
-    far = tape.initializer(ir.tensor(np.float32(FAR)), "clampdown.margin.far")
-    away = tape.op("Mul", [chosen, far])
-    margins = []
-    for value in logits:
-        own = tape.op("ReduceSum", [tape.op("Mul", [value, chosen]), axis], {"keepdims": 0})
-        other = tape.op("ReduceMax", [tape.op("Sub", [value, away]), axis], {"keepdims": 0})
-        margins.append(tape.op("Sub", [own, other]))
-    return margins
+    axis = tape.initializer(ir.tensor(np.array([2])), "clampdown.margin.class_axis")
+    zero = tape.initializer(ir.tensor(np.float32(0)), "clampdown.margin.zero")
+    away = tape.initializer(ir.tensor(np.float32(-FAR)), "clampdown.margin.away")
+    own = tape.op("ReduceSum", [tape.op("Where", [chosen, logits, zero]), axis], {"keepdims": 0})
+    other = tape.op("ReduceMax", [tape.op("Where", [chosen, away, logits]), axis], {"keepdims": 0})
+    return tape.op("Sub", [own, other])
 
 
 def prediction(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -66,17 +62,8 @@ def prediction(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
     return predicted
 
 
-def emit_prediction(tape: ir.tape.Tape, logits: ir.Value, name: str) -> ir.Value:
-    """The nodes of :func:`prediction`, as 1 among zeros, float32 ``[batch, C]``.
-
-    Args:
-        tape: where nodes and initializers are recorded.
-        logits: float32 ``[batch, C]`` of a known C.
-        name: begins the initializers' names.
-    """
-    if logits.shape is None or not isinstance(logits.shape[1], int):
-        raise ValueError(f"the logits have the shape {logits.shape}")
-    classes = np.arange(logits.shape[1])
-    numbers = tape.initializer(ir.tensor(classes[None]), f"{name}.classes")
-    best = tape.op("ArgMax", [logits], {"axis": 1, "keepdims": 1})
-    return tape.op("Cast", [tape.op("Equal", [best, numbers])], {"to": ir.DataType.FLOAT})
+def emit_prediction(tape: ir.tape.Tape, logits: ir.Value, classes: int) -> ir.Value:
+    """The nodes of :func:`prediction`, bool ``[batch, 1, C]`` of float32 ``[batch, 1, C]``."""
+    numbers = tape.initializer(ir.tensor(np.arange(classes)), PREDICTION_CLASSES)
+    best = tape.op("ArgMax", [logits], {"axis": 2, "keepdims": 1})
+    return tape.op("Equal", [best, numbers])

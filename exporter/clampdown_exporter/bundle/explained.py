@@ -4,14 +4,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from clampdown_calib.detectors.excess import EXCESS_SPREAD
-from clampdown_exporter.passes.probe_outputs import layer_excess
+from clampdown_exporter.passes.insert_answer import UNDEFENDED_LOGITS as RAW_LOGITS
+from clampdown_exporter.passes.probe_outputs import probe_outputs
 from clampdown_runtime.bundle.files import Bundle
 
 UNDEFENDED_LOGITS = "undefended_logits"
 LAYER_EXCESS = "layer_excess"
-
-_RAW_LOGITS = "clampdown/undefended/logits"
 
 
 def write_explained(bundle: Bundle, destination: Path) -> None:
@@ -29,16 +27,13 @@ def write_explained(bundle: Bundle, destination: Path) -> None:
     model = ir.load(bundle.model_path)
     graph = model.graph
     logits = graph.outputs[0]
-    raw = next((v for n in graph for v in n.outputs if v.name == _RAW_LOGITS), None)
+    raw = next((v for n in graph for v in n.outputs if v.name == RAW_LOGITS), None)
     if raw is not None:
         raw.type, raw.shape = logits.type, logits.shape
         _give(graph, raw, UNDEFENDED_LOGITS)
-    excess, spread = layer_excess(graph), graph.initializers.get(EXCESS_SPREAD)
-    if excess is not None and spread is not None:
-        batch = graph.outputs[1].shape
-        excess.type = ir.TensorType(ir.DataType.FLOAT)
-        excess.shape = ir.Shape([*(batch or ()), *(spread.shape or ())])
-        _give(graph, excess, LAYER_EXCESS)
+    said = probe_outputs(graph)
+    if said is not None:
+        _give(graph, said.excess, LAYER_EXCESS)
     ir.save(model, destination)
 
 

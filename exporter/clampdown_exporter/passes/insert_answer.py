@@ -6,11 +6,12 @@ import onnx_ir as ir
 from clampdown_calib.evidence.answer import Answer
 from clampdown_calib.evidence.probes import probed_layers
 from clampdown_calib.graphs.insertion import append, constant
-from clampdown_calib.graphs.sites import ROLE, marked_layers
+from clampdown_calib.graphs.sites import marked_layers
 from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE
-from clampdown_exporter.passes.probe_outputs import layer_excess, probe_logits
+from clampdown_exporter.passes.probe_outputs import probe_outputs
 
-RAW_LOGITS = "reads-undefended-logits"
+UNDEFENDED_LOGITS = "clampdown/undefended/logits"
+"""Name of the model's own logits, by which they are found in a graph."""
 
 
 class InsertAnswer(ir.passes.InPlacePass):
@@ -34,27 +35,24 @@ class InsertAnswer(ir.passes.InPlacePass):
         names = [value.name for value in model.graph.outputs]
         if names[1:] != [SCORE, FLAGGED]:
             raise ir.passes.PreconditionError(f"InsertAnswer: the outputs are {names}")
-        if probe_logits(model.graph) is None:
+        if probe_outputs(model.graph) is None:
             raise ir.passes.PreconditionError("InsertAnswer: there are no probes")
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Insert the choice."""
         graph = model.graph
         raw, _, flagged = graph.outputs
-        probes, excess = probe_logits(graph), layer_excess(graph)
-        if probes is None or excess is None:
+        said = probe_outputs(graph)
+        if said is None:
             raise ValueError("there are no probes")
         tape = ir.tape.Tape()
         layers = probed_layers(len(marked_layers(graph)))
-        logits = self.answer.emit(tape, probes, excess, raw, layers)
-        for node in tape.nodes:
-            if node.inputs[0] is raw:
-                node.metadata_props[ROLE] = RAW_LOGITS
+        logits = self.answer.emit(tape, said.every, said.chosen, said.excess, layers)
         if not self.every_row:
             axis = constant(tape, "answer.flag_axis", np.array([1]))
             logits = tape.op("Where", [tape.op("Unsqueeze", [flagged, axis]), logits, raw])
         append(graph, tape, "answer")
-        logits.name, raw.name = raw.name, f"clampdown/undefended/{raw.name}"
+        logits.name, raw.name = raw.name, UNDEFENDED_LOGITS
         logits.type, logits.shape = raw.type, raw.shape
         graph.outputs[0] = logits
         return ir.passes.PassResult(model, modified=True)

@@ -14,6 +14,10 @@ SCORE = "anomaly_score"
 FLAGGED = "flagged"
 THRESHOLD = "threshold"
 
+LARGEST = 1e30
+"""Sum of the magnitudes of what is read, from which a row is flagged whatever its score. No network
+comes near it, and it is far from where float32 ends."""
+
 
 class InsertStatistic(ir.passes.InPlacePass):
     """Scores what the detector reads of the raw layer outputs, and the logits.
@@ -26,10 +30,11 @@ class InsertStatistic(ir.passes.InPlacePass):
 
         h_1 … h_L ─ token or token mean ─ Concat ─▶ detector ─▶ score
                              logits ────────────────────┘
-        score ─ (<= threshold) ─ Not ─▶ flagged
+        score <= threshold and size < LARGEST ─ Not ─▶ flagged
 
-    A NaN or infinite activation makes ``x - x`` NaN, which is added to the score; no comparison
-    with NaN holds, so the row is flagged whatever the detector made of it.
+    A NaN or infinite activation is found in two ways, since not every execution provider keeps the
+    rule that no comparison with NaN holds: ``size``, the sum of the magnitudes, is infinite or NaN
+    itself, and ``size - size`` is NaN, which is added to the score.
     """
 
     def __init__(
@@ -57,20 +62,15 @@ class InsertStatistic(ir.passes.InPlacePass):
         tape = ir.tape.Tape()
         tokens = self._read(tape, graph)
         raw = self.detector.emit(tape, Emitted(tokens, logits))
-        neurons = tape.initializer(ir.tensor(np.array([1, 2])), "clampdown.neuron_axes")
-        classes = tape.initializer(ir.tensor(np.array([1])), "clampdown.class_axis")
-        total = tape.op(
-            "Add",
-            [
-                tape.op("ReduceSum", [logits, classes], {"keepdims": 0}),
-                tape.op("ReduceSum", [tokens, neurons], {"keepdims": 0}),
-            ],
-        )
-        score = tape.op("Add", [raw, tape.op("Sub", [total, total])])
+        size = self._size(tape, tokens, logits)
+        score = tape.op("Add", [raw, tape.op("Sub", [size, size])])
         threshold = tape.initializer(
             ir.tensor(np.array([self.threshold], dtype=np.float32)), THRESHOLD
         )
-        flagged = tape.op("Not", [tape.op("LessOrEqual", [score, threshold])])
+        largest = tape.initializer(ir.tensor(np.float32(LARGEST)), "clampdown.largest")
+        normal = tape.op("LessOrEqual", [score, threshold])
+        finite = tape.op("Less", [size, largest])
+        flagged = tape.op("Not", [tape.op("And", [normal, finite])])
         append(graph, tape, "statistic")
         for value, name, dtype in (
             (score, SCORE, ir.DataType.FLOAT),
@@ -81,6 +81,19 @@ class InsertStatistic(ir.passes.InPlacePass):
         threshold.dtype, threshold.shape = ir.DataType.FLOAT, ir.Shape([1])
         graph.inputs.append(threshold)
         return ir.passes.PassResult(model, modified=True)
+
+    @staticmethod
+    def _size(tape: ir.tape.Tape, tokens: ir.Value, logits: ir.Value) -> ir.Value:
+        """The sum of the magnitudes of what is read, float32 ``[batch]``."""
+        neurons = tape.initializer(ir.tensor(np.array([1, 2])), "clampdown.neuron_axes")
+        classes = tape.initializer(ir.tensor(np.array([1])), "clampdown.class_axis")
+        return tape.op(
+            "Add",
+            [
+                tape.op("ReduceL1", [tokens, neurons], {"keepdims": 0}),
+                tape.op("ReduceL1", [logits, classes], {"keepdims": 0}),
+            ],
+        )
 
     def _read(self, tape: ir.tape.Tape, graph: ir.Graph) -> ir.Value:
         """What the detector reads, float32 ``[batch, layers, H]``."""

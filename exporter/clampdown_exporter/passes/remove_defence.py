@@ -8,7 +8,7 @@ from clampdown_calib.graphs.hidden_shapes import restore_shapes
 from clampdown_calib.graphs.sites import ROLE
 from clampdown_exporter.passes.badacts.second_pass import COLLECT_LOGITS
 from clampdown_exporter.passes.badacts.shared_prefix import PREFIX, RECOMPUTED
-from clampdown_exporter.passes.insert_answer import RAW_LOGITS
+from clampdown_exporter.passes.insert_answer import UNDEFENDED_LOGITS
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 
 CLIPS = (CLIP_LOWER, CLIP_UPPER)
@@ -37,9 +37,8 @@ class RemoveDefence(ir.passes.InPlacePass):
         loop = _own_loop(graph)
         if loop is not None:
             logits = self._unwrap(graph, loop)
-        for node in graph:
-            if node.metadata_props.get(ROLE) == RAW_LOGITS and node.inputs[0] is not None:
-                logits = node.inputs[0]
+        values = (value for node in graph for value in node.outputs)
+        logits = next((value for value in values if value.name == UNDEFENDED_LOGITS), logits)
         restore_shapes(graph)
         del graph.outputs[:]
         for node in graph:

@@ -7,7 +7,6 @@ import onnx_ir as ir
 
 from clampdown_runtime.errors import ExportError
 
-
 HALF_SCALE = 2.0**-9
 """Of the sums of half-precision layers, which hold no more than 65,504; exact, as any power of 2,
 and so is the number of tokens times it, up to 2,048 of them."""

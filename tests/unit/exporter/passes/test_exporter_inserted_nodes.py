@@ -25,7 +25,7 @@ from defended_graphs import (
 from clampdown_calib.badacts.insert_clips import InsertClips
 from clampdown_calib.graphs.sites import ROLE, marked_layers
 from clampdown_exporter.passes.pipeline import rewrite
-from clampdown_exporter.passes.probe_outputs import layer_excess, probe_logits
+from clampdown_exporter.passes.probe_outputs import probe_outputs
 
 
 def test_insert_clips_puts_max_and_min_behind_every_marked_layer():
@@ -85,14 +85,19 @@ def test_last_layer_is_not_probed(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_probes_and_their_excess_are_found_where_there_are_any(mode):
-    graph = defended(mode, "probe")[0].graph
-    found = [[use.node.op_type for use in f(graph).uses()] for f in (probe_logits, layer_excess)]
-    answered = ["Add"], ["Mul"]
-    read = ["Mul", "Sub"], ["ReduceMax"]
-    more = ([], []) if mode == "detect" else answered
-    assert found == [[*one, *other] for one, other in zip(read, more, strict=True)]
-    graph = defended(mode, "badacts")[0].graph
-    assert probe_logits(graph) is None and layer_excess(graph) is None
+    found = probe_outputs(defended(mode, "probe")[0].graph)
+    readers = {
+        name: [use.node.op_type for use in getattr(found, name).uses()]
+        for name in ("probes", "every", "chosen", "excess")
+    }
+    answered = mode != "detect"
+    assert readers == {
+        "probes": ["Concat"],
+        "every": ["Where", "Where"] + ["Mul"] * answered,
+        "chosen": ["Where", "Where"] + ["Where"] * answered,
+        "excess": ["ReduceMax"] + ["Gemm"] * answered,
+    }
+    assert probe_outputs(defended(mode, "badacts")[0].graph) is None
 
 
 def test_second_pass_moves_the_network_behind_its_first_layer_into_one_loop():
