@@ -111,7 +111,7 @@ def everything() -> Iterator[Step]:
         for attack in ("badnets", "stylebkd"):
             yield Step(Victim("sst-2", attack), "clampdown", limits, poisoned=share)
     adaptive = [
-        *(Victim("sst-2", "badnets", evasion=strength) for strength in (0.01, 0.03, 0.1)),
+        *(Victim("sst-2", "badnets", evasion=strength) for strength in (0.0001, 0.001, 0.01)),
         *(Victim("sst-2", "badnets", poison_rate=rate) for rate in (0.01, 0.05)),
     ]
     for victim in adaptive:

@@ -27,7 +27,8 @@ class FitOptions:
         epochs: passes of the intervals' optimisation; None for the published 50.
         seed: of the published method's split in halves and order of batches; at least 0. Probes
             are fitted without it.
-        precision: of the graph that is fitted on and deployed: ``fp32``, ``fp16`` or ``int8``.
+        precision: of the graph that is fitted on and deployed: ``fp32``, ``fp16`` or ``int8``;
+            ``cuda-fp32`` and ``cuda-fp16`` have operators fused for CUDA, with probes alone.
         exporter: what traces a checkpoint.
 
     Raises:
@@ -60,6 +61,9 @@ class FitOptions:
         if self.epochs is not None and self.method == "probe":
             expected = "none: probes are fitted in closed form"
             raise _wrong("The epochs", str(self.epochs), expected)
+        if self.method == "badacts" and self.precision.startswith("cuda-"):
+            expected = "fp32, fp16 or int8 for badacts, whose clips belong between the operators"
+            raise _wrong("The precision", self.precision, expected)
         if self.seed < 0:
             raise _wrong("The seed", str(self.seed), "at least 0")
         if self.exporter == "optimum":

@@ -120,7 +120,8 @@ fit_options = collected(
         "--precision",
         type=click.Choice(get_args(Precision)),
         default=FIT.precision,
-        help="Of the graph's weights; int8 is dynamic quantization.",
+        help="Of the graph; int8 is dynamic quantization, those for cuda have operators fused for "
+        "NVIDIA GPUs.",
     ),
     click.option(
         "--exporter",

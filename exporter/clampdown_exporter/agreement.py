@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,17 @@ from clampdown_runtime.bundle.manifest import Precision
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
 
-TOLERANCES: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-2, "int8": 1e-1}
+TOLERANCES: dict[Precision, float] = {
+    "fp32": 1e-3,
+    "fp16": 1e-2,
+    "int8": 1e-1,
+    "cuda-fp32": 1e-3,
+    "cuda-fp16": 1e-2,
+}
 """Of a logit or score, relative to the larger of it and 1. Float32 kernels stay far below; where
 activations are rounded, another order of a sum can round one of them to its other neighbour."""
 
-AGREEING: dict[Precision, float] = {"fp32": 1.0, "fp16": 1.0, "int8": 0.9}
+AGREEING: dict[Precision, float] = dict.fromkeys(get_args(Precision), 1.0) | {"int8": 0.9}
 """Share of the comparisons that has to hold the tolerance. In int8 a row is a batch of its own, and
 the kernels of a second pass round single rows otherwise by any amount, most not at all. What is
 finite on one side only is never let pass."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.bundle.files import Bundle, open_bundle
 from clampdown_runtime.bundle.manifest import ROWS_ALONE, Manifest
+from clampdown_runtime.cuda_graphs import CudaGraphs
 from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
 from clampdown_runtime.providers import Provider
@@ -36,10 +37,12 @@ class DefendedClassifier:
         bundle: Bundle,
         tokenizer: BundleTokenizer,
         session: "onnxruntime.InferenceSession",
+        graphs: CudaGraphs | None = None,
     ) -> None:
         self.bundle = bundle
         self.tokenizer = tokenizer
         self._session = session
+        self._graphs = graphs
 
     @classmethod
     def load(
@@ -48,6 +51,7 @@ class DefendedClassifier:
         *,
         provider: Provider = "cpu",
         threads: int | None = None,
+        cuda_graphs: bool = False,
     ) -> "DefendedClassifier":
         """Verifies a bundle and loads it.
 
@@ -55,16 +59,22 @@ class DefendedClassifier:
             path: the bundle's folder.
             provider: where the model runs; another one is never used instead.
             threads: how many threads one operator may use; ONNX Runtime's choice when None.
+            cuda_graphs: replay each batch as one launch, see :class:`CudaGraphs`: much faster for
+                few rows, at the price of a capture for every new shape and of its memory.
 
         Raises:
             BundleError: the bundle is damaged, incomplete or changed.
-            ProviderError: ONNX Runtime or the provider is not usable.
+            ProviderError: ONNX Runtime or the provider is not usable, or is not ``cuda`` with
+                ``cuda_graphs``.
         """
         bundle = open_bundle(path)
         tokenizer = BundleTokenizer(bundle.tokenizer_path, bundle.manifest.max_length)
-        session = create_session(bundle.model_path, provider=provider, threads=threads)
+        session = create_session(
+            bundle.model_path, provider=provider, threads=threads, cuda_graphs=cuda_graphs
+        )
         require_signature(session, bundle.manifest, bundle.model_path)
-        return cls(bundle, tokenizer, session)
+        graphs = CudaGraphs(session, bundle.manifest) if cuda_graphs else None
+        return cls(bundle, tokenizer, session, graphs)
 
     @property
     def manifest(self) -> Manifest:
@@ -218,7 +228,9 @@ class DefendedClassifier:
     def _run(self, feed: dict[str, npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
         rows, tokens = feed["input_ids"].shape
         try:
-            outputs: list[npt.NDArray[np.generic]] = self._session.run(OUTPUTS, feed)
+            outputs: list[npt.NDArray[np.generic]] = (
+                self._session.run(OUTPUTS, feed) if self._graphs is None else self._graphs.run(feed)
+            )
         # ONNX Runtime's exceptions have no base of their own.
         except Exception as error:
             raise ProviderError(

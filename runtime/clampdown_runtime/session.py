@@ -26,6 +26,7 @@ def create_session(
     name: str | None = None,
     provider: Provider = "cpu",
     threads: int | None = None,
+    cuda_graphs: bool = False,
 ) -> "onnxruntime.InferenceSession":
     """Creates a session on the provider asked for, never on another one in its place.
 
@@ -36,16 +37,27 @@ def create_session(
         name: of it in an error; the file's path when None.
         provider: where it runs.
         threads: how many threads one operator may use; ONNX Runtime's choice when None.
+        cuda_graphs: capture CUDA graphs, for runs with bound inputs and outputs of fixed shapes.
 
     Raises:
         BundleError: the file is not a whole, valid ONNX graph.
-        ProviderError: ONNX Runtime or the provider is not usable, or ``threads`` is below 1.
+        ProviderError: ONNX Runtime or the provider is not usable, ``threads`` is below 1, or CUDA
+            graphs are asked of another provider.
     """
+    if cuda_graphs and provider != "cuda":
+        raise ProviderError(
+            "CUDA graphs",
+            found=f"the provider {provider!r}",
+            expected="the provider 'cuda'",
+            hint="Pass the provider 'cuda', or leave the CUDA graphs out.",
+        )
     if threads is not None and threads < 1:
         raise ProviderError(
             "threads", found=str(threads), expected="at least 1", hint="Pass more, or leave it out."
         )
-    prepared = prepare_provider(provider)
+    kind, settings = prepare_provider(provider)
+    if cuda_graphs:
+        settings = {**settings, "enable_cuda_graph": "1"}
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     # Every load warns that `threshold` is an initializer and an input, which is its purpose.
@@ -54,7 +66,7 @@ def create_session(
         options.intra_op_num_threads = threads
     try:
         session = ort.InferenceSession(
-            model if isinstance(model, bytes) else str(model), options, providers=[prepared]
+            model if isinstance(model, bytes) else str(model), options, providers=[(kind, settings)]
         )
     # ONNX Runtime's exceptions have no base of their own.
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Lowers a traced graph to fp16 or int8 before anything of the defence is inserted."""
+"""Lowers a traced graph to a precision before anything of the defence is inserted."""
 
 import dataclasses
 import logging
@@ -11,6 +11,7 @@ from onnx_ir.passes import common
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from clampdown_calib.graphs.fusion import fuse
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
 from clampdown_calib.graphs.traced_model import TracedModel
 from clampdown_runtime.bundle.manifest import Precision
@@ -23,7 +24,8 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
     Args:
         traced: in float32.
         precision: ``fp32`` leaves it as it is. ``fp16`` stores and computes in half precision.
-            ``int8`` is dynamic quantization with a scale for every output channel.
+            ``int8`` is dynamic quantization with a scale for every output channel. ``cuda-fp32``
+            and ``cuda-fp16`` have fused operators, see :func:`fuse`.
 
     Returns:
         A marked graph. Its reference is the lowered graph itself: what the
@@ -32,9 +34,11 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
     Raises:
         ExportError: the graph cannot be lowered.
     """
-    if precision == "fp32":
+    if precision.startswith("cuda-"):
+        traced = fuse(traced)
+    if precision in ("fp32", "cuda-fp32"):
         return traced
-    convert = {"fp16": _half, "int8": _quantized}[precision]
+    convert = _quantized if precision == "int8" else _half
     names = [str(value.name) for value in marked_layers(traced.graph.graph)]
     try:
         graph = _converted(traced.graph, convert)
@@ -47,7 +51,7 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
     values = [layers[name] for name in names]
     for value in values:
         # The converter knows no types behind operators of other domains.
-        if precision == "fp16" and value.dtype is None:
+        if convert is _half and value.dtype is None:
             value.dtype = ir.DataType.FLOAT16
     mark_layers(values)
     lowered = dataclasses.replace(traced, graph=graph)

@@ -10,6 +10,9 @@ from clampdown_calib.graphs.onnx_graph import IR_VERSION, NEWEST_OPSET
 from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE, THRESHOLD
 from clampdown_runtime.bundle.manifest import Manifest
 
+FUSED = "com.microsoft"
+"""Domain of ONNX Runtime's fused operators."""
+
 _OUTPUTS = (
     ("logits", ir.DataType.FLOAT, 2),
     (SCORE, ir.DataType.FLOAT, 1),
@@ -35,9 +38,10 @@ def contract_differences(model: ir.Model, manifest: Manifest) -> Iterator[str]:
     opsets = dict(model.opset_imports)
     if model.ir_version > IR_VERSION or max(opsets.values(), default=0) > NEWEST_OPSET:
         yield f"IR version {model.ir_version} and operator sets {opsets} are too new"
-    domains = {node.domain for node in ir.traversal.RecursiveGraphIterator(graph)} - {""}
-    if domains or set(opsets) - {""}:
-        yield f"operators of the domains {sorted(domains | set(opsets) - {''})}"
+    allowed = {"", FUSED} if manifest.precision.startswith("cuda-") else {""}
+    used = {node.domain for node in ir.traversal.RecursiveGraphIterator(graph)}
+    if domains := (used | set(opsets)) - allowed:
+        yield f"operators of the domains {sorted(domains)}"
     stored = graph.initializers.get(THRESHOLD)
     value = None if stored is None or stored.const_value is None else stored.const_value.numpy()
     if value is None or value.shape != (1,) or value[0] != np.float32(manifest.threshold):

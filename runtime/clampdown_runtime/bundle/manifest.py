@@ -24,7 +24,8 @@ REQUIRED_FILES = (
 """What every bundle holds besides its manifest and its graph; more files may be there."""
 
 Mode = Literal["detect-then-purify", "purify", "detect"]
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8", "cuda-fp32", "cuda-fp16"]
+"""Of the graph; those for CUDA have operators fused for its kernels."""
 ROWS_ALONE: tuple[Precision, ...] = ("int8",)
 """Precisions whose activations are scaled over all rows of a run: each row is run alone."""
 
@@ -32,8 +33,10 @@ MODEL_FILES: Mapping[Precision, str] = {
     "fp32": "onnx/model.onnx",
     "fp16": "onnx/model_fp16.onnx",
     "int8": "onnx/model_quantized.onnx",
+    "cuda-fp32": "onnx/model_cuda_fp32.onnx",
+    "cuda-fp16": "onnx/model_cuda_fp16.onnx",
 }
-"""The graph's file: where Transformers.js looks for each precision."""
+"""The graph's file: where Transformers.js looks for each precision that runs everywhere."""
 
 Side = Literal["right", "left"]
 Representation = Literal["first", "last"]

@@ -1,0 +1,72 @@
+"""Fuses a traced graph into the operators that ONNX Runtime's GPU kernels are written for."""
+
+import dataclasses
+
+import numpy as np
+from onnxscript.rewriter.ort_fusions import optimize_for_ort
+
+from clampdown_calib.graphs.sites import mark_layers, marked_layers
+from clampdown_calib.graphs.traced_model import TracedModel
+from clampdown_calib.models.activations import Inputs
+from clampdown_runtime.errors import ExportError
+
+TOLERANCE = 1e-3
+"""Of a logit, relative to the larger of it and 1, as for any graph in float32."""
+
+LENGTHS = (24, 11)
+"""Tokens of the rows that are compared: one fills its batch, the other is padded."""
+
+
+def fuse(traced: TracedModel) -> TracedModel:
+    """The same network with attention, normalisation and GELU as single operators.
+
+    They belong to the domain ``com.microsoft``, which every build of ONNX Runtime has. What
+    matches no pattern stays as it is.
+
+    Args:
+        traced: in float32.
+
+    Raises:
+        ExportError: the fused graph lost a layer, or gives other logits.
+    """
+    graph = traced.graph.clone()
+    outputs = graph.graph.outputs
+    count = len(outputs)
+    # As outputs, so that no layer disappears in an operator.
+    outputs.extend(marked_layers(graph.graph))
+    names = [value.name for value in outputs]
+    try:
+        optimize_for_ort(graph, clear_metadata=True)
+    except Exception as error:  # the rules raise whatever their steps raise
+        lines = str(error).strip().splitlines() or ["no message"]
+        raise _refused(f"{type(error).__name__}: {lines[0]}", "a graph it can fuse") from error
+    if [value.name for value in outputs] != names:
+        raise _refused(f"the outputs {[value.name for value in outputs]}", f"{names}")
+    mark_layers(list(outputs[count:]))
+    del outputs[count:]
+    fused = dataclasses.replace(traced, graph=graph)
+    _require_same_logits(traced, fused)
+    return fused
+
+
+def _require_same_logits(traced: TracedModel, fused: TracedModel) -> None:
+    mask = np.array([[place < length for place in range(max(LENGTHS))] for length in LENGTHS])
+    given = {
+        "input_ids": np.where(mask, np.arange(mask.size).reshape(mask.shape) % 17 + 3, 0),
+        "attention_mask": mask,
+        "token_type_ids": np.zeros_like(mask),
+    }
+    inputs: Inputs = {name: given[name].astype(np.int64) for name in traced.inputs}
+    before, after = (model.source().activations(inputs).logits for model in (traced, fused))
+    largest = float(np.max(np.abs(after - before) / np.maximum(np.abs(before), 1)))
+    if not largest <= TOLERANCE:
+        raise _refused(f"logits that differ by {largest:.2g}", f"at most {TOLERANCE:g}")
+
+
+def _refused(found: str, expected: str) -> ExportError:
+    return ExportError(
+        "The graph with fused operators",
+        found=found,
+        expected=expected,
+        hint="Nothing was written. Pass --precision fp16 or fp32, which runs on CUDA, too.",
+    )
