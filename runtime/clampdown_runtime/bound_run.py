@@ -69,4 +69,5 @@ class BoundRun:
         for name, value in self._inputs.items():
             value.update_inplace(np.ascontiguousarray(inputs[name]))
         self()
-        return {name: value.numpy() for name, value in self._outputs.items()}
+        # On the CPU, numpy() is a view of the place that the next run writes into.
+        return {name: np.array(value.numpy()) for name, value in self._outputs.items()}

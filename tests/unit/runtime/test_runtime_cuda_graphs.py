@@ -100,5 +100,5 @@ def test_bound_run_reads_what_was_put_last(classifier, session):
 
 
 def test_cuda_graphs_are_refused_on_another_provider(bundle_path):
-    with pytest.raises(ProviderError, match="CUDA graphs.*expected the provider 'cuda'"):
+    with pytest.raises(ProviderError, match=r"CUDA graphs.*expected the provider 'cuda'"):
         DefendedClassifier.load(bundle_path, cuda_graphs=True)
