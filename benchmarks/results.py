@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from clampdown_runtime.providers import installed_builds
+
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
-PACKAGES = ("clampdown", "onnxruntime", "torch", "transformers", "numpy")
+PACKAGES = ("clampdown", *installed_builds(), "torch", "transformers", "numpy")
 
 Row = Mapping[str, object]
 

@@ -61,7 +61,9 @@ def torch_runs(
     mask = torch.ones_like(ids)
     runs: dict[str, Callable[[], None]] = {}
     for kind in kinds:
-        called = model if kind == "eager" else torch.compile(model, mode=kind)
+        # Otherwise a second shape is compiled for any, which is slower.
+        torch.compiler.reset()
+        called = model if kind == "eager" else torch.compile(model, mode=kind, dynamic=False)
 
         def run(called: Callable[..., object] = called) -> None:
             with torch.inference_mode():
