@@ -12,6 +12,7 @@ from clampdown_calib.badacts.nas import NasDetector
 from clampdown_calib.calibration import Calibration, CalibrationFacts, Reading
 from clampdown_calib.detectors import Detector, ExcessDetector
 from clampdown_calib.evidence.answer import Answer
+from clampdown_calib.graphs.fusion import fuse
 from clampdown_calib.graphs.precision import lower
 from clampdown_calib.graphs.traced_model import TracedModel, trace_model
 from clampdown_calib.models.model_folder import ModelFolder, open_model
@@ -163,7 +164,10 @@ def _graph(
     folder: ModelFolder, tokenization: Tokenization, options: FitOptions, progress: Progress
 ) -> TracedModel:
     progress("Tracing the model", 0, 1)
-    traced = lower(trace_model(folder, tokenization, options), options.precision)
+    traced = trace_model(folder, tokenization, options)
+    if options.precision.startswith("cuda-"):
+        traced = fuse(traced, tokenization)
+    traced = lower(traced, options.precision)
     progress("Tracing the model", 1, 1)
     return traced
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     import onnxruntime
 
-Provider = Literal["cpu", "cuda"]
-"""Where a bundle runs."""
+Provider = Literal["cpu", "cuda", "tensorrt", "openvino", "directml", "coreml", "xnnpack", "webgpu"]
+"""Where a bundle runs: each where the installed build of ONNX Runtime has it."""
 
 _BUILDS = (
     "onnxruntime",
@@ -29,9 +29,18 @@ _BUILDS = (
 _NEEDED = ("InferenceSession", "get_available_providers")
 
 _EXTRAS = "pip install 'clampdown[cpu]', or pip install 'clampdown[cuda]' for an NVIDIA GPU"
-_NAMES: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_NAMES: dict[Provider, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "webgpu": "WebGpuExecutionProvider",
+}
 # TF32 rounds to 10 bits: scores would leave the threshold that was set on the CPU's float32.
-_OPTIONS: dict[Provider, dict[str, str]] = {"cpu": {}, "cuda": {"use_tf32": "0"}}
+_OPTIONS: dict[Provider, dict[str, str]] = {"cuda": {"use_tf32": "0"}}
 
 
 def import_onnxruntime() -> "ModuleType":
@@ -104,14 +113,14 @@ def prepare_provider(provider: Provider) -> tuple[str, dict[str, str]]:
             f"the provider {provider!r}",
             found=f"a build of ONNX Runtime with only {', '.join(available)}",
             expected=f"a build with {name}",
-            hint=f"Run pip uninstall {installed_builds()[0]}, then pip install 'clampdown[cuda]', "
-            "or use the provider 'cpu'.",
+            hint=f"Run pip uninstall {installed_builds()[0]}, then install the build that has it "
+            "(for cuda: pip install 'clampdown[cuda]'), or use the provider 'cpu'.",
         )
-    if provider == "cuda" and hasattr(ort, "preload_dlls"):
+    if provider in ("cuda", "tensorrt") and hasattr(ort, "preload_dlls"):
         # It prints what it cannot load; standard output belongs to the program's results.
         with contextlib.redirect_stdout(sys.stderr):
             ort.preload_dlls()
-    return name, _OPTIONS[provider]
+    return name, _OPTIONS.get(provider, {})
 
 
 def require_provider(session: "onnxruntime.InferenceSession", provider: Provider) -> None:
@@ -126,8 +135,8 @@ def require_provider(session: "onnxruntime.InferenceSession", provider: Provider
             f"the provider {provider!r}",
             found=f"that ONNX Runtime fell back to {used}",
             expected=_NAMES[provider],
-            hint="Install the CUDA and cuDNN libraries that this build needs, check that "
-            "nvidia-smi lists a GPU, or use the provider 'cpu'.",
+            hint="Install the libraries that this provider needs (for cuda: CUDA and cuDNN) and "
+            "check that its device is there (nvidia-smi), or use the provider 'cpu'.",
         )
 
 

@@ -7,17 +7,18 @@ from onnxscript.rewriter.ort_fusions import optimize_for_ort
 
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
 from clampdown_calib.graphs.traced_model import TracedModel
-from clampdown_calib.models.activations import Inputs
-from clampdown_runtime.errors import ExportError
+from clampdown_calib.models.tokenization import Tokenization
+from clampdown_runtime.errors import ExportError, ModelError
+from clampdown_runtime.tokenizer import pad_batch
 
 TOLERANCE = 1e-3
 """Of a logit, relative to the larger of it and 1, as for any graph in float32."""
 
-LENGTHS = (24, 11)
-"""Tokens of the rows that are compared: one fills its batch, the other is padded."""
+TEXTS = ("a short text", "another one, which has more words, so that the first is padded")
+"""What both graphs are compared on."""
 
 
-def fuse(traced: TracedModel) -> TracedModel:
+def fuse(traced: TracedModel, tokenization: Tokenization) -> TracedModel:
     """The same network with attention, normalisation and GELU as single operators.
 
     They belong to the domain ``com.microsoft``, which every build of ONNX Runtime has. What
@@ -25,9 +26,11 @@ def fuse(traced: TracedModel) -> TracedModel:
 
     Args:
         traced: in float32.
+        tokenization: of its texts.
 
     Raises:
-        ExportError: the fused graph lost a layer, or gives other logits.
+        ExportError: the rules fail on the graph, the fused one lost a layer, does not run, or gives
+            other logits.
     """
     graph = traced.graph.clone()
     outputs = graph.graph.outputs
@@ -45,19 +48,19 @@ def fuse(traced: TracedModel) -> TracedModel:
     mark_layers(list(outputs[count:]))
     del outputs[count:]
     fused = dataclasses.replace(traced, graph=graph)
-    _require_same_logits(traced, fused)
+    _require_same_logits(traced, fused, tokenization)
     return fused
 
 
-def _require_same_logits(traced: TracedModel, fused: TracedModel) -> None:
-    mask = np.array([[place < length for place in range(max(LENGTHS))] for length in LENGTHS])
-    given = {
-        "input_ids": np.where(mask, np.arange(mask.size).reshape(mask.shape) % 17 + 3, 0),
-        "attention_mask": mask,
-        "token_type_ids": np.zeros_like(mask),
-    }
-    inputs: Inputs = {name: given[name].astype(np.int64) for name in traced.inputs}
-    before, after = (model.source().activations(inputs).logits for model in (traced, fused))
+def _require_same_logits(
+    traced: TracedModel, fused: TracedModel, tokenization: Tokenization
+) -> None:
+    inputs = pad_batch(tokenization.encode(TEXTS), tokenization.padding, traced.inputs)
+    before = traced.source().activations(inputs).logits
+    try:
+        after = fused.source().activations(inputs).logits
+    except ModelError as error:
+        raise _refused(str(error), "one that runs") from error
     largest = float(np.max(np.abs(after - before) / np.maximum(np.abs(before), 1)))
     if not largest <= TOLERANCE:
         raise _refused(f"logits that differ by {largest:.2g}", f"at most {TOLERANCE:g}")

@@ -11,7 +11,6 @@ from onnx_ir.passes import common
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from clampdown_calib.graphs.fusion import fuse
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
 from clampdown_calib.graphs.traced_model import TracedModel
 from clampdown_runtime.bundle.manifest import Precision
@@ -24,8 +23,8 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
     Args:
         traced: in float32.
         precision: ``fp32`` leaves it as it is. ``fp16`` stores and computes in half precision.
-            ``int8`` is dynamic quantization with a scale for every output channel. ``cuda-fp32``
-            and ``cuda-fp16`` have fused operators, see :func:`fuse`.
+            ``int8`` is dynamic quantization with a scale for every output channel. Those for CUDA
+            are lowered like their namesakes, once fused.
 
     Returns:
         A marked graph. Its reference is the lowered graph itself: what the
@@ -34,8 +33,6 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
     Raises:
         ExportError: the graph cannot be lowered.
     """
-    if precision.startswith("cuda-"):
-        traced = fuse(traced)
     if precision in ("fp32", "cuda-fp32"):
         return traced
     convert = _quantized if precision == "int8" else _half

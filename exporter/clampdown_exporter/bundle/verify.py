@@ -1,22 +1,28 @@
-"""Checks a bundle as a stranger would: digests, contract, golden rows."""
+"""Checks a bundle as a stranger would: digests, contract, golden rows, and that it fails closed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
 from clampdown_exporter.bundle.contract import contract_differences
+from clampdown_exporter.bundle.overflow import overflowing
 from clampdown_runtime.bundle.files import bundle_differences, read_manifest
-from clampdown_runtime.bundle.golden import check_golden, read_golden
+from clampdown_runtime.bundle.golden import Golden, check_golden, read_golden
 from clampdown_runtime.bundle.manifest import GOLDEN_FILE
 from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.providers import Provider
+from clampdown_runtime.session import create_session
 
 
-def verify(bundle: str | Path) -> list[str]:
+def verify(bundle: str | Path, *, provider: Provider = "cpu") -> list[str]:
     """Find everything in which a bundle is not what its manifest says.
 
     Args:
         bundle: the folder.
+        provider: answers the golden rows, and the same rows with layers or logits that overflow,
+            all of which have to be flagged.
 
     Returns:
         One sentence per difference, beginning with the file; empty when there is none. What cannot
@@ -24,6 +30,7 @@ def verify(bundle: str | Path) -> list[str]:
 
     Raises:
         BundleError: there is no readable manifest.
+        ProviderError: the provider is not usable.
     """
     bundle = Path(bundle)
     manifest = read_manifest(bundle)
@@ -41,11 +48,36 @@ def verify(bundle: str | Path) -> list[str]:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         return [f"{manifest.model_file}: is not a valid ONNX graph ({error})"]
-    found = [f"{manifest.model_file}: {d}" for d in contract_differences(ir.load(path), manifest)]
+    graph = ir.load(path)
+    found = [f"{manifest.model_file}: {d}" for d in contract_differences(graph, manifest)]
     if found:
         return found
-    classifier = DefendedClassifier.load(bundle)
+    classifier = DefendedClassifier.load(bundle, provider=provider)
+    golden = read_golden(bundle / GOLDEN_FILE)
     return [
-        f"{GOLDEN_FILE}: row {m.index}, {m.field}: expected {m.expected}, found {m.found}"
-        for m in check_golden(classifier, read_golden(bundle / GOLDEN_FILE))
+        *(
+            f"{GOLDEN_FILE}: row {m.index}, {m.field}: expected {m.expected}, found {m.found}"
+            for m in check_golden(classifier, golden)
+        ),
+        *_passed_though_infinite(graph, classifier, golden, provider),
     ]
+
+
+def _passed_though_infinite(
+    graph: ir.Model, classifier: DefendedClassifier, golden: Golden, provider: Provider
+) -> Iterator[str]:
+    manifest = classifier.manifest
+    for what, broken in overflowing(graph, manifest.precision):
+        data = ir.to_proto(broken).SerializeToString()
+        session = create_session(
+            data, name=f"the graph in which {what} overflow", provider=provider
+        )
+        run = DefendedClassifier(classifier.bundle, classifier.tokenizer, session).run_ids(
+            [row.input_ids for row in golden.rows]
+        )
+        passed = int((~run.flagged).sum())
+        if passed:
+            yield (
+                f"{manifest.model_file}: {passed} of {len(golden.rows)} golden rows pass on "
+                f"{provider} although {what} overflow"
+            )

@@ -14,6 +14,9 @@ SCORE = "anomaly_score"
 FLAGGED = "flagged"
 THRESHOLD = "threshold"
 
+STATISTIC = "statistic"
+"""Role of the nodes that compute score and verdict."""
+
 LARGEST = 1e30
 """Sum of the magnitudes of what is read, from which a row is flagged whatever its score. No network
 comes near it, and it is far from where float32 ends."""
@@ -71,7 +74,7 @@ class InsertStatistic(ir.passes.InPlacePass):
         normal = tape.op("LessOrEqual", [score, threshold])
         finite = tape.op("Less", [size, largest])
         flagged = tape.op("Not", [tape.op("And", [normal, finite])])
-        append(graph, tape, "statistic")
+        append(graph, tape, STATISTIC)
         for value, name, dtype in (
             (score, SCORE, ir.DataType.FLOAT),
             (flagged, FLAGGED, ir.DataType.BOOL),

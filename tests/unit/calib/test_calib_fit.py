@@ -136,6 +136,10 @@ def test_onnx_folder_has_no_gradients_to_clip_with(clean, tmp_path):
         ({"method": "badacts", "seed": -1}, "The seed: found -1; expected at least 0"),
         ({"seed": -1}, "The seed: found -1; expected at least 0"),
         ({"precision": "int4"}, "'int4'; expected one of fp32, fp16, int8"),
+        (
+            {"method": "badacts", "precision": "cuda-fp16"},
+            "cuda-fp16; expected fp32, fp16 or int8 for badacts",
+        ),
         ({"exporter": "onnx"}, "'onnx'; expected one of torch, optimum"),
     ],
 )

@@ -111,6 +111,27 @@ def test_bundle_verifies_and_has_no_second_pass(results, mode):
     assert not {"Loop", "Max", "Min"} & {node.op_type for node in graph}
 
 
+def test_a_bundle_that_lets_infinite_rows_pass_does_not_verify(results, tmp_path, seal):
+    folder = shutil.copytree(results["detect"].bundle, tmp_path / "bundle")
+    path = folder / "onnx" / "model.onnx"
+    model = ir.load(path)
+    verdict = model.graph.outputs[2].producer()
+    # As a provider computes it that takes no number for NaN.
+    score, threshold = model.graph.outputs[1], model.graph.initializers["threshold"]
+    node = ir.node("Greater", [score, threshold], metadata_props=dict(verdict.metadata_props))
+    node.outputs[0].name, verdict.outputs[0].name = "flagged", "before"
+    node.outputs[0].type, node.outputs[0].shape = verdict.outputs[0].type, score.shape
+    model.graph.insert_after(verdict, node)
+    model.graph.outputs[2] = node.outputs[0]
+    ir.save(model, path)
+    seal(folder)
+    found = verify(folder)
+    assert len(found) == 2
+    for line, what in zip(found, ("a layer", "the logits"), strict=True):
+        assert line.startswith("onnx/model.onnx: ")
+        assert line.endswith(f"golden rows pass on cpu although {what} overflow")
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_answers_equal_numpy(fitted, results, rows, mode):
     tensors = load_file(results[mode].bundle / "calibration.safetensors")

@@ -74,6 +74,27 @@ def test_cuda_needs_a_build_that_has_it(monkeypatch):
         prepare_provider("cuda")
 
 
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("tensorrt", "TensorrtExecutionProvider"),
+        ("openvino", "OpenVINOExecutionProvider"),
+        ("directml", "DmlExecutionProvider"),
+        ("coreml", "CoreMLExecutionProvider"),
+        ("xnnpack", "XnnpackExecutionProvider"),
+        ("webgpu", "WebGpuExecutionProvider"),
+    ],
+)
+def test_other_providers_are_taken_where_the_build_has_them(monkeypatch, provider, name):
+    ort = SimpleNamespace(get_available_providers=lambda: [name, "CPUExecutionProvider"])
+    monkeypatch.setattr(providers, "import_onnxruntime", lambda: ort)
+    assert prepare_provider(provider) == (name, {})
+    with pytest.raises(ProviderError, match=f"fell back to CPU.*expected {name}"):
+        require_provider(SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"]), provider)
+    with pytest.raises(ProviderError, match=f"only {name}, CPUExecutionProvider"):
+        prepare_provider("cuda")
+
+
 def test_cuda_libraries_are_loaded_without_a_word_on_standard_output(monkeypatch, capsys):
     ort = SimpleNamespace(
         get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],

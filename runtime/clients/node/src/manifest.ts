@@ -18,6 +18,8 @@ const MODEL_FILES = {
   fp32: "onnx/model.onnx",
   fp16: "onnx/model_fp16.onnx",
   int8: "onnx/model_quantized.onnx",
+  "cuda-fp32": "onnx/model_cuda_fp32.onnx",
+  "cuda-fp16": "onnx/model_cuda_fp16.onnx",
 } as const;
 const FORMAT_VERSION = 1;
 
@@ -35,7 +37,7 @@ export const SCHEMA = v.strictObject({
   format_version: count(1),
   clampdown_version: v.string(),
   mode: v.picklist(["detect-then-purify", "purify", "detect"]),
-  precision: v.picklist(["fp32", "fp16", "int8"]),
+  precision: v.picklist(["fp32", "fp16", "int8", "cuda-fp32", "cuda-fp16"]),
   model: v.strictObject({ name: v.string(), model_type: v.string(), digest }),
   labels: names,
   inputs: v.pipe(

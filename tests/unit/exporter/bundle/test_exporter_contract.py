@@ -179,3 +179,16 @@ def test_moved_threshold_is_the_graphs_own(model, tmp_path):
     again = ir.load(tmp_path / "onnx" / "model.onnx")
     assert list(contract_differences(again, moved)) == []
     assert not tiny_models.session(again).run(["flagged"], tiny_models.batch(9, 4))[0].any()
+
+
+def test_fused_operators_belong_to_graphs_for_cuda(tmp_path):
+    model = written(tmp_path, "probe")
+    node = next(n for n in model.graph if n.op_type == "Relu")
+    node.domain = "com.microsoft"
+    model.graph.opset_imports["com.microsoft"] = 1
+    assert differences(model) == ["operators of the domains ['com.microsoft']"]
+    facts = {"clampdown.precision": "cuda-fp32"}
+    model.metadata_props.update(facts)
+    assert differences(model, precision="cuda-fp32") == []
+    node.domain = "com.example"
+    assert differences(model, precision="cuda-fp32") == ["operators of the domains ['com.example']"]
