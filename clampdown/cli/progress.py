@@ -25,6 +25,8 @@ def terminal_progress() -> Iterator[Progress]:
         bars.TextColumn("{task.description}"),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
+        # Percent, or steps per second where the total is unknown.
+        bars.TaskProgressColumn(show_speed=True),
         bars.TimeElapsedColumn(),
     )
     with bars.Progress(*columns, console=Console(stderr=True)) as display:
