@@ -8,7 +8,7 @@ from clampdown.extras import needs_extra
 from clampdown_runtime.atomic_write import require_free
 from clampdown_runtime.bundle.manifest import Mode, Precision, Representation
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.providers import import_onnxruntime
+from clampdown_runtime.providers import Provider, import_onnxruntime
 
 if TYPE_CHECKING:
     from clampdown_calib import Exporter, Method
@@ -33,12 +33,14 @@ def defend(
     seed: int = 0,
     allow_pickle: bool = False,
     exporter: "Exporter" = "torch",
+    provider: Provider = "cpu",
     progress: Progress = silent,
 ) -> "ExportResult":
     """Turn a model and clean rows into a bundle whose ONNX file defends itself.
 
     What each option means is said once, at :class:`clampdown_calib.FitOptions` (``method``,
-    ``layers``, ``representation``, ``frr``, ``epochs``, ``seed``, ``precision``, ``exporter``) and
+    ``layers``, ``representation``, ``frr``, ``epochs``, ``seed``, ``precision``, ``exporter``,
+    ``provider``) and
     :class:`clampdown_exporter.ExportOptions` (``mode``, ``file_format``, ``with_tokenizer``).
 
     Args:
@@ -57,6 +59,7 @@ def defend(
         seed: of the published method.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         exporter: what traces the model to ONNX.
+        provider: what runs the clean rows.
         progress: told about every step.
 
     Returns:
@@ -69,6 +72,7 @@ def defend(
         CalibrationError: an option is out of its range, the rows are too few, or the method needs
             gradients and there are none.
         ExportError: the defended graph disagrees with the model; no bundle is written.
+        ProviderError: the provider is not usable.
         DestinationError: ``out`` is not a new or empty folder, or cannot be written.
     """
     # The export refuses the same, but only after the fit.
@@ -85,6 +89,7 @@ def defend(
         seed=seed,
         precision=precision,
         exporter=exporter,
+        provider=provider,
     )
     exporting = ExportOptions(mode, file_format, with_tokenizer)
     # First: it says which build to install, where the modules below would fail to import it.

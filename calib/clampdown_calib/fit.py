@@ -24,6 +24,7 @@ from clampdown_calib.threshold import threshold_at
 from clampdown_runtime.bundle.manifest import ROWS_ALONE
 from clampdown_runtime.errors import CalibrationError
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.providers import Provider, prepare_provider
 
 NOISE = 1e-5
 """Activations that vary less than this share of their size vary by rounding only."""
@@ -73,7 +74,10 @@ def fit(
         RowsError: the rows cannot be used.
         CalibrationError: the rows are too few, or the method needs gradients and there are none.
         ExportError: the model cannot be traced or lowered.
+        ProviderError: the provider is not usable.
     """
+    # Before the trace, which takes longer.
+    prepare_provider(options.provider)
     folder = open_model(model, allow_pickle=allow_pickle)
     halves = options.method == "badacts"
     if folder.kind == "onnx" and halves:
@@ -111,7 +115,7 @@ def fit(
             traced, tokenization, rows, facts=facts, options=options, progress=progress
         )
     else:
-        calibration = _fit_probes(traced, tokenization, rows, facts)
+        calibration = _fit_probes(traced, tokenization, rows, facts, options.provider)
     progress("Fitting the detector", 1, 1)
     return FittedModel(folder, tokenization, traced, calibration)
 
@@ -185,8 +189,10 @@ def _fit_probes(
     tokenization: Tokenization,
     rows: tuple[CleanRow, ...],
     facts: CalibrationFacts,
+    provider: Provider,
 ) -> Calibration:
-    run = run_clean_rows(traced.source(), _encoded(rows, "fit", tokenization, facts))
+    source = traced.source(provider=provider)
+    run = run_clean_rows(source, _encoded(rows, "fit", tokenization, facts))
     _require_varying(traced, run, ExcessDetector)
     detector, unseen = ExcessDetector.cross_fit(run)
     answer = Answer.fit(run, unseen, threshold_at(unseen.scores, facts.frr))
@@ -214,7 +220,7 @@ def _fit_published(
     fit_rows, held_out_rows = (
         _encoded(rows, use, tokenization, facts) for use in ("fit", "held-out")
     )
-    source = traced.source()
+    source = traced.source(provider=options.provider)
     fit_run, held_out_run = (run_clean_rows(source, part) for part in (fit_rows, held_out_rows))
     _require_varying(traced, fit_run, NasDetector)
     layers, width = fit_run.hidden.shape[1:]

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from clampdown_runtime.bundle.manifest import Precision, Representation
 from clampdown_runtime.errors import CalibrationError
+from clampdown_runtime.providers import Provider
 
 Method = Literal["probe", "badacts"]
 """What is fitted: Clampdown's own defence, or the published one."""
@@ -30,6 +31,7 @@ class FitOptions:
         precision: of the graph that is fitted on and deployed: ``fp32``, ``fp16`` or ``int8``;
             ``cuda-fp32`` and ``cuda-fp16`` have operators fused for CUDA, with probes alone.
         exporter: what traces a checkpoint.
+        provider: what runs the clean rows through the graph; the calibration keeps no note of it.
 
     Raises:
         CalibrationError: an option is out of its range.
@@ -44,12 +46,14 @@ class FitOptions:
     seed: int = 0
     precision: Precision = "fp32"
     exporter: Exporter = "torch"
+    provider: Provider = "cpu"
 
     def __post_init__(self) -> None:
         for name, value, kind in (
             ("method", self.method, Method),
             ("precision", self.precision, Precision),
             ("exporter", self.exporter, Exporter),
+            ("provider", self.provider, Provider),
         ):
             if value not in get_args(kind):
                 raise _wrong(f"The {name}", repr(value), f"one of {', '.join(get_args(kind))}")

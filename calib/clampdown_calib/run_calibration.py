@@ -10,6 +10,7 @@ from clampdown_calib.options import Exporter, FitOptions, Method
 from clampdown_runtime.atomic_write import require_free
 from clampdown_runtime.bundle.manifest import Precision, Representation
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.providers import Provider
 
 
 def calibrate(
@@ -25,6 +26,7 @@ def calibrate(
     seed: int = 0,
     precision: Precision = "fp32",
     exporter: Exporter = "torch",
+    provider: Provider = "cpu",
     allow_pickle: bool = False,
     progress: Progress = silent,
 ) -> Calibration:
@@ -47,6 +49,7 @@ def calibrate(
         seed: of the published method.
         precision: of the graph.
         exporter: what traces a checkpoint.
+        provider: what runs the clean rows.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         progress: called as the work goes on.
 
@@ -57,6 +60,7 @@ def calibrate(
         CalibrationError: an option is out of its range, the rows are too few, or the method needs
             gradients and there are none.
         ExportError: the model cannot be traced or lowered.
+        ProviderError: the provider is not usable.
         DestinationError: ``out`` cannot be written.
     """
     options = FitOptions(
@@ -68,6 +72,7 @@ def calibrate(
         seed=seed,
         precision=precision,
         exporter=exporter,
+        provider=provider,
     )
     require_free(Path(out))
     fitted = fit(model, Path(clean), options, allow_pickle=allow_pickle, progress=progress)

@@ -129,6 +129,12 @@ fit_options = collected(
         default=FIT.exporter,
         help="What traces the model to ONNX.",
     ),
+    click.option(
+        "--provider",
+        type=click.Choice(get_args(Provider)),
+        default=FIT.provider,
+        help="What runs the clean rows through the graph.",
+    ),
 )
 
 bundle_options = collected(

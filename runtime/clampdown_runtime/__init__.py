@@ -1,5 +1,6 @@
 """Loads a Clampdown bundle, tokenises texts, runs the defended model and gives typed results."""
 
+import clampdown_runtime.no_telemetry  # noqa: F401 - first, since others import ONNX Runtime
 from clampdown_runtime.bundle.files import Bundle, FileDifference, bundle_differences, open_bundle
 from clampdown_runtime.bundle.golden import (
     Golden,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
+from clampdown_runtime.folder_exchange import exchange
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 
@@ -67,7 +68,7 @@ def atomic_replacement(destination: Path) -> Iterator[Path]:
 
     Raises:
         DestinationError: there is no such folder, its parent cannot be written to, or the disk is
-            full. On any error the old folder stays as it was.
+            full. On any error the old folder stays as it was, see :func:`exchange`.
     """
     place = Path(os.path.realpath(destination))
     with _aside(place) as aside:
@@ -78,24 +79,17 @@ def atomic_replacement(destination: Path) -> Iterator[Path]:
             raise _unwritable(destination, error) from error
         yield aside
         _copy_modes(place, aside)
-        with _aside(place) as old:
-            # Two renames: no file system can swap two folders that hold files in one portable step.
-            try:
-                place.replace(old)
-                aside.replace(place)
-            except BaseException as error:
-                if not place.exists():
-                    old.replace(place)
-                if isinstance(error, OSError):
-                    raise _unwritable(destination, error) from error
-                raise
+        try:
+            exchange(aside, place, _beside(place))
+        except OSError as error:
+            raise _unwritable(destination, error) from error
 
 
 @contextlib.contextmanager
 def _aside(destination: Path) -> Iterator[Path]:
     """A folder beside ``destination``, on its file system; removed at the end if still there."""
     # Not mkdtemp, whose folders only their owner can read: a bundle is meant to be shared.
-    aside = destination.with_name(f".{destination.name}-{secrets.token_hex(4)}")
+    aside = _beside(destination)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         aside.mkdir()
@@ -109,6 +103,11 @@ def _aside(destination: Path) -> Iterator[Path]:
         raise _unwritable(destination, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _beside(destination: Path) -> Path:
+    """A hidden name beside a place that nobody has."""
+    return destination.with_name(f".{destination.name}-{secrets.token_hex(4)}")
 
 
 def _copy_modes(old: Path, new: Path) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.bundle.files import Bundle, open_bundle
-from clampdown_runtime.bundle.manifest import ROWS_ALONE, Manifest
+from clampdown_runtime.bundle.manifest import ROWS_ALONE, TOKENIZER_FILE, Manifest
 from clampdown_runtime.cuda_graphs import CudaGraphs
 from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
@@ -68,12 +68,20 @@ class DefendedClassifier:
                 ``cuda_graphs``.
         """
         bundle = open_bundle(path)
-        tokenizer = BundleTokenizer(bundle.tokenizer_path, bundle.manifest.max_length)
-        session = create_session(
-            bundle.model_path, provider=provider, threads=threads, cuda_graphs=cuda_graphs
+        manifest = bundle.manifest
+        # What is loaded is what was checked: the same bytes, read once.
+        tokenizer = BundleTokenizer(
+            bundle.read(TOKENIZER_FILE), manifest.max_length, name=str(bundle.tokenizer_path)
         )
-        require_signature(session, bundle.manifest, bundle.model_path)
-        graphs = CudaGraphs(session, bundle.manifest) if cuda_graphs else None
+        session = create_session(
+            bundle.read(manifest.model_file),
+            name=str(bundle.model_path),
+            provider=provider,
+            threads=threads,
+            cuda_graphs=cuda_graphs,
+        )
+        require_signature(session, manifest, bundle.model_path)
+        graphs = CudaGraphs(session, manifest) if cuda_graphs else None
         return cls(bundle, tokenizer, session, graphs)
 
     @property

@@ -1,5 +1,8 @@
 """Clampdown's own errors: each names the thing, what was found and expected, and what to do."""
 
+from collections.abc import Callable
+from functools import partial
+
 
 class ClampdownError(Exception):
     """Base of every error that Clampdown raises on purpose.
@@ -17,6 +20,11 @@ class ClampdownError(Exception):
         self.expected = expected
         self.hint = hint
         super().__init__(f"{thing}: found {found}; expected {expected}. {hint}")
+
+    def __reduce__(self) -> tuple[Callable[..., "ClampdownError"], tuple[str]]:
+        """Pickles and copies with its parts: a worker's error reaches the process that waits."""
+        parts = {"found": self.found, "expected": self.expected, "hint": self.hint}
+        return partial(type(self), **parts), (self.thing,)
 
 
 class RowsError(ClampdownError):

@@ -11,6 +11,9 @@ from tokenizers import Tokenizer
 from clampdown_runtime.bundle.manifest import InputName, Padding
 from clampdown_runtime.errors import BundleError
 
+_ENDINGS = (KeyboardInterrupt, SystemExit, MemoryError)
+"""What is nobody's failure to explain."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -34,20 +37,29 @@ class BundleTokenizer:
     """The tokenizer of a bundle, with the bundle's truncation and none of its own padding.
 
     Args:
-        path: a ``tokenizer.json``.
+        source: a ``tokenizer.json``, or its bytes.
         max_length: tokens, special ones included, after which a text is truncated.
+
+        name: of it in an error; the file's path when None.
 
     Raises:
         BundleError: the file is not a tokenizer, or ``max_length`` has no room for a token.
     """
 
-    def __init__(self, path: Path, max_length: int) -> None:
+    def __init__(self, source: Path | bytes, max_length: int, *, name: str | None = None) -> None:
+        self._name = name = name or str(source)
         try:
-            self._tokenizer: Tokenizer = Tokenizer.from_file(str(path))
-        # The tokenizers package raises plain exceptions.
-        except Exception as error:
+            self._tokenizer: Tokenizer = (
+                Tokenizer.from_buffer(source)
+                if isinstance(source, bytes)
+                else Tokenizer.from_file(str(source))
+            )
+        except _ENDINGS:
+            raise
+        # The tokenizers package raises plain exceptions, and panics, which are no Exception.
+        except BaseException as error:
             raise BundleError(
-                str(path),
+                name,
                 found=f"a file that is not a tokenizer ({error})",
                 expected="a tokenizer.json of the tokenizers package",
                 hint="Get an unchanged copy, or upgrade the tokenizers package.",
@@ -55,7 +67,7 @@ class BundleTokenizer:
         self._special = self._tokenizer.num_special_tokens_to_add(False)
         if max_length <= self._special:
             raise BundleError(
-                str(path),
+                name,
                 found=f"{self._special} special tokens around a text",
                 expected=f"fewer than the manifest's `max_length`, {max_length}",
                 hint="Export the bundle again with a longer `max_length`.",
@@ -64,7 +76,23 @@ class BundleTokenizer:
         self._tokenizer.enable_truncation(max_length)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
-        """Encodes texts; each must be a string of valid Unicode."""
+        """Encodes texts; each must be a string of valid Unicode.
+
+        Raises:
+            BundleError: the tokenizer fails on one of them.
+        """
+        try:
+            encodings = self._tokenizer.encode_batch(list(texts))
+        except _ENDINGS:
+            raise
+        except BaseException as error:
+            raise BundleError(
+                self._name,
+                found=f"a failure on one of {len(texts)} texts ({error})",
+                expected="token ids for every text",
+                hint="Repair the tokenizer of the model, such as an unknown token that its "
+                "vocabulary lacks, and export the bundle again.",
+            ) from error
         return [
             Encoded(
                 encoding.ids,
@@ -72,7 +100,7 @@ class BundleTokenizer:
                 len(encoding.ids)
                 + sum(len(piece.ids) - self._special for piece in encoding.overflowing),
             )
-            for encoding in self._tokenizer.encode_batch(list(texts))
+            for encoding in encodings
         ]
 
 

@@ -6,27 +6,29 @@ import onnx_ir as ir
 from clampdown_calib.graphs.onnx_graph import OnnxGraph
 from clampdown_calib.models.activations import Activations, Inputs
 from clampdown_runtime.bundle.manifest import Representation
-from clampdown_runtime.errors import ModelError, UnsupportedArchitectureError
-from clampdown_runtime.providers import import_onnxruntime
+from clampdown_runtime.errors import BundleError, ModelError, UnsupportedArchitectureError
+from clampdown_runtime.providers import Provider
+from clampdown_runtime.session import create_session
 
 
 class OnnxClassifier:
     """Runs a graph with its layers as further outputs; there are no gradients."""
 
-    def __init__(self, graph: OnnxGraph) -> None:
-        """Load the graph; ``graph`` itself stays as it is."""
+    def __init__(self, graph: OnnxGraph, provider: Provider = "cpu") -> None:
+        """Load the graph; ``graph`` itself stays as it is.
+
+        Raises:
+            ModelError: ONNX Runtime cannot load it.
+            ProviderError: the provider is not usable.
+        """
         self._graph = graph
-        runtime = import_onnxruntime()
-        options = runtime.SessionOptions()
-        options.log_severity_level = 3
+        data = _with_layers(graph)
         try:
-            self._session = runtime.InferenceSession(
-                _with_layers(graph), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+            self._session = create_session(data, name="the model's graph", provider=provider)
+        except BundleError as error:
             raise ModelError(
                 "The model's graph",
-                found=f"one that ONNX Runtime cannot load ({error})",
+                found=error.found,
                 expected="a whole, valid graph of less than 2 GB",
                 hint="Export the model again.",
             ) from error

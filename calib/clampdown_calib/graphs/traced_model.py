@@ -19,6 +19,7 @@ from clampdown_calib.models.torch_classifier import TorchClassifier
 from clampdown_calib.options import FitOptions
 from clampdown_runtime.bundle.manifest import InputName, Representation
 from clampdown_runtime.errors import ExportError
+from clampdown_runtime.providers import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class TracedModel:
     reference: ActivationSource
     torch: TorchClassifier | None
 
-    def source(self, *passes: ir.passes.InPlacePass) -> OnnxClassifier:
+    def source(self, *passes: ir.passes.InPlacePass, provider: Provider = "cpu") -> OnnxClassifier:
         """The graph itself in ONNX Runtime, with its marked layers to read; it stays as it is.
 
         Its shapes are hidden as in the defended graph, so that both run the same kernels: where
@@ -50,13 +51,14 @@ class TracedModel:
 
         Args:
             passes: applied before; layers that they clip are read before their own clip.
+            provider: where it runs.
         """
         graph = self.graph.clone()
         for rewrite in (*passes, HideShapes()):
             rewrite(graph)
         layers = tuple(marked_layers(graph.graph))
         return OnnxClassifier(
-            OnnxGraph(graph, self.inputs, layers, self.layer_names, self.representation)
+            OnnxGraph(graph, self.inputs, layers, self.layer_names, self.representation), provider
         )
 
     def digest(self) -> str:

@@ -20,6 +20,11 @@ def file_digest(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
+def digest_of(data: bytes) -> str:
+    """Digests bytes, in the same form."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
 def is_digest(text: str) -> bool:
     """Says whether a text has the form of a digest."""
     return _DIGEST.fullmatch(text) is not None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from clampdown_runtime.bundle.digests import file_digest
+from clampdown_runtime.bundle.digests import digest_of, file_digest
 from clampdown_runtime.bundle.manifest import (
     CALIBRATION_FILE,
     GOLDEN_FILE,
@@ -42,6 +42,34 @@ class Bundle:
 
     path: Path
     manifest: Manifest
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a listed file, checked themselves: what a file holds can change any time.
+
+        Args:
+            name: its path in the bundle.
+
+        Raises:
+            BundleError: it cannot be read, or is not what the manifest lists any more.
+        """
+        path = self.path / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                str(path),
+                found=f"a file that cannot be read ({error.strerror})",
+                expected="the file that was verified",
+                hint="Keep the bundle as it is while it is loaded.",
+            ) from error
+        if digest_of(data) != self.manifest.files[name]:
+            raise BundleError(
+                str(path),
+                found="other contents than a moment ago",
+                expected=f"those that {MANIFEST_NAME} lists",
+                hint="Keep the bundle as it is while it is loaded, and find out who changed it.",
+            )
+        return data
 
     @property
     def model_path(self) -> Path:

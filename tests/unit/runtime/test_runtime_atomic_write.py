@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clampdown_runtime import DestinationError
+from clampdown_runtime import DestinationError, folder_exchange
 from clampdown_runtime.atomic_write import atomic_folder, atomic_replacement, require_free
 
 
@@ -183,15 +183,16 @@ def test_atomic_replacement_keeps_the_old_one_on_error(old, tmp_path, error):
 def test_atomic_replacement_keeps_the_old_one_when_a_rename_fails(
     old, tmp_path, monkeypatch, error, failing
 ):
-    rename, calls = Path.replace, []
+    original, calls = Path.rename, []
 
-    def replace(self, target):
+    def rename(self, target):
         calls.append(self)
         if len(calls) == failing:
             raise error
-        return rename(self, target)
+        return original(self, target)
 
-    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(folder_exchange, "_swapped", lambda one, other: False)
+    monkeypatch.setattr(Path, "rename", rename)
     expected = DestinationError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected), atomic_replacement(old) as place:
         (place / "new").touch()

@@ -1,3 +1,6 @@
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -54,3 +57,33 @@ def test_rows_are_padded_on_the_side_of_the_manifest(side, ids, mask, types):
 def test_only_the_wanted_inputs_are_made():
     arrays = pad_batch([[5]], Padding("right", 0, 0), ("attention_mask", "input_ids"))
     assert list(arrays) == ["attention_mask", "input_ids"]
+
+
+def test_a_text_that_the_tokenizer_fails_on_is_our_error(bundle_path):
+    path = bundle_path / "tokenizer.json"
+    data = json.loads(path.read_text())
+    # An unknown token that is not in the vocabulary: found out by the first unknown word alone.
+    data["model"] |= {"unk_token": "[NONE]"}
+    path.write_text(json.dumps(data))
+    tokenizer = BundleTokenizer(path, 8)
+    assert tokenizer.encode(["good film"])[0].ids
+    with pytest.raises(BundleError, match=r"tokenizer\.json.*a failure on one of 2 texts"):
+        tokenizer.encode(["good film", "unheard words"])
+
+
+def test_a_panic_is_our_error_and_an_interrupt_stays_one(bundle_path):
+    class Panic(BaseException):
+        """As PyO3 raises it: no Exception."""
+
+    tokenizer = BundleTokenizer(bundle_path / "tokenizer.json", 8)
+
+    def fails(kind):
+        def encode_batch(texts):
+            raise kind
+
+        tokenizer._tokenizer = SimpleNamespace(encode_batch=encode_batch)
+        return pytest.raises(BundleError if kind is Panic else kind)
+
+    for kind in (Panic, KeyboardInterrupt):
+        with fails(kind):
+            tokenizer.encode(["good"])

@@ -1,5 +1,6 @@
 /** Runs a bundle on onnxruntime-node. */
 
+import "./no_telemetry.js";
 import * as ort from "onnxruntime-node";
 
 import { Classifier } from "./classifier.js";

@@ -2,6 +2,8 @@ import os
 
 import pytest
 
+from clampdown_runtime import DefendedClassifier
+from clampdown_runtime import classifier as classifier_module
 from clampdown_runtime.bundle.files import (
     FileDifference,
     bundle_differences,
@@ -124,3 +126,23 @@ def test_a_manifest_that_is_not_text_is_refused(bundle_path):
     (bundle_path / "clampdown.json").write_bytes(b"\xff\xfe")
     with pytest.raises(BundleError, match=r"clampdown\.json"):
         open_bundle(bundle_path)
+
+
+@pytest.mark.parametrize("name", ["onnx/model.onnx", "tokenizer.json"])
+def test_what_changes_behind_the_check_is_not_loaded(bundle_path, monkeypatch, name):
+    def swapped(path):
+        bundle = open_bundle(path)
+        file = path / name
+        file.write_bytes(file.read_bytes() + b" ")
+        return bundle
+
+    monkeypatch.setattr(classifier_module, "open_bundle", swapped)
+    with pytest.raises(BundleError, match=f"{name}.*other contents than a moment ago"):
+        DefendedClassifier.load(bundle_path)
+
+
+def test_what_is_gone_behind_the_check_is_our_error(bundle_path):
+    bundle = open_bundle(bundle_path)
+    bundle.tokenizer_path.unlink()
+    with pytest.raises(BundleError, match=r"tokenizer\.json.*cannot be read"):
+        bundle.read("tokenizer.json")

@@ -1,0 +1,46 @@
+"""Errors cross the borders of processes."""
+
+import copy
+import multiprocessing
+import pickle
+
+import pytest
+
+from clampdown_runtime import BundleError, ClampdownError, DefendedClassifier, RowsError
+from clampdown_runtime import errors as module
+
+KINDS = [
+    kind
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, ClampdownError)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("again", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])  # noqa: S301
+def test_errors_survive_copying_and_pickling(kind, again):
+    error = kind("a row", found="nothing", expected="a text", hint="Leave it out.")
+    found = again(error)
+    assert type(found) is kind
+    assert str(found) == str(error) == "a row: found nothing; expected a text. Leave it out."
+    parts = ("thing", "found", "expected", "hint")
+    assert [getattr(found, part) for part in parts] == [getattr(error, part) for part in parts]
+
+
+def test_a_workers_error_reaches_the_process_that_waits(tmp_path):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        waiting = pool.apply_async(DefendedClassifier.load, (tmp_path / "nothing",))
+        with pytest.raises(BundleError, match="nothing there"):
+            waiting.get(timeout=60)
+
+
+def test_predictions_and_manifests_are_pickled_whole(classifier, texts):
+    predictions = classifier(texts)
+    assert pickle.loads(pickle.dumps(predictions)) == predictions  # noqa: S301
+    assert pickle.loads(pickle.dumps(classifier.manifest)) == classifier.manifest  # noqa: S301
+
+
+def test_rows_errors_stay_what_they_are():
+    error = RowsError("row 3", found="x", expected="y", hint="z")
+    with pytest.raises(RowsError, match="row 3"):
+        raise copy.deepcopy(error)
