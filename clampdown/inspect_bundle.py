@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.bundle.files import Bundle, open_bundle
 from clampdown_runtime.bundle.manifest import MANIFEST_NAME, Manifest
 from clampdown_runtime.errors import BundleError
@@ -33,12 +34,14 @@ class BundleFacts:
 
     Attributes:
         manifest: its manifest.
+        digest: ``sha256:…`` of the manifest's file, which stands for the whole bundle.
         sizes: the bytes of each file, by path with ``/``.
         widths: of each layer's intervals; None when there are none or they cannot be read.
         note: why ``widths`` is None; otherwise None.
     """
 
     manifest: Manifest
+    digest: str
     sizes: dict[str, int]
     widths: tuple[LayerWidths, ...] | None
     note: str | None
@@ -52,6 +55,7 @@ def inspect_bundle(path: str | Path) -> BundleFacts:
     """
     bundle = open_bundle(path)
     files = sorted((*bundle.manifest.files, MANIFEST_NAME))
+    digest = file_digest(bundle.path / MANIFEST_NAME)
     sizes = {file: (bundle.path / file).stat().st_size for file in files}
     try:
         widths = _widths(bundle)
@@ -59,11 +63,11 @@ def inspect_bundle(path: str | Path) -> BundleFacts:
         if error.name != "safetensors":
             raise
         note = "the package safetensors is not installed: pip install 'clampdown[export]'"
-        return BundleFacts(bundle.manifest, sizes, None, note)
+        return BundleFacts(bundle.manifest, digest, sizes, None, note)
     if widths is None:
         note = "flagged rows are answered with what the earlier layers say, nothing is clipped"
-        return BundleFacts(bundle.manifest, sizes, None, note)
-    return BundleFacts(bundle.manifest, sizes, widths, None)
+        return BundleFacts(bundle.manifest, digest, sizes, None, note)
+    return BundleFacts(bundle.manifest, digest, sizes, widths, None)
 
 
 def _widths(bundle: Bundle) -> tuple[LayerWidths, ...] | None:

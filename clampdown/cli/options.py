@@ -69,6 +69,14 @@ provider_option = click.option(
     help="Where the model runs; never replaced by another, though nodes it lacks run on the CPU.",
 )
 
+expect_option = click.option(
+    "--expect",
+    "expected_digest",
+    metavar="SHA256:...",
+    help="Refuse any other bundle than the one whose manifest has this digest, which `clampdown "
+    "inspect` prints.",
+)
+
 clean_option = click.option(
     "--clean",
     type=PATH,

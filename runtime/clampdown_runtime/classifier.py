@@ -52,6 +52,7 @@ class DefendedClassifier:
         provider: Provider = "cpu",
         threads: int | None = None,
         cuda_graphs: bool = False,
+        expected_digest: str | None = None,
     ) -> "DefendedClassifier":
         """Verifies a bundle and loads it.
 
@@ -61,13 +62,15 @@ class DefendedClassifier:
             threads: how many threads one operator may use; ONNX Runtime's choice when None.
             cuda_graphs: replay each batch as one launch, see :class:`CudaGraphs`: much faster for
                 few rows, at the price of a capture for every new shape and of its memory.
+            expected_digest: ``sha256:…`` of the bundle's manifest, as ``clampdown inspect`` prints
+                it, got from whom the bundle is from.
 
         Raises:
             BundleError: the bundle is damaged, incomplete or changed.
             ProviderError: ONNX Runtime or the provider is not usable, or is not ``cuda`` with
                 ``cuda_graphs``.
         """
-        bundle = open_bundle(path)
+        bundle = open_bundle(path, expected_digest=expected_digest)
         manifest = bundle.manifest
         # What is loaded is what was checked: the same bytes, read once.
         tokenizer = BundleTokenizer(

@@ -23,6 +23,7 @@ def inspect(bundle: Path, as_json: bool) -> None:
         echo_json(
             {
                 **dataclasses.asdict(facts.manifest),
+                "digest": facts.digest,
                 "sizes": facts.sizes,
                 "widths": facts.widths and [dataclasses.asdict(layer) for layer in facts.widths],
                 "note": facts.note,
@@ -36,6 +37,7 @@ def _echo(facts: BundleFacts) -> None:
     manifest = facts.manifest
     echo_facts(
         {
+            "bundle digest": facts.digest,
             "model": f"{manifest.model.name} ({manifest.model.model_type})",
             "model digest": manifest.model.digest,
             "labels": manifest.labels,

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clampdown.cli.options import PATH, bundle_argument, example, json_option, provider_option
+from clampdown.cli.options import (
+    PATH,
+    bundle_argument,
+    example,
+    expect_option,
+    json_option,
+    provider_option,
+)
 from clampdown.cli.output import echo_json, number, one_line, several_lines
 from clampdown.cli.progress import terminal_progress
 from clampdown_runtime.classifier import DefendedClassifier
@@ -55,6 +62,7 @@ _STEP = 256
     help="With the provider cuda: replay each batch as one launch, padded to a power of two rows "
     "and tokens. Faster for few rows; each new shape is captured first.",
 )
+@expect_option
 @json_option
 def run(
     *,
@@ -63,6 +71,7 @@ def run(
     file: Path | None,
     provider: Provider,
     cuda_graphs: bool,
+    expected_digest: str | None,
     as_json: bool,
 ) -> None:
     """Classify each TEXT, or each row of a file, with BUNDLE.
@@ -73,7 +82,9 @@ def run(
     """
     if bool(texts) == (file is not None):
         raise click.UsageError("Give texts or --input, one of the two.")
-    classifier = DefendedClassifier.load(bundle, provider=provider, cuda_graphs=cuda_graphs)
+    classifier = DefendedClassifier.load(
+        bundle, provider=provider, cuda_graphs=cuda_graphs, expected_digest=expected_digest
+    )
     source = _texts(texts, file)
     with _warnings_on_stderr(), _progress(shown=file is not None) as progress:
         for count, (text, prediction) in enumerate(_classified(classifier, source), 1):

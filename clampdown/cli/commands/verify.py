@@ -4,7 +4,13 @@ from pathlib import Path
 
 import click
 
-from clampdown.cli.options import bundle_argument, example, json_option, provider_option
+from clampdown.cli.options import (
+    bundle_argument,
+    example,
+    expect_option,
+    json_option,
+    provider_option,
+)
 from clampdown.cli.output import echo_json, one_line
 from clampdown.extras import needs_extra
 from clampdown_runtime.providers import Provider
@@ -16,9 +22,10 @@ from clampdown_runtime.providers import Provider
 )
 @bundle_argument
 @provider_option
+@expect_option
 @json_option
 @needs_extra("verify")
-def verify(bundle: Path, provider: Provider, as_json: bool) -> None:
+def verify(bundle: Path, provider: Provider, expected_digest: str | None, as_json: bool) -> None:
     """Check that BUNDLE is whole, keeps the graph contract and answers its golden rows.
 
     The rows are run again with layers and logits that overflow: all have to be flagged then.
@@ -28,7 +35,7 @@ def verify(bundle: Path, provider: Provider, as_json: bool) -> None:
     """
     from clampdown_exporter import verify as verify_bundle  # noqa: PLC0415 - imports torch
 
-    differences = verify_bundle(bundle, provider=provider)
+    differences = verify_bundle(bundle, provider=provider, expected_digest=expected_digest)
     if as_json:
         echo_json({"bundle": str(bundle), "valid": not differences, "differences": differences})
     else:

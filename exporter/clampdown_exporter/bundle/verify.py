@@ -16,24 +16,27 @@ from clampdown_runtime.providers import Provider
 from clampdown_runtime.session import create_session
 
 
-def verify(bundle: str | Path, *, provider: Provider = "cpu") -> list[str]:
+def verify(
+    bundle: str | Path, *, provider: Provider = "cpu", expected_digest: str | None = None
+) -> list[str]:
     """Find everything in which a bundle is not what its manifest says.
 
     Args:
         bundle: the folder.
         provider: answers the golden rows, and the same rows with layers or logits that overflow,
             all of which have to be flagged.
+        expected_digest: of the manifest, see :func:`clampdown_runtime.open_bundle`.
 
     Returns:
         One sentence per difference, beginning with the file; empty when there is none. What cannot
         be checked since a file differs is not checked.
 
     Raises:
-        BundleError: there is no readable manifest.
+        BundleError: there is no readable manifest, or not the one expected.
         ProviderError: the provider is not usable.
     """
     bundle = Path(bundle)
-    manifest = read_manifest(bundle)
+    manifest = read_manifest(bundle, expected_digest=expected_digest)
     words = {
         "missing": "is missing",
         "extra": "is not listed in the manifest",

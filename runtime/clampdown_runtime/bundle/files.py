@@ -92,15 +92,19 @@ class Bundle:
         return self.path / GOLDEN_FILE
 
 
-def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+def open_bundle(path: str | os.PathLike[str], *, expected_digest: str | None = None) -> Bundle:
     """Reads a bundle's manifest and verifies the digest of every file.
 
+    Args:
+        path: the bundle's folder.
+        expected_digest: see :func:`read_manifest`.
+
     Raises:
-        BundleError: the folder is not a bundle, its manifest is not valid, or files are missing,
-            extra, different or outside; the message names them.
+        BundleError: the folder is not a bundle, its manifest is not valid or not the one expected,
+            or files are missing, extra, different or outside; the message names them.
     """
     folder = Path(path)
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, expected_digest=expected_digest)
     differences = bundle_differences(folder, manifest)
     if differences:
         shown = ", ".join(str(difference) for difference in differences[:_SHOWN_DIFFERENCES])
@@ -114,17 +118,24 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     return Bundle(folder, manifest)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path, *, expected_digest: str | None = None) -> Manifest:
     """Reads the manifest of a bundle without verifying the other files.
 
+    Args:
+        folder: the bundle.
+        expected_digest: ``sha256:…`` of the manifest, got from whom the bundle is from. It stands
+            for the whole bundle, since the manifest holds the digests of all other files.
+
     Raises:
-        BundleError: the folder is not a bundle, or its manifest is not valid.
+        BundleError: the folder is not a bundle, or its manifest is not valid or not the one
+            expected.
     """
     path = folder / MANIFEST_NAME
     if not path.is_file():
         _not_a_bundle(folder)
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(
             str(path),
@@ -132,6 +143,13 @@ def read_manifest(folder: Path) -> Manifest:
             expected="a manifest in UTF-8",
             hint="Get an unchanged copy of the bundle, or export it again.",
         ) from error
+    if expected_digest not in (None, digest_of(data)):
+        raise BundleError(
+            str(path),
+            found=f"the digest {digest_of(data)}",
+            expected=f"{expected_digest}",
+            hint="This is another bundle than the one that was vouched for: do not run it.",
+        )
     return Manifest.from_json(text, str(path))
 
 

@@ -10,6 +10,7 @@ from measured_samples import EVALUATION
 
 from clampdown import Diagnosis, Evaluation
 from clampdown.measure import memory
+from clampdown_runtime.bundle.digests import file_digest
 
 DIAGNOSIS = Diagnosis(
     python="3.11.9",
@@ -151,10 +152,17 @@ def test_inspect(invoke, pristine, monkeypatch):
     found = json.loads(invoke("inspect", pristine, "--json").stdout)
     manifest = json.loads((pristine / "clampdown.json").read_text())
     assert {key: found[key] for key in manifest} == manifest
-    assert set(found) - set(manifest) == {"sizes", "widths", "note"}
+    assert set(found) - set(manifest) == {"digest", "sizes", "widths", "note"}
+    assert found["digest"] == file_digest(pristine / "clampdown.json")
     assert found["widths"] is None
     text = invoke("inspect", pristine).stdout
-    for shown in ("tiny (bert)", "detect-then-purify", "encoder.layer.0", "no interval widths"):
+    for shown in (
+        found["digest"],
+        "tiny (bert)",
+        "detect-then-purify",
+        "encoder.layer.0",
+        "no interval widths",
+    ):
         assert shown in text
     assert all(digest in text for digest in manifest["files"].values())
 

@@ -33,6 +33,21 @@ def test_texts(invoke, pristine, expected):
     assert result.stderr == ""
 
 
+def test_another_bundle_than_the_expected_one_is_refused(invoke, pristine):
+    digest = json.loads(invoke("inspect", pristine, "--json").stdout)["digest"]
+    assert invoke("run", pristine, "good", "--expect", digest).exit_code == 0
+    result = invoke("run", pristine, "good", "--expect", f"sha256:{'0' * 64}")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert f"found the digest {digest}; expected sha256:000" in result.stderr
+
+
+def test_cuda_graphs_need_cuda(invoke, pristine):
+    result = invoke("run", pristine, "good", "--cuda-graphs")
+    assert result.exit_code == 1
+    assert "CUDA graphs: found the provider 'cpu'" in result.stderr
+
+
 def test_json_lines(invoke, pristine, expected):
     result = invoke("run", pristine, *TEXTS, "--json")
     for line, prediction in zip(result.stdout.splitlines(), expected, strict=True):

@@ -4,6 +4,7 @@ import pytest
 
 from clampdown_runtime import DefendedClassifier
 from clampdown_runtime import classifier as classifier_module
+from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.bundle.files import (
     FileDifference,
     bundle_differences,
@@ -146,3 +147,16 @@ def test_what_is_gone_behind_the_check_is_our_error(bundle_path):
     bundle.tokenizer_path.unlink()
     with pytest.raises(BundleError, match=r"tokenizer\.json.*cannot be read"):
         bundle.read("tokenizer.json")
+
+
+def test_a_bundle_that_was_replaced_with_new_digests_is_not_the_expected_one(bundle_path, seal):
+    digest = file_digest(bundle_path / "clampdown.json")
+    assert open_bundle(bundle_path, expected_digest=digest).path == bundle_path
+    DefendedClassifier.load(bundle_path, expected_digest=digest)
+    (bundle_path / "report.html").write_text("another")
+    seal(bundle_path)
+    # In itself it is whole.
+    open_bundle(bundle_path)
+    for opened in (open_bundle, DefendedClassifier.load):
+        with pytest.raises(BundleError, match=f"found the digest sha256.*; expected {digest}"):
+            opened(bundle_path, expected_digest=digest)
