@@ -2,7 +2,11 @@
 
 import errno
 import io
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import IO, Any
 
 import click
@@ -23,7 +27,7 @@ from clampdown.cli.commands.verify import verify
 from clampdown.cli.output import several_lines
 from clampdown_runtime.errors import ClampdownError, DestinationError
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -43,7 +47,8 @@ class _Commands(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-        return super().main(*args, **extra)
+        with _ended_by_sigterm():
+            return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -61,6 +66,25 @@ class _Commands(click.Group):
             if error.errno == errno.EPIPE:
                 raise
             raise _Failure(str(_refused(error))) from error
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind what is under way, as Ctrl-C does, so that nothing is left behind."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(TERMINATED)
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:
+        # Another thread than the main one, which signals do not reach.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _refused(error: OSError) -> ClampdownError:
@@ -90,7 +114,7 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
     cls=_Commands,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 done; 1 verify found a difference or doctor nothing usable; 2 an error;"
-    " 130 interrupted.",
+    " 130 interrupted; 143 terminated.",
 )
 @click.option(
     "--version",

@@ -111,6 +111,37 @@ def test_an_interrupt_is_status_130(invoke, failing):
     assert result.stderr == "interrupted; nothing was left behind\n"
 
 
+SLOW = """
+import sys, time
+from pathlib import Path
+from clampdown.cli.main import main
+from clampdown_runtime.atomic_write import atomic_folder
+
+out = Path(sys.argv.pop())
+
+def slow():
+    with atomic_folder(out) as place:
+        (place / "half").touch()
+        print("ready", flush=True)
+        time.sleep(60)
+
+sys.modules["clampdown.cli.commands.doctor"].examine = slow
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing_behind(tmp_path, number, status):
+    command = [sys.executable, "-c", SLOW, "doctor", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+        assert process.wait(timeout=30) == status
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
 def test_a_place_that_cannot_be_written_is_told(invoke, failing, number):
     failing(OSError(number, os.strerror(number), "some/where"))
@@ -240,4 +271,4 @@ def test_options_are_listed_in_the_order_given():
     command = click.command()(fit_options(lambda: None))
     names = [option.name for option in command.params]
     assert names[:2] == ["method", "layers"]
-    assert names[-1] == "exporter"
+    assert names[-2:] == ["exporter", "provider"]

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from clampdown_runtime.bundle.digests import file_digest
+
 TEXTS = ["good", "bad film", "cf"]
 
 
@@ -34,17 +36,17 @@ def test_texts(invoke, pristine, expected):
 
 
 def test_another_bundle_than_the_expected_one_is_refused(invoke, pristine):
-    digest = json.loads(invoke("inspect", pristine, "--json").stdout)["digest"]
+    digest = file_digest(pristine / "clampdown.json")
     assert invoke("run", pristine, "good", "--expect", digest).exit_code == 0
     result = invoke("run", pristine, "good", "--expect", f"sha256:{'0' * 64}")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stdout == ""
     assert f"found the digest {digest}; expected sha256:000" in result.stderr
 
 
 def test_cuda_graphs_need_cuda(invoke, pristine):
     result = invoke("run", pristine, "good", "--cuda-graphs")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "CUDA graphs: found the provider 'cpu'" in result.stderr
 
 

@@ -131,7 +131,7 @@ def test_a_manifest_that_is_not_text_is_refused(bundle_path):
 
 @pytest.mark.parametrize("name", ["onnx/model.onnx", "tokenizer.json"])
 def test_what_changes_behind_the_check_is_not_loaded(bundle_path, monkeypatch, name):
-    def swapped(path):
+    def swapped(path, **options):
         bundle = open_bundle(path)
         file = path / name
         file.write_bytes(file.read_bytes() + b" ")
