@@ -5,7 +5,7 @@ VERSIONS := lowest newest
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: api client demo test test-clients test-versions lint clean
+.PHONY: api client demo test test-clients test-providers test-versions lint clean
 
 demo: $(VENV)/demo-installed
 	rm -rf demo-out
@@ -25,6 +25,10 @@ test-clients: $(VENV)/dev-installed $(OPTIMUM_VENV)/installed client
 test-versions: $(VERSIONS:%=.venv-%/installed)
 	set -e; for one in $(VERSIONS); do .venv-$$one/bin/python tests/versions/smoke.py; done
 
+# Builds of ONNX Runtime overwrite each other, so that every one has an environment of its own.
+test-providers: .venv-openvino/provider-installed
+	.venv-openvino/bin/python tests/providers/smoke.py openvino
+
 api: $(VENV)/dev-installed
 	$(VENV)/bin/python docs/build_api.py
 
@@ -34,7 +38,7 @@ lint: $(VENV)/dev-installed
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) $(OPTIMUM_VENV) $(VERSIONS:%=.venv-%) build demo-out
+	rm -rf $(VENV) $(OPTIMUM_VENV) $(VERSIONS:%=.venv-%) .venv-openvino build demo-out
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -55,6 +59,12 @@ $(OPTIMUM_VENV)/installed: constraints-optimum.txt
 	@echo "Installing Optimum into $(OPTIMUM_VENV), for the test that it loads a bundle ..."
 	$(OPTIMUM_VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check \
 		-c constraints-optimum.txt 'optimum-onnx[onnxruntime]'
+	touch $@
+
+.venv-%/provider-installed: pyproject.toml tests/providers/%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --no-compile --disable-pip-version-check \
+		-r tests/providers/$*.txt -e '.[export]'
 	touch $@
 
 .venv-%/installed: pyproject.toml tests/versions/%.txt

@@ -25,10 +25,12 @@ export interface Bundle {
  * Reads a bundle and verifies the digest of every file, or, where the place cannot be listed, of
  * every file that is used.
  *
- * @throws {BundleError} there is no bundle, its manifest is not valid, or files are missing, extra,
+ * @param expectedDigest `sha256:…` of the manifest, got from whom the bundle is from; it stands for
+ *   the whole bundle.
+ * @throws {BundleError} there is no bundle, its manifest is not valid or not the one expected, or files are missing, extra,
  *   different or outside; the message names them.
  */
-export async function openBundle(source: Source): Promise<Bundle> {
+export async function openBundle(source: Source, expectedDigest?: string): Promise<Bundle> {
   const { name } = source;
   const written = await source.read(MANIFEST_FILE);
   if (written === undefined) {
@@ -37,6 +39,15 @@ export async function openBundle(source: Source): Promise<Bundle> {
       `no ${MANIFEST_FILE}`,
       "a bundle: a folder that Clampdown wrote",
       `Pass the folder that holds ${MANIFEST_FILE}.`,
+    );
+  }
+  const digest = await digestOf(written);
+  if (expectedDigest !== undefined && expectedDigest !== digest) {
+    throw new BundleError(
+      `${name}/${MANIFEST_FILE}`,
+      `the digest ${digest}`,
+      expectedDigest,
+      "This is another bundle than the one that was vouched for: do not run it.",
     );
   }
   const manifest = readManifest(written, `${name}/${MANIFEST_FILE}`);

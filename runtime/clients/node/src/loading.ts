@@ -20,6 +20,7 @@ export interface Loaded {
 /**
  * Verifies a bundle and loads it.
  *
+ * @param expectedDigest see {@link openBundle}.
  * @throws {BundleError} the bundle is damaged, incomplete or changed, or its tokenizer is not one
  *   that this client reads as it was meant.
  */
@@ -27,8 +28,9 @@ export async function loadBundle(
   source: Source,
   runtime: Runtime,
   options: Omit<SessionOptions, "logSeverityLevel">,
+  expectedDigest?: string,
 ): Promise<Loaded> {
-  const bundle = await openBundle(source);
+  const bundle = await openBundle(source, expectedDigest);
   const tokenizer = new BundleTokenizer(
     bundle.tokenizer,
     `${bundle.name}/${TOKENIZER_FILE}`,

@@ -19,6 +19,8 @@ export type { Entry, Source } from "./source.js";
 export interface LoadOptions {
   /** How many threads one operator may use; ONNX Runtime's choice where it is left out. */
   readonly threads?: number;
+  /** `sha256:…` of the bundle's manifest, as `clampdown inspect` prints it; any other is refused. */
+  readonly expectedDigest?: string;
 }
 
 /** A loaded bundle on the CPU; `load` makes one. */
@@ -32,7 +34,7 @@ export class DefendedClassifier extends Classifier {
    */
   static async load(
     place: string | Source,
-    { threads }: LoadOptions = {},
+    { threads, expectedDigest }: LoadOptions = {},
   ): Promise<DefendedClassifier> {
     if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1)) {
       throw new ProviderError(
@@ -44,10 +46,15 @@ export class DefendedClassifier extends Classifier {
     }
     const source = typeof place === "string" ? new FolderSource(place) : place;
     return new DefendedClassifier(
-      await loadBundle(source, ort, {
-        executionProviders: ["cpu"],
-        ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
-      }),
+      await loadBundle(
+        source,
+        ort,
+        {
+          executionProviders: ["cpu"],
+          ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+        },
+        expectedDigest,
+      ),
     );
   }
 }

@@ -1,11 +1,30 @@
 import assert from "node:assert/strict";
-import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 
 import { BundleError, DefendedClassifier } from "clampdown";
 
 import { bundle, changeManifest, copyOf, modelFile, readJson, replaceFile } from "./bundles.js";
+
+test("another bundle than the expected one is refused", async (t) => {
+  const folder = await copyOf(t);
+  const digestOf = async () => {
+    const manifest = await readFile(join(folder, "clampdown.json"));
+    return `sha256:${createHash("sha256").update(manifest).digest("hex")}`;
+  };
+  const expectedDigest = await digestOf();
+  await DefendedClassifier.load(folder, { expectedDigest });
+  await replaceFile(folder, "config.json", "{}");
+  await DefendedClassifier.load(folder);
+  const found = await digestOf();
+  await assert.rejects(DefendedClassifier.load(folder, { expectedDigest }), (error) => {
+    assert(error instanceof BundleError);
+    assert.match(error.message, new RegExp(`found the digest ${found}; expected ${expectedDigest}`));
+    return true;
+  });
+});
 
 /** Each changes a copy of the bundle; the error has to match. */
 const CHANGES = {
