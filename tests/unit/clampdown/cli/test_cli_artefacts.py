@@ -41,8 +41,8 @@ def packages(replace_package):
         calls.append(("move_threshold", arguments, keys))
         return SimpleNamespace(threshold=2.5, frr=keys["frr"], frr_measured=0.08)
 
-    def verify(bundle):
-        calls.append(("verify", (bundle,), {}))
+    def verify(bundle, **keys):
+        calls.append(("verify", (bundle,), keys))
         return ["golden.json: row 1", "config.json: is\nmissing"] if bundle.name == "bad" else []
 
     calib, exporter = "clampdown_calib", "clampdown_exporter"
@@ -65,6 +65,7 @@ DEFAULTS = {
     "seed": 0,
     "precision": "fp32",
     "exporter": "torch",
+    "provider": "cpu",
 }
 CHOSEN = (
     "--layers=a.0, a.1",
@@ -75,6 +76,7 @@ CHOSEN = (
     "--seed=7",
     "--precision=int8",
     "--exporter=optimum",
+    "--provider=cuda",
     "--allow-pickle",
 )
 CHOSEN_KEYS = {
@@ -86,6 +88,7 @@ CHOSEN_KEYS = {
     "seed": 7,
     "precision": "int8",
     "exporter": "optimum",
+    "provider": "cuda",
 }
 
 
@@ -265,6 +268,12 @@ def test_verify_of_a_whole_bundle(invoke):
         "valid": True,
         "differences": [],
     }
+
+
+def test_verify_takes_the_provider_and_the_expected_digest(invoke, packages):
+    invoke("verify", "good", "--provider=openvino", "--expect=sha256:12")
+    given = {"provider": "openvino", "expected_digest": "sha256:12"}
+    assert packages == [("verify", (Path("good"),), given)]
 
 
 @pytest.mark.usefixtures("packages")

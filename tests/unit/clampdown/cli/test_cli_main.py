@@ -131,14 +131,13 @@ main()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_leaves_nothing_behind(tmp_path, number, status):
+def test_sigterm_leaves_nothing_behind(tmp_path):
     command = [sys.executable, "-c", SLOW, "doctor", str(tmp_path / "out")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         assert len(list(tmp_path.iterdir())) == 1
-        process.send_signal(number)
-        assert process.wait(timeout=30) == status
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 143
     assert list(tmp_path.iterdir()) == []
 
 
