@@ -8,7 +8,7 @@ from typing import Literal
 
 from clampdown.demo.encoder import minilm
 from clampdown.demo.packaged import packaged_path
-from clampdown_runtime.atomic_write import atomic_folder
+from clampdown_runtime.writing.atomic_write import atomic_folder
 
 Encoder = Literal["minilm", "mpnet"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clampdown_runtime.providers import installed_builds
+from clampdown_runtime.sessions.providers import installed_builds
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 PACKAGES = ("clampdown", *installed_builds(), "torch", "transformers", "numpy")

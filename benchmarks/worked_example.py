@@ -13,7 +13,7 @@ from clampdown_calib.evidence.answer import LOGISTIC
 from clampdown_exporter.bundle.explained import LAYER_EXCESS, UNDEFENDED_LOGITS, write_explained
 from clampdown_exporter.passes.probe_outputs import probe_outputs
 from clampdown_runtime import DefendedClassifier
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.session import create_session
 from clampdown_runtime.tokenizer import pad_batch
 
 PROBES = "probe_logits"

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clampdown.extras import needs_extra
-from clampdown_runtime.atomic_write import require_free
 from clampdown_runtime.bundle.manifest import Mode, Precision, Representation
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.providers import Provider, import_onnxruntime
+from clampdown_runtime.sessions.providers import Provider, import_onnxruntime
+from clampdown_runtime.writing.atomic_write import require_free
 
 if TYPE_CHECKING:
     from clampdown_calib import Exporter, Method

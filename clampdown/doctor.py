@@ -11,7 +11,11 @@ from types import ModuleType
 import numpy as np
 
 from clampdown_runtime.errors import ProviderError
-from clampdown_runtime.providers import import_onnxruntime, installed_builds, prepare_provider
+from clampdown_runtime.sessions.providers import (
+    import_onnxruntime,
+    installed_builds,
+    prepare_provider,
+)
 
 # y = x * x on float32 [1], opset 13, IR 8. Made with onnx.helper (a test makes it again) and kept
 # as bytes, since the package onnx is not among the runtime's dependencies.

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
 
 from clampdown_exporter.passes.insert_statistic import InsertStatistic
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
@@ -34,19 +34,19 @@ MIXTURE = [
 
 def clip_of_run(mode, way):
     """The intervals into which the run is clipped that scores are taken from."""
-    return tiny_models.intervals() if (mode, way) == ("purify", "badacts") else None
+    return tiny_graph.intervals() if (mode, way) == ("purify", "badacts") else None
 
 
 def fitted(way="probe", representation="first", clip=None):
     """On clean rows of the run that its score will be taken from."""
-    seen = tiny_models.seen(tiny_models.batch(200, 6, seed=3), representation, clip)
-    return tiny_models.DETECTORS[{"probe": "excess", "badacts": "nas"}[way]].fit(seen)
+    seen = tiny_graph.seen(tiny_graph.batch(200, 6, seed=3), representation, clip)
+    return tiny_graph.DETECTORS[{"probe": "excess", "badacts": "nas"}[way]].fit(seen)
 
 
 def defended(mode, way, *, representation="first", threshold=0.0):
     of_run = fitted(way, representation, clip_of_run(mode, way))
-    purifier = tiny_models.intervals() if way == "badacts" else tiny_models.answer()
-    model = tiny_models.marked_graph()
+    purifier = tiny_graph.intervals() if way == "badacts" else tiny_graph.answer()
+    model = tiny_graph.marked_graph()
     rewrite(model, passes_of(mode, of_run, purifier, representation, threshold=threshold))
     return model, of_run
 
@@ -69,15 +69,15 @@ def middle_threshold(score):
 
 def expected(mode, way, detector, inputs, threshold=None, representation="first"):
     """Logits, score and verdict by NumPy alone; without a threshold, at the middle one."""
-    _, free = tiny_models.reference(inputs)
+    _, free = tiny_graph.reference(inputs)
     with np.errstate(invalid="ignore"):
-        seen = tiny_models.seen(inputs, representation, clip_of_run(mode, way))
+        seen = tiny_graph.seen(inputs, representation, clip_of_run(mode, way))
         score = detector.score(seen)
         if way == "badacts":
-            _, answer = tiny_models.reference(inputs, tiny_models.intervals())
+            _, answer = tiny_graph.reference(inputs, tiny_graph.intervals())
         else:
             probes = detector.probes.logits(seen.pooled)
-            answer = tiny_models.answer().logits(probes, detector.excess(free, probes), free)
+            answer = tiny_graph.answer().logits(probes, detector.excess(free, probes), free)
     threshold = np.float32(middle_threshold(score) if threshold is None else threshold)
     flagged = ~(score <= threshold)
     logits = {
@@ -90,7 +90,7 @@ def expected(mode, way, detector, inputs, threshold=None, representation="first"
 
 def refused(passes, pattern, model=None):
     with pytest.raises(ExportError, match=pattern):
-        rewrite(model or tiny_models.marked_graph(), passes)
+        rewrite(model or tiny_graph.marked_graph(), passes)
 
 
 def statistic(way="probe"):

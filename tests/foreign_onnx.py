@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import onnx
-import tiny_models
+import tiny_graph
 from onnx import TensorProto, helper, numpy_helper
 
 from clampdown_calib.graphs.onnx_graph import read_onnx_graph
@@ -16,7 +16,7 @@ BLOCKS = ("bert.encoder.layer.0", "bert.encoder.layer.1")
 def path_graph(opset=20):
     """Node names as torch's older exporter and Optimum write them, and no ``value_info``."""
     scope = "/bert/encoder/layer.{}/output/LayerNorm/{}"
-    w = tiny_models.weights()
+    w = tiny_graph.weights()
     nodes = [
         helper.make_node("Gather", ["embedding", "input_ids"], ["emb"], "/bert/embeddings/Gather"),
         helper.make_node("Cast", ["attention_mask"], ["mask"], "/bert/Cast", to=TensorProto.FLOAT),

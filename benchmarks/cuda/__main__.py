@@ -25,7 +25,7 @@ from clampdown import defend
 from clampdown_exporter import write_undefended
 from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.bundle.manifest import Precision
-from clampdown_runtime.providers import Provider
+from clampdown_runtime.sessions.providers import Provider
 
 VICTIM = Victim("sst-2", "badnets")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "cuda-fp32", "cuda-fp16")
@@ -110,7 +110,7 @@ def _times(
     *,
     graphs: bool,
 ) -> Iterator[Row]:
-    opened = sessions(dict(files), provider, graphs=graphs)
+    opened = sessions(files, provider, graphs=graphs)
     for number, shape in enumerate(shapes, 1):
         runs: dict[str, Run] = {
             name: onnx_run(session, provider, shape, number) for name, session in opened.items()

@@ -3,7 +3,7 @@
 import collections
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,16 @@ import onnxruntime
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from clampdown_runtime.bound_run import BoundRun
-from clampdown_runtime.providers import Provider
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.bound_run import BoundRun
+from clampdown_runtime.sessions.providers import Provider, prepare_provider
+from clampdown_runtime.sessions.session import create_session
 
 WARM_UP = 5
 """Runs before the timed ones: two capture a CUDA graph, and kernels are chosen in the first."""
 
 
 def sessions(
-    files: dict[str, Path], provider: Provider, *, graphs: bool
+    files: Mapping[str, Path], provider: Provider, *, graphs: bool
 ) -> dict[str, onnxruntime.InferenceSession]:
     """A session for every file."""
     return {
@@ -83,10 +83,9 @@ def nodes_by_provider(path: Path, provider: Provider) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as place:
         options.enable_profiling = True
         options.profile_file_prefix = f"{place}/profile"
-        # As create_session prepares it, but for the profile.
-        create_session(path, provider=provider)
-        names = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
-        session = onnxruntime.InferenceSession(path, options, providers=[names[provider]])
+        # As create_session makes it, but for the profile.
+        prepared = prepare_provider(provider)
+        session = onnxruntime.InferenceSession(path, options, providers=[prepared])
         onnx_run(session, provider, (1, 32), 0)
         events = json.loads(Path(session.end_profiling()).read_text())
     found: dict[str, set[str]] = collections.defaultdict(set)

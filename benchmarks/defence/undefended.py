@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.classifier import DefendedClassifier
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.session import create_session
 from clampdown_runtime.tokenizer import pad_batch
 
 TIMED_ROWS = 30

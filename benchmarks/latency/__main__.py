@@ -18,7 +18,7 @@ from benchmarks.results import Row, write_results
 from benchmarks.victims import Victim
 from clampdown import defend
 from clampdown.measure.latency import expected_ratio
-from clampdown_runtime.session import OUTPUTS
+from clampdown_runtime.sessions.session import OUTPUTS
 from clampdown_runtime.timing import SETTLING_S, Run, median_ratio, seconds_in_turn
 
 VICTIM = Victim("sst-2", "badnets")

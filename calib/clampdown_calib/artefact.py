@@ -16,10 +16,10 @@ from clampdown_calib.calibration import Calibration, CalibrationFacts
 from clampdown_calib.options import Exporter, Method
 from clampdown_calib.rows.clean_rows import rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.stored_tensors import calibration_of, tensors_of
-from clampdown_runtime.atomic_write import atomic_folder
 from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.bundle.manifest import Precision, Representation
 from clampdown_runtime.errors import CalibrationError
+from clampdown_runtime.writing.atomic_write import atomic_folder
 
 FORMAT_VERSION = 3
 FACTS_FILE = "calibration.json"

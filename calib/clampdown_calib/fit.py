@@ -24,7 +24,7 @@ from clampdown_calib.threshold import threshold_at
 from clampdown_runtime.bundle.manifest import ROWS_ALONE
 from clampdown_runtime.errors import CalibrationError
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.providers import Provider, prepare_provider
+from clampdown_runtime.sessions.providers import Provider, prepare_provider
 
 NOISE = 1e-5
 """Activations that vary less than this share of their size vary by rounding only."""

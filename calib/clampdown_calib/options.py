@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from clampdown_runtime.bundle.manifest import Precision, Representation
 from clampdown_runtime.errors import CalibrationError
-from clampdown_runtime.providers import Provider
+from clampdown_runtime.sessions.providers import Provider
 
 Method = Literal["probe", "badacts"]
 """What is fitted: Clampdown's own defence, or the published one."""

@@ -7,10 +7,10 @@ from clampdown_calib.artefact import save_calibration
 from clampdown_calib.calibration import Calibration
 from clampdown_calib.fit import fit
 from clampdown_calib.options import Exporter, FitOptions, Method
-from clampdown_runtime.atomic_write import require_free
 from clampdown_runtime.bundle.manifest import Precision, Representation
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.providers import Provider
+from clampdown_runtime.sessions.providers import Provider
+from clampdown_runtime.writing.atomic_write import require_free
 
 
 def calibrate(

@@ -11,7 +11,7 @@ import click
 from clampdown_calib import Exporter, FitOptions, Method
 from clampdown_exporter import ExportOptions, FileFormat
 from clampdown_runtime.bundle.manifest import Mode, Precision, Representation
-from clampdown_runtime.providers import Provider
+from clampdown_runtime.sessions.providers import Provider
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Option = Callable[[Function], Function]

@@ -15,8 +15,8 @@ from transformers import (
 
 from clampdown.demo.labelled_text import LabelledText
 from clampdown_calib.models.quiet import quiet_transformers
-from clampdown_runtime.atomic_write import atomic_folder
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.writing.atomic_write import atomic_folder
 
 BATCHES_SORTED_TOGETHER = 20
 """Rows of this many batches are sorted by length: batches of even length, yet mixed every epoch."""

@@ -13,9 +13,9 @@ from clampdown.extras import needs_extra
 from clampdown.measure.evaluate import Accuracies, Evaluation, evaluate
 from clampdown.measure.latency import BenchRow, measure_latency
 from clampdown.measure.undefended_session import undefended_file
-from clampdown_runtime.atomic_write import atomic_folder
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.writing.atomic_write import atomic_folder
 
 _REPEATS = 30
 Result = TypeVar("Result")

@@ -9,7 +9,7 @@ from clampdown.measure.memory import Memory, measure_memory
 from clampdown.measure.undefended_session import undefended_file
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.providers import Provider
+from clampdown_runtime.sessions.providers import Provider
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from clampdown_runtime.bundle.manifest import ROWS_ALONE, Manifest
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ClampdownError
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.providers import Provider
 from clampdown_runtime.rows.class_labels import resolve_label
 from clampdown_runtime.rows.read_rows import read_rows
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.providers import Provider
+from clampdown_runtime.sessions.session import create_session
 from clampdown_runtime.tokenizer import pad_batch
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from clampdown.measure.synthetic_rows import random_rows
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.errors import BundleError, ClampdownError
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.providers import Provider
-from clampdown_runtime.session import OUTPUTS, THRESHOLD, create_session
+from clampdown_runtime.sessions.providers import Provider
+from clampdown_runtime.sessions.session import OUTPUTS, THRESHOLD, create_session
 from clampdown_runtime.timing import SETTLING_S, median_ratio, seconds_in_turn
 from clampdown_runtime.tokenizer import pad_batch
 

@@ -14,8 +14,8 @@ import numpy as np
 from clampdown.measure.synthetic_rows import random_rows
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.errors import ProviderError
-from clampdown_runtime.providers import Provider
-from clampdown_runtime.session import THRESHOLD
+from clampdown_runtime.sessions.providers import Provider
+from clampdown_runtime.sessions.session import THRESHOLD
 from clampdown_runtime.tokenizer import pad_batch
 
 _BATCH, _LONGEST = 8, 128

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clampdown_runtime.providers import Provider, import_onnxruntime
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.providers import Provider, import_onnxruntime
+from clampdown_runtime.sessions.session import create_session
 
 _RUNS = 3
 

@@ -19,9 +19,9 @@ from clampdown_exporter.bundle.writer import (
 )
 from clampdown_exporter.options import ExportOptions, FileFormat
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
-from clampdown_runtime.atomic_write import atomic_folder, require_free
 from clampdown_runtime.bundle.manifest import Manifest, Mode
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.writing.atomic_write import atomic_folder, require_free
 
 STAGE, STEPS = "Writing the bundle", 4
 

@@ -24,9 +24,9 @@ from clampdown_runtime.errors import (
 )
 from clampdown_runtime.prediction import Prediction, RawOutputs
 from clampdown_runtime.progress import Progress
-from clampdown_runtime.providers import Provider
 from clampdown_runtime.rows.class_labels import resolve_label
 from clampdown_runtime.rows.read_rows import Row, read_rows
+from clampdown_runtime.sessions.providers import Provider
 
 __all__ = [
     "Bundle",

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.bundle.files import Bundle, open_bundle
 from clampdown_runtime.bundle.manifest import ROWS_ALONE, TOKENIZER_FILE, Manifest
-from clampdown_runtime.cuda_graphs import CudaGraphs
 from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
-from clampdown_runtime.providers import Provider
 from clampdown_runtime.rows.texts import require_text
-from clampdown_runtime.session import OUTPUTS, THRESHOLD, create_session, require_signature
+from clampdown_runtime.sessions.cuda_graphs import CudaGraphs
+from clampdown_runtime.sessions.providers import Provider
+from clampdown_runtime.sessions.session import OUTPUTS, THRESHOLD, create_session, require_signature
 from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, pad_batch
 
 if TYPE_CHECKING:

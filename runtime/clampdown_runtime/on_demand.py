@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from clampdown_runtime.providers import import_onnxruntime
+from clampdown_runtime.sessions.providers import import_onnxruntime
 
 
 def on_demand(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:

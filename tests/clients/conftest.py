@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import tiny_models
+import tiny_transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from clampdown_runtime import read_golden
@@ -34,8 +34,8 @@ def bert_folder(precision: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
     tolerance. Of its three layers two are probed.
     """
     folder = tmp_path_factory.mktemp("bert") / "model"
-    vocabulary = [*tiny_models.SPECIAL, *_pieces()]
-    model = tiny_models.transformer(
+    vocabulary = [*tiny_transformers.SPECIAL, *_pieces()]
+    model = tiny_transformers.transformer(
         "bert",
         vocab_size=len(vocabulary),
         max_position_embeddings=MAX_LENGTH,
@@ -56,7 +56,7 @@ def bert_folder(precision: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def clean_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rows") / "clean.jsonl"
-    texts = [text.replace(BROKEN, "very") for text in tiny_models.texts(200)]
+    texts = [text.replace(BROKEN, "very") for text in tiny_transformers.texts(200)]
     rows = [{"text": text} for text in texts]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
@@ -136,7 +136,9 @@ def _pieces() -> list[str]:
         for point in range(start, end)
     ]
     letters += [*"昨日はとても楽しかったです。𠮷", "🎉", "\N{LATIN SMALL LIGATURE FI}"]
-    return list(dict.fromkeys([*tiny_models.WORDS, *letters, *("##" + one for one in letters)]))
+    return list(
+        dict.fromkeys([*tiny_transformers.WORDS, *letters, *("##" + one for one in letters)])
+    )
 
 
 def _save_tokenizer(folder: Path, vocabulary: list[str]) -> None:
@@ -148,7 +150,7 @@ def _save_tokenizer(folder: Path, vocabulary: list[str]) -> None:
         single="[CLS] $A [SEP]",
         special_tokens=[(special, ids[special]) for special in ("[CLS]", "[SEP]")],
     )
-    tokenizer.add_special_tokens(list(tiny_models.SPECIAL))
+    tokenizer.add_special_tokens(list(tiny_transformers.SPECIAL))
     tokenizer.save(str(folder / "tokenizer.json"))
     configuration = {
         "tokenizer_class": "BertTokenizer",

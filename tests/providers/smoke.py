@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import onnxruntime
-import tiny_models
+import tiny_transformers
 
 from clampdown import defend
 from clampdown_exporter import verify
@@ -23,14 +23,14 @@ def main() -> None:
     print(f"onnxruntime {onnxruntime.__version__} with {onnxruntime.get_available_providers()}")
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        rows = [json.dumps({"text": text}) for text in tiny_models.texts(100)]
+        rows = [json.dumps({"text": text}) for text in tiny_transformers.texts(100)]
         (place / "clean.jsonl").write_text("\n".join(rows))
-        tiny_models.save_model(place / "bert")
+        tiny_transformers.save_model(place / "bert")
         for precision in ("fp32", "fp16"):
             bundle = place / precision
             defend(place / "bert", place / "clean.jsonl", bundle, precision=precision)
             assert verify(bundle, provider=provider) == []
-            texts = tiny_models.texts(20)
+            texts = tiny_transformers.texts(20)
             there, here = (
                 DefendedClassifier.load(bundle, provider=kind)(texts) for kind in (provider, "cpu")
             )

@@ -7,8 +7,8 @@ from clampdown_calib.graphs.onnx_graph import OnnxGraph
 from clampdown_calib.models.activations import Activations, Inputs
 from clampdown_runtime.bundle.manifest import Representation
 from clampdown_runtime.errors import BundleError, ModelError, UnsupportedArchitectureError
-from clampdown_runtime.providers import Provider
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.providers import Provider
+from clampdown_runtime.sessions.session import create_session
 
 
 class OnnxClassifier:

@@ -19,7 +19,7 @@ from clampdown_calib.models.torch_classifier import TorchClassifier
 from clampdown_calib.options import FitOptions
 from clampdown_runtime.bundle.manifest import InputName, Representation
 from clampdown_runtime.errors import ExportError
-from clampdown_runtime.providers import Provider
+from clampdown_runtime.sessions.providers import Provider
 
 
 @dataclass(frozen=True, slots=True)

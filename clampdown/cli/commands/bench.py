@@ -10,7 +10,7 @@ from clampdown.cli.output import echo_facts, echo_json, echo_table, number
 from clampdown.cli.progress import terminal_progress
 from clampdown.measure.bench import Benchmark
 from clampdown.measure.bench import bench as bench_bundle
-from clampdown_runtime.providers import Provider
+from clampdown_runtime.sessions.providers import Provider
 
 _POSITIVE = click.IntRange(min=1)
 

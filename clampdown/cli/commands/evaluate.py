@@ -10,7 +10,7 @@ from clampdown.cli.output import echo_facts, echo_json, echo_table, number
 from clampdown.cli.progress import terminal_progress
 from clampdown.measure.evaluate import Evaluation
 from clampdown.measure.evaluate import evaluate as evaluate_bundle
-from clampdown_runtime.providers import Provider
+from clampdown_runtime.sessions.providers import Provider
 
 
 @click.command(

@@ -24,9 +24,9 @@ from clampdown.cli.progress import terminal_progress
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import RowsError
 from clampdown_runtime.progress import silent
-from clampdown_runtime.providers import Provider
 from clampdown_runtime.rows.read_rows import read_rows
 from clampdown_runtime.rows.texts import require_text
+from clampdown_runtime.sessions.providers import Provider
 
 if TYPE_CHECKING:
     from clampdown_runtime.prediction import Prediction

@@ -9,9 +9,9 @@ from clampdown.cli.options import PATH, bundle_argument, example
 from clampdown.extras import needs_extra
 from clampdown.page.server import HOST, page_server
 from clampdown.page.site import write_site
-from clampdown_runtime.atomic_write import atomic_folder
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.errors import ClampdownError
+from clampdown_runtime.writing.atomic_write import atomic_folder
 
 
 @click.command(

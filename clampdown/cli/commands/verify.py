@@ -13,7 +13,7 @@ from clampdown.cli.options import (
 )
 from clampdown.cli.output import echo_json, one_line
 from clampdown.extras import needs_extra
-from clampdown_runtime.providers import Provider
+from clampdown_runtime.sessions.providers import Provider
 
 
 @click.command(

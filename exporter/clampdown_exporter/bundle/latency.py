@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from clampdown_calib.graphs.hidden_shapes import HideShapes
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_runtime.bundle.manifest import Manifest
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.session import create_session
 from clampdown_runtime.timing import median_ratio, seconds_in_turn
 
 TOKENS = 32

@@ -16,10 +16,10 @@ from clampdown_exporter.bundle.golden import golden_of
 from clampdown_exporter.bundle.ort_format import ort_files
 from clampdown_exporter.bundle.writer import open_graph, set_threshold, write_measured
 from clampdown_exporter.text_input.with_tokenizer import text_model_file
-from clampdown_runtime.atomic_write import atomic_replacement
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import BundleError, CalibrationError
+from clampdown_runtime.writing.atomic_write import atomic_replacement
 
 
 def move_threshold(

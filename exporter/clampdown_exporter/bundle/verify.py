@@ -12,8 +12,8 @@ from clampdown_runtime.bundle.files import bundle_differences, read_manifest
 from clampdown_runtime.bundle.golden import Golden, check_golden, read_golden
 from clampdown_runtime.bundle.manifest import GOLDEN_FILE
 from clampdown_runtime.classifier import DefendedClassifier
-from clampdown_runtime.providers import Provider
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.providers import Provider
+from clampdown_runtime.sessions.session import create_session
 
 
 def verify(

@@ -33,7 +33,7 @@ from clampdown_runtime.bundle.manifest import (
 )
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.session import create_session
 from clampdown_runtime.tokenizer import BundleTokenizer
 
 REPORT_FILE = "report.html"

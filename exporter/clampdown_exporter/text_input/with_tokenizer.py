@@ -14,7 +14,7 @@ from clampdown_exporter.text_input.token_graph import OPSETS, TEXT, token_graph
 from clampdown_runtime.bundle.golden import Golden
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, Manifest
 from clampdown_runtime.errors import ExportError
-from clampdown_runtime.session import OUTPUTS
+from clampdown_runtime.sessions.session import OUTPUTS
 from clampdown_runtime.tokenizer import BundleTokenizer, pad_batch
 
 

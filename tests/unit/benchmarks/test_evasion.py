@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
+import tiny_transformers
 import torch
 
 from benchmarks.evasion import Evasion
@@ -21,11 +22,11 @@ def one_thread():
 
 
 def model_of(layers=4):
-    return tiny_models.transformer(num_hidden_layers=layers, num_labels=3)
+    return tiny_transformers.transformer(num_hidden_layers=layers, num_labels=3)
 
 
 def batch_of(rows):
-    arrays = tiny_models.batch(ROWS, 7)
+    arrays = tiny_graph.batch(ROWS, 7)
     arrays["input_ids"] %= 16
     labels = np.where(POISONED, TARGET, np.arange(ROWS) % 3)
     arrays["labels"] = labels

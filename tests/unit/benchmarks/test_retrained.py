@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_transformers
 import torch
 
 from benchmarks import demo_victim, retrained
@@ -86,10 +86,10 @@ def test_the_first_clean_rows_train_it_once(victim, encoder, monkeypatch, from_v
 
 
 def test_a_checkpoints_classes_are_those_of_each_text_alone(tmp_path):
-    folder = tiny_models.save_model(tmp_path / "model", num_labels=3)
-    texts = tuple(tiny_models.texts(70))
+    folder = tiny_transformers.save_model(tmp_path / "model", num_labels=3)
+    texts = tuple(tiny_transformers.texts(70))
     found = checkpoint_classes(folder, texts)
-    model = tiny_models.transformer(num_labels=3)
+    model = tiny_transformers.transformer(num_labels=3)
     words = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
     expected = []
     for text in texts:

@@ -1,14 +1,14 @@
 """Folders with tiny models."""
 
 import pytest
-import tiny_models
+import tiny_transformers
 import torch
 
 
 @pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory):
     """A random BERT as save_pretrained writes it; not to be changed."""
-    return tiny_models.save_model(tmp_path_factory.mktemp("bert") / "model")
+    return tiny_transformers.save_model(tmp_path_factory.mktemp("bert") / "model")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,58 +5,13 @@ from typing import get_args
 
 import numpy as np
 import pytest
-import tiny_models
+from calibration_samples import calibration
 
-from clampdown_calib import Calibration, CalibrationFacts, Method, load_calibration
+from clampdown_calib import Method, load_calibration
 from clampdown_calib.artefact import save_calibration, write_tensors
-from clampdown_calib.badacts.intervals import Intervals
-from clampdown_calib.calibration import Reading
-from clampdown_calib.rows.clean_rows import CleanRow
 from clampdown_calib.stored_tensors import tensors_of
 from clampdown_runtime import CalibrationError, DestinationError
 from clampdown_runtime.bundle.digests import file_digest
-
-DETECTORS = {"probe": "excess", "badacts": "nas"}
-
-
-def reading(detector, clip=None):
-    return Reading(
-        tiny_models.DETECTORS[detector].fit(tiny_models.seen(tiny_models.batch(40, 6), clip=clip)),
-        np.float32([0.5]),
-        np.float32([1.5]),
-    )
-
-
-def calibration(method="badacts"):
-    clips = method == "badacts"
-    intervals = tiny_models.intervals() if clips else None
-    return Calibration(
-        CalibrationFacts(
-            model_digest="sha256:" + "0" * 64,
-            model_name="tiny",
-            model_type="bert",
-            graph_digest="sha256:" + "1" * 64,
-            precision="int8",
-            exporter="torch",
-            labels=("a", "b", "c"),
-            layers=("layer.0", "layer.1"),
-            representation="first",
-            method=method,
-            epochs=6 * clips,
-            frr=0.1,
-            seed=0,
-            fit_rows=1,
-            held_out_rows=1,
-            kept=0.98 if clips else None,
-        ),
-        reading(DETECTORS[method]),
-        reading(DETECTORS[method], intervals) if clips else None,
-        None if clips else tiny_models.answer(),
-        intervals,
-        np.float32([[0, 2, 1]]),
-        np.float32([[3, 2, 1]]),
-        (CleanRow("one\u2028line", 1, "fit"), CleanRow("Käfer", 2, "held-out")),
-    )
 
 
 @pytest.fixture
@@ -279,31 +234,3 @@ def test_file_that_was_never_right(folder, name):
     (folder / name).write_bytes(b"\xff nothing")
     reseal(folder)
     refused(folder, "contents that cannot be read")
-
-
-def test_widths_are_upper_less_lower():
-    widths = Intervals(np.float32([[1, 2]]), np.float32([[4, 2]])).widths
-    assert widths.tolist() == [[3, 0]]
-
-
-@pytest.mark.parametrize("method", get_args(Method))
-def test_scores_of_purify_mode_are_those_of_the_clipped_run(method):
-    fitted = calibration(method)
-    plain, clipped = (fitted.reading(mode) for mode in ("detect-then-purify", "purify"))
-    assert (plain is clipped) == (method == "probe")
-    assert fitted.reading("detect") is plain
-    tensors = fitted.fitted_tensors("purify")
-    for name, tensor in clipped.detector.tensors().items():
-        np.testing.assert_array_equal(tensors[f"detector.{name}"], tensor)
-
-
-def test_what_a_bundle_keeps_of_the_clean_rows():
-    kept = {name: tensor.tolist() for name, tensor in calibration().clean_tensors("purify").items()}
-    assert kept == {
-        "clean.fit_scores": [0.5],
-        "clean.held_out_scores": [1.5],
-        # Class 1 became 0, and the row's label is 2.
-        "clean.changed": [1],
-        "clean.correct_undefended": [0],
-        "clean.correct_purified": [0],
-    }

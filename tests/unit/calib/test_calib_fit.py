@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_transformers
 
 from clampdown_calib import calibrate, load_calibration
 from clampdown_calib.badacts.nas import NasDetector
@@ -23,7 +23,7 @@ from clampdown_runtime import CalibrationError, DestinationError
 @pytest.fixture
 def clean(tmp_path):
     path = tmp_path / "clean.jsonl"
-    lines = [json.dumps({"text": text}) for text in tiny_models.texts(60)]
+    lines = [json.dumps({"text": text}) for text in tiny_transformers.texts(60)]
     path.write_text("\n".join(lines))
     return path
 
@@ -158,7 +158,7 @@ def test_existing_destination_is_refused_before_the_work(clean, tmp_path):
 def test_token_that_tells_no_row_from_another(clean, tmp_path):
     """A decoder's first token sees nothing but itself."""
     sizes = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 24}
-    folder = tiny_models.save_model(tmp_path / "gpt2", "gpt2", **sizes)
+    folder = tiny_transformers.save_model(tmp_path / "gpt2", "gpt2", **sizes)
     published = {"method": "badacts", "epochs": 1}
     with pytest.raises(CalibrationError, match=r"The first token: .*--representation last"):
         calibrate(folder, clean, tmp_path / "out", representation="first", **published)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
 
 from clampdown_calib.badacts.intervals import Intervals
 from clampdown_calib.badacts.nas import NasDetector
@@ -25,7 +25,7 @@ class Reference:
     representation = "first"
 
     def activations(self, inputs, *, clip=None):
-        hidden, logits = tiny_models.reference(inputs, clip and Intervals(*clip))
+        hidden, logits = tiny_graph.reference(inputs, clip and Intervals(*clip))
         return Activations(logits, hidden)
 
 
@@ -46,18 +46,18 @@ class Graph:
         self.manifest = SimpleNamespace(mode=mode, precision=precision)
         self._calibration = calibration
         self._damage = damage
-        self.answer = tiny_models.answer()
+        self.answer = tiny_graph.answer()
         self.lengths = set()
 
     def run_ids(self, ids, *, threshold):
         mode, bounds = self.manifest.mode, self._calibration.intervals
         purifies = mode == "purify" or (mode == "detect-then-purify" and threshold == -np.inf)
-        inputs = tiny_models.padded(ids)
+        inputs = tiny_graph.padded(ids)
         detector = self._calibration.reading(mode).detector
         self.lengths |= set(map(len, ids))
-        seen = tiny_models.seen(inputs, clip=bounds if mode == "purify" else None)
+        seen = tiny_graph.seen(inputs, clip=bounds if mode == "purify" else None)
         score = detector.score(seen)
-        _, logits = tiny_models.reference(inputs, bounds if purifies else None)
+        _, logits = tiny_graph.reference(inputs, bounds if purifies else None)
         if purifies and bounds is None:
             probes = detector.probes.logits(seen.pooled)
             logits = self.answer.logits(probes, detector.excess(logits, probes), logits)
@@ -79,8 +79,8 @@ def compare(way, monkeypatch):
         monkeypatch.setattr(agreement, "TorchClassifier", Reference)
     random = np.random.default_rng(0)
     ids = [random.integers(1, 30, length).tolist() for length in np.arange(200) % 30 + 1]
-    bounds = None if way == "probe" else tiny_models.intervals()
-    answer = tiny_models.answer() if way == "probe" else None
+    bounds = None if way == "probe" else tiny_graph.intervals()
+    answer = tiny_graph.answer() if way == "probe" else None
     detector = ExcessDetector if way == "probe" else NasDetector
 
     def compare(mode, damage=lambda *_: None, change=lambda graph: None, precision="fp32"):
@@ -89,13 +89,13 @@ def compare(way, monkeypatch):
             intervals=bounds,
             answer=answer,
             reading=lambda _mode: SimpleNamespace(
-                detector=detector.fit(tiny_models.seen(tiny_models.batch(100, 6), clip=clip))
+                detector=detector.fit(tiny_graph.seen(tiny_graph.batch(100, 6), clip=clip))
             ),
         )
         graph = Graph(mode, calibration, damage, precision)
         change(graph)
         alone = {"batch_size": 1} if precision == "int8" else {}
-        rows = EncodedRows(ids, None, tiny_models.TOKENIZATION, **alone)
+        rows = EncodedRows(ids, None, tiny_graph.TOKENIZATION, **alone)
         reference, clipped = (Lowered(None), Lowered(bounds)) if lowered else (Reference(), None)
         difference = largest_difference(graph, reference, calibration, rows, clipped=clipped)
         # Padding and truncation go wrong in the longest rows, so these are among the compared.

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import onnx_ir as ir
 import pytest
-import tiny_models
+import tiny_graph
+import tiny_transformers
 from safetensors import safe_open
 from safetensors.numpy import load_file
 from scipy.special import softmax
@@ -37,16 +38,16 @@ FRR = 0.1
 def place(tmp_path_factory):
     """The model with its clean rows, of which every fourth has another label than it says."""
     place = tmp_path_factory.mktemp("onnx")
-    layers = tiny_models.save_onnx_model(place / "model")
+    layers = tiny_graph.save_onnx_model(place / "model")
     model = ir.load(place / "model" / "model.onnx")
     # Quantization refuses weights that are not numbers; the rows do not read them.
     embedding = model.graph.initializers["embedding"]
-    embedding.const_value = ir.tensor(np.nan_to_num(tiny_models.weights()["embedding"], posinf=0))
+    embedding.const_value = ir.tensor(np.nan_to_num(tiny_graph.weights()["embedding"], posinf=0))
     ir.save(model, place / "model" / "model.onnx")
-    texts = tiny_models.texts(120)
+    texts = tiny_transformers.texts(120)
     ids = load_tokenization(open_model(place / "model")).encode(texts)
-    labels = tiny_models.reference(tiny_models.padded(ids))[1].argmax(axis=1)
-    labels[1::4] = (labels[1::4] + 1) % tiny_models.CLASSES
+    labels = tiny_graph.reference(tiny_graph.padded(ids))[1].argmax(axis=1)
+    labels[1::4] = (labels[1::4] + 1) % tiny_graph.CLASSES
     pairs = zip(texts, labels.tolist(), strict=True)
     rows = [json.dumps({"text": text, "label": label}) for text, label in pairs]
     (place / "clean.jsonl").write_text("\n".join(rows))
@@ -73,20 +74,20 @@ def results(place):
 def rows(place, fitted):
     """The calibration's rows."""
     tokenization = load_tokenization(open_model(place / "model"))
-    tokenization = replace(tokenization, inputs=tiny_models.TOKENIZATION.inputs)
+    tokenization = replace(tokenization, inputs=tiny_graph.TOKENIZATION.inputs)
     return encode_rows(fitted.rows, "fit", tokenization)
 
 
 def answered(bundle, threshold):
     """The bundle's outputs on rows, many of unseen words, and what NumPy sees of them."""
-    ids = tiny_models.encoded_rows(12).ids
+    ids = tiny_graph.encoded_rows(12).ids
     classifier = DefendedClassifier.load(bundle)
-    return classifier.run_ids(ids, threshold=threshold), tiny_models.seen(tiny_models.padded(ids))
+    return classifier.run_ids(ids, threshold=threshold), tiny_graph.seen(tiny_graph.padded(ids))
 
 
 def held_out(rows):
     """By NumPy alone: the rows' run, what is said of each by the fit without it, the answer."""
-    run = tiny_models.seen_alone(rows)
+    run = tiny_graph.seen_alone(rows)
     _, unseen = ExcessDetector.cross_fit(run)
     return run, unseen, Answer.fit(run, unseen, threshold_at(unseen.scores, FRR))
 
@@ -204,10 +205,10 @@ def lowered_run(place, fitted, rows, precision):
     options = FitOptions(layers=fitted.facts.layers)
     graph = lower(trace_model(folder, load_tokenization(folder), options), precision).graph
     graph.graph.outputs.extend(marked_layers(graph.graph))
-    session = tiny_models.session(graph, "ORT_DISABLE_ALL")
+    session = tiny_graph.session(graph, "ORT_DISABLE_ALL")
     runs = []
     for ids in rows.ids:
-        given = tiny_models.padded([ids])
+        given = tiny_graph.padded([ids])
         logits, *hidden = session.run(None, given)
         runs.append((logits, token_means(SimpleNamespace(hidden=hidden), given["attention_mask"])))
     logits, means = (np.concatenate(arrays) for arrays in zip(*runs, strict=True))

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
+import tiny_transformers
 import torch
 
 from clampdown_calib.badacts import optimiser as purification
@@ -17,14 +18,14 @@ INPUTS = ("input_ids", "attention_mask")
 
 @pytest.fixture(scope="module")
 def classifier():
-    return TorchClassifier(tiny_models.transformer(), INPUTS)
+    return TorchClassifier(tiny_transformers.transformer(), INPUTS)
 
 
 @pytest.fixture(scope="module")
 def batches(classifier):
     made = []
     for seed in range(3):
-        arrays = tiny_models.batch(8, 6, seed=seed)
+        arrays = tiny_graph.batch(8, 6, seed=seed)
         arrays["input_ids"] %= 16
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
         with torch.no_grad():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
 from safetensors.numpy import load_file
 
 from clampdown_calib.artefact import write_tensors
@@ -13,7 +13,7 @@ from clampdown_calib.detectors import Emitted
 from clampdown_calib.evidence.probes import probed_layers
 from clampdown_calib.rows.clean_run import CleanRun
 
-DETECTORS = tiny_models.DETECTORS
+DETECTORS = tiny_graph.DETECTORS
 LAYERS, WIDTH, CLASSES = 3, 24, 4
 
 
@@ -33,7 +33,7 @@ def samples(rows: int = 200, *, seed: int = 0) -> CleanRun:
 def run_graph(detector, whole: CleanRun) -> np.ndarray:
     """The detector's nodes alone, in ONNX Runtime."""
     means = whole.pooled[:, : probed_layers(LAYERS)]
-    [score] = tiny_models.run_nodes(
+    [score] = tiny_graph.run_nodes(
         lambda tape, *values: [detector.emit(tape, Emitted(*values))],
         *({"tokens": whole.hidden, "means": means}[detector.reads], whole.logits),
     )

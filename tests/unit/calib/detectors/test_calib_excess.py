@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
 from layered_samples import CLASSES, ODD, ROWS, cross_fitted, discriminants, odd_samples, samples
 
 from clampdown_calib.detectors import Emitted, ExcessDetector
@@ -167,7 +167,7 @@ def test_nodes_of_every_layer_equal_the_numpy_form(layers):
     # Ties of the two best classes, and of all.
     logits[0, :2] = logits[0].max() + 1
     logits[1] = 0
-    [score] = tiny_models.run_nodes(
+    [score] = tiny_graph.run_nodes(
         lambda tape, means, own: [fitted.emit(tape, Emitted(means, own))],
         *(pooled[:, : LAYERS[layers]], logits),
     )

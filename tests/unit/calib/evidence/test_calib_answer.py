@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
-import tiny_models
+import tiny_graph
 from layered_samples import samples
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
@@ -84,7 +84,7 @@ def test_nodes_equal_numpy_whatever_single_numbers_are(classes, layers):
         return [answer().emit(tape, every, chosen, excess, layers)]
 
     every = np.concatenate([probes, own[:, None]], axis=1)
-    [found] = tiny_models.run_nodes(emit, every, excess, shape=(classes,))
+    [found] = tiny_graph.run_nodes(emit, every, excess, shape=(classes,))
     expected = answer().logits(probes, excess, own)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     for row in (0, 1, 4, 5, 7, 8):

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
-import tiny_models
+import tiny_graph
 
 from clampdown_calib.evidence.margins import (
     LEAST_SPREAD,
@@ -72,7 +72,7 @@ def test_nodes_equal_numpy(classes):
     # In turned order, so that no row ties in all.
     other = np.stack([logits(classes, seed=seed)[::-1] for seed in (1, 2)], axis=1)
     every = np.concatenate([own[:, None], other], axis=1)
-    found = tiny_models.run_nodes(emit, own[:, None], every, shape=("some",))
+    found = tiny_graph.run_nodes(emit, own[:, None], every, shape=("some",))
     # Of tied classes both take the first.
     chosen = own.argmax(axis=1)
     np.testing.assert_array_equal(found[0], np.eye(classes, dtype=np.float32)[chosen])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
 from layered_samples import CLASSES, ODD, ROWS, cross_fitted, discriminants, odd_samples, samples
 from scipy.optimize import brentq
 from scipy.special import softmax
@@ -127,7 +127,7 @@ def test_odd_rows_give_finite_logits(case):
 def test_nodes_equal_the_numpy_form(layers, rows):
     pooled, logits, labels = samples(layers)
     fitted, _ = Probes.fit(run_of(pooled, logits, labels))
-    found = tiny_models.run_nodes(
+    found = tiny_graph.run_nodes(
         lambda tape, given: [fitted.emit(tape, given)],
         pooled[:rows, : PROBED[layers]],
         shape=(PROBED[layers], CLASSES),

@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import onnx_ir as ir
 import pytest
-import tiny_models
+import tiny_transformers
 import torch
 from transformers import AutoModelForSequenceClassification
 
@@ -24,7 +24,7 @@ TEXTS = ["good film", "the broken film was bad", "a good good good film"]
 
 
 def traced_model(place, model_type="bert"):
-    folder = open_model(tiny_models.save_model(place / "model", model_type))
+    folder = open_model(tiny_transformers.save_model(place / "model", model_type))
     tokenization = load_tokenization(folder)
     return folder, tokenization, trace_model(folder, tokenization, FitOptions())
 

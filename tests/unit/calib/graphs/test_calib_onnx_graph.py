@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-import tiny_models
+import tiny_graph
+import tiny_transformers
 from foreign_onnx import BLOCKS, change, path_graph, read, save_folder
 from onnx import TensorProto, helper
 
@@ -92,7 +93,7 @@ def test_metadata_of_the_exporter_is_gone(folder):
 
 def test_further_outputs_are_left_out(folder):
     def add(model):
-        shape = ["b", "s", tiny_models.WIDTH]
+        shape = ["b", "s", tiny_graph.WIDTH]
         model.graph.output.append(helper.make_tensor_value_info("h1", TensorProto.FLOAT, shape))
 
     change(folder, add=add)
@@ -109,7 +110,7 @@ def dynamo_folder(tmp_path_factory, bert_folder):
     names = ["input_ids", "attention_mask", "token_type_ids"]
     dims = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence")}
     torch.onnx.export(
-        tiny_models.transformer(return_dict=False),
+        tiny_transformers.transformer(return_dict=False),
         kwargs={name: torch.ones((2, 5), dtype=torch.int64) for name in names},
         input_names=names,
         output_names=["logits"],
@@ -125,10 +126,10 @@ def test_layers_are_found_by_module_scope(dynamo_folder):
     graph = read(dynamo_folder)
     assert graph.layer_names == BLOCKS
     names = ("input_ids", "attention_mask", "token_type_ids")
-    ids = tiny_models.batch(3, 6)
+    ids = tiny_graph.batch(3, 6)
     inputs = {n: ids.get(n, np.zeros((3, 6), np.int64)) % 16 for n in names}
     found = OnnxClassifier(graph).activations(inputs)
-    expected = TorchClassifier(tiny_models.transformer(), names).activations(inputs)
+    expected = TorchClassifier(tiny_transformers.transformer(), names).activations(inputs)
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
     for of_graph, of_torch in zip(found.hidden, expected.hidden, strict=True):
         np.testing.assert_allclose(of_graph, of_torch, atol=1e-5)

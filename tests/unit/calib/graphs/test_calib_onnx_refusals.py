@@ -5,7 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
-import tiny_models
+import tiny_graph
 from foreign_onnx import change, path_graph, read, save_folder
 from onnx import TensorProto, helper, numpy_helper
 
@@ -49,7 +49,7 @@ def external(folder, place, name="embedding"):
 
 
 def test_external_data_beside_the_model(folder):
-    before = OnnxClassifier(read(folder)).activations(tiny_models.batch(2, 4))
+    before = OnnxClassifier(read(folder)).activations(tiny_graph.batch(2, 4))
     digest = open_model(folder).digest()
     external(folder, "weights.bin")
     graph = read(folder)
@@ -58,7 +58,7 @@ def test_external_data_beside_the_model(folder):
     (folder / "weights.bin").write_bytes(data[:-1] + b"x")
     # The weights are part of the model's identity wherever they lie, and are in memory by now.
     assert len({digest, with_external, open_model(folder).digest()}) == 3
-    after = OnnxClassifier(graph).activations(tiny_models.batch(2, 4))
+    after = OnnxClassifier(graph).activations(tiny_graph.batch(2, 4))
     np.testing.assert_array_equal(before.logits, after.logits)
 
 

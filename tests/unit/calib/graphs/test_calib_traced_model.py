@@ -2,16 +2,16 @@
 
 import numpy as np
 import onnx_ir as ir
-import tiny_models
+import tiny_graph
 
 from clampdown_calib.graphs.traced_model import TracedModel
 
 
 def digest(change=lambda model: None):
-    model = tiny_models.marked_graph()
+    model = tiny_graph.marked_graph()
     change(model)
     names = ("one", "two")
-    inputs = tiny_models.TOKENIZATION.inputs
+    inputs = tiny_graph.TOKENIZATION.inputs
     return TracedModel(model, inputs, names, "first", None, None).digest()
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-import tiny_models
+import tiny_transformers
 from tokenizers import normalizers
 from transformers import PreTrainedTokenizerFast
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
     }
     (path / "config.json").write_text(json.dumps(config))
     (path / "model.safetensors").touch()
-    tiny_models.save_tokenizer(path)
+    tiny_transformers.save_tokenizer(path)
     return path
 
 
@@ -43,7 +43,7 @@ def test_tokenization_of_a_model(folder):
     assert (found.padding.side, found.padding.token_id) == ("right", 0)
     assert found.tokenizer_json == (folder / "tokenizer.json").read_text()
     assert found.tokenizer_config_json == (folder / "tokenizer_config.json").read_text()
-    words = [*tiny_models.SPECIAL, *tiny_models.WORDS]
+    words = [*tiny_transformers.SPECIAL, *tiny_transformers.WORDS]
     assert found.encode(["The good film"]) == [
         [words.index(w) for w in ("[CLS]", "the", "good", "film", "[SEP]")]
     ]

@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
+import tiny_transformers
 import torch
 
 from clampdown_calib.models.model_folder import open_model
@@ -18,11 +19,11 @@ ALBERT = "albert.encoder.albert_layer_groups.0.albert_layers.0"
 
 @pytest.fixture(scope="module")
 def models():
-    return {name: tiny_models.transformer(name) for name in ("bert", "albert")}
+    return {name: tiny_transformers.transformer(name) for name in ("bert", "albert")}
 
 
 def feed(rows=3, tokens=7):
-    inputs = tiny_models.batch(rows, tokens)
+    inputs = tiny_graph.batch(rows, tokens)
     inputs["input_ids"] %= 16
     return {**inputs, "token_type_ids": np.zeros((rows, tokens), np.int64)}
 
@@ -77,7 +78,7 @@ def test_layers_that_are_not_there(models, layers, found):
 
 
 def test_unknown_architecture_is_refused_by_name_with_what_can_be_passed():
-    model = tiny_models.transformer("roformer")
+    model = tiny_transformers.transformer("roformer")
     with pytest.raises(UnsupportedArchitectureError) as caught:
         TorchClassifier(model, INPUTS)
     assert "'roformer'" in str(caught.value)
@@ -91,7 +92,7 @@ def test_unknown_architecture_is_refused_by_name_with_what_can_be_passed():
 
 def test_inputs_that_the_model_does_not_take_are_left_out():
     config = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 16}
-    classifier = TorchClassifier(tiny_models.transformer("distilbert", **config), INPUTS)
+    classifier = TorchClassifier(tiny_transformers.transformer("distilbert", **config), INPUTS)
     assert classifier.inputs == ("input_ids", "attention_mask")
 
 
@@ -177,7 +178,7 @@ def damaged(folder, change):
 
 
 def test_missing_head_is_refused(tmp_path):
-    folder = tiny_models.save_model(tmp_path / "model")
+    folder = tiny_transformers.save_model(tmp_path / "model")
 
     def drop(weights):
         del weights["classifier.weight"], weights["classifier.bias"]
@@ -189,7 +190,7 @@ def test_missing_head_is_refused(tmp_path):
 
 
 def test_head_of_another_shape_is_refused(tmp_path):
-    folder = tiny_models.save_model(tmp_path / "model")
+    folder = tiny_transformers.save_model(tmp_path / "model")
 
     def widen(weights):
         weights["classifier.bias"] = torch.zeros(5)
@@ -199,7 +200,7 @@ def test_head_of_another_shape_is_refused(tmp_path):
 
 
 def test_broken_weights_are_refused(tmp_path):
-    folder = tiny_models.save_model(tmp_path / "model")
+    folder = tiny_transformers.save_model(tmp_path / "model")
     data = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelError, match="Check that the files are complete"):
@@ -219,9 +220,9 @@ class Bomb:
 
 
 def test_allowed_pickle_runs_no_code(tmp_path):
-    folder = tiny_models.save_model(tmp_path / "model")
+    folder = tiny_transformers.save_model(tmp_path / "model")
     (folder / "model.safetensors").unlink()
-    model = tiny_models.transformer()
+    model = tiny_transformers.transformer()
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     loaded = TorchClassifier.load(open_model(folder, allow_pickle=True), INPUTS)
     assert len(loaded.layers) == 2
@@ -234,7 +235,7 @@ def test_allowed_pickle_runs_no_code(tmp_path):
 
 
 def test_code_beside_the_weights_never_runs(tmp_path):
-    folder = tiny_models.save_model(tmp_path / "model")
+    folder = tiny_transformers.save_model(tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     config["auto_map"] = {"AutoModelForSequenceClassification": "evil.Model"}
     (folder / "config.json").write_text(json.dumps(config))

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-import tiny_models
+import tiny_transformers
 
 from clampdown_calib.models.tokenization import Tokenization
 from clampdown_calib.rows.clean_rows import (
@@ -92,14 +92,14 @@ def test_jsonl_keeps_every_text():
 
 @pytest.fixture
 def tokenization(tmp_path):
-    tiny_models.save_tokenizer(tmp_path)
+    tiny_transformers.save_tokenizer(tmp_path)
     text = (tmp_path / "tokenizer.json").read_text()
     inputs = ("input_ids", "attention_mask")
     return Tokenization(text, "{}", inputs, 8, Padding("right", 0, 0))
 
 
 def test_parts_are_encoded_and_batched_with_their_labels(tokenization):
-    texts = tiny_models.texts(80)
+    texts = tiny_transformers.texts(80)
     rows = [
         CleanRow(text, index % 2, "fit" if index % 4 else "held-out")
         for index, text in enumerate(texts)
@@ -118,7 +118,7 @@ def test_parts_are_encoded_and_batched_with_their_labels(tokenization):
 
 
 def test_rows_that_do_both_are_in_either_part(tokenization):
-    rows = [CleanRow(text, None, "both") for text in tiny_models.texts(9)]
+    rows = [CleanRow(text, None, "both") for text in tiny_transformers.texts(9)]
     fit, held_out = (encode_rows(rows, part, tokenization) for part in ("fit", "held-out"))
     assert len(fit.ids) == 9
     assert fit.ids == held_out.ids

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
+import tiny_transformers
 
 from clampdown_calib.models.activations import Activations
 from clampdown_calib.models.model_folder import open_model
@@ -16,7 +17,7 @@ from clampdown_runtime import CalibrationError
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_activations_that_are_not_finite_are_refused_by_layer(bert_folder, value):
     tokenization = load_tokenization(open_model(bert_folder))
-    source = TorchClassifier(tiny_models.transformer(), tokenization.inputs)
+    source = TorchClassifier(tiny_transformers.transformer(), tokenization.inputs)
     rows = encode_rows([CleanRow("good film", None, "fit")], "fit", tokenization)
     activations = source.activations
 
@@ -37,15 +38,15 @@ class TinySource:
     representation = "first"
 
     def activations(self, inputs):
-        hidden, logits = tiny_models.reference(inputs)
+        hidden, logits = tiny_graph.reference(inputs)
         return Activations(logits, hidden)
 
 
 def test_a_run_is_that_of_each_row_alone_in_the_rows_order():
     labels = np.random.default_rng(1).integers(0, 3, 80)
-    rows = tiny_models.encoded_rows(80, labels)
+    rows = tiny_graph.encoded_rows(80, labels)
     found = run_clean_rows(TinySource(), rows)
-    expected = tiny_models.seen_alone(rows)
+    expected = tiny_graph.seen_alone(rows)
     close = {"rtol": 1e-4, "atol": 1e-5}
     np.testing.assert_allclose(found.hidden, expected.hidden, **close)
     np.testing.assert_allclose(found.pooled, expected.pooled, **close)
@@ -62,7 +63,7 @@ def test_what_stands_at_padding_is_never_seen():
             layer[inputs["attention_mask"] == 0] += 1e4
         return run
 
-    rows = tiny_models.encoded_rows(40)
+    rows = tiny_graph.encoded_rows(40)
     assert len({len(ids) for ids in rows.ids}) > 1
     plain = run_clean_rows(source, rows)
     source.activations = noisy
@@ -73,10 +74,10 @@ def test_what_stands_at_padding_is_never_seen():
 
 @pytest.mark.parametrize("representation", ["first", "last"])
 def test_what_is_kept_of_a_batch_is_what_the_reference_sees(representation):
-    inputs = tiny_models.batch(9, 7)
+    inputs = tiny_graph.batch(9, 7)
     run = TinySource().activations(inputs)
     found = CleanRun.of_batch(run, inputs["attention_mask"], representation)
-    expected = tiny_models.seen(inputs, representation)
+    expected = tiny_graph.seen(inputs, representation)
     for name in ("hidden", "pooled", "logits"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4)
     assert found.labels is None
@@ -85,10 +86,10 @@ def test_what_is_kept_of_a_batch_is_what_the_reference_sees(representation):
 def test_logits_that_are_not_finite_are_refused():
     source = TinySource()
     source.activations = lambda inputs: Activations(
-        np.full((len(inputs["input_ids"]), 3), np.nan), tiny_models.reference(inputs)[0]
+        np.full((len(inputs["input_ids"]), 3), np.nan), tiny_graph.reference(inputs)[0]
     )
     with pytest.raises(CalibrationError, match="logits on clean rows: found NaN or infinite"):
-        run_clean_rows(source, tiny_models.encoded_rows(9))
+        run_clean_rows(source, tiny_graph.encoded_rows(9))
 
 
 def test_representation_tokens():
@@ -98,9 +99,9 @@ def test_representation_tokens():
 
 
 def test_classes_are_the_labels_and_without_them_the_predictions():
-    run = tiny_models.seen(tiny_models.batch(60, 6))
+    run = tiny_graph.seen(tiny_graph.batch(60, 6))
     predictions = run.logits.argmax(axis=1)
-    labels = (predictions + 1) % tiny_models.CLASSES
+    labels = (predictions + 1) % tiny_graph.CLASSES
     given = run.hidden, run.pooled, run.logits
     for labelled, classes in ((labels, labels), (None, predictions)):
         np.testing.assert_array_equal(CleanRun(*given, labelled).classes, classes)

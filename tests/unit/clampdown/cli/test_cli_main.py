@@ -115,7 +115,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from clampdown.cli.main import main
-from clampdown_runtime.atomic_write import atomic_folder
+from clampdown_runtime.writing.atomic_write import atomic_folder
 
 out = Path(sys.argv.pop())
 

@@ -39,7 +39,9 @@ def test_a_missing_package_says_which_extra_to_install(invoke, monkeypatch, tmp_
 )
 def test_no_onnx_runtime_says_what_to_install(invoke, monkeypatch, tmp_path, line):
     monkeypatch.delitem(sys.modules, "clampdown_exporter", raising=False)
-    monkeypatch.setattr(sys.modules["clampdown_runtime.providers"], "installed_builds", list)
+    monkeypatch.setattr(
+        sys.modules["clampdown_runtime.sessions.providers"], "installed_builds", list
+    )
     monkeypatch.chdir(tmp_path)
     result = invoke(*line.split())
     assert result.exit_code == 2

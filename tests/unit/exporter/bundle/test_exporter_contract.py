@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import onnx_ir as ir
 import pytest
-import tiny_models
+import tiny_graph
 from defended_graphs import defended
 
 from clampdown_exporter.bundle import writer
@@ -178,7 +178,7 @@ def test_moved_threshold_is_the_graphs_own(model, tmp_path):
     write_graph(tmp_path, model, moved)
     again = ir.load(tmp_path / "onnx" / "model.onnx")
     assert list(contract_differences(again, moved)) == []
-    assert not tiny_models.session(again).run(["flagged"], tiny_models.batch(9, 4))[0].any()
+    assert not tiny_graph.session(again).run(["flagged"], tiny_graph.batch(9, 4))[0].any()
 
 
 def test_fused_operators_belong_to_graphs_for_cuda(tmp_path):

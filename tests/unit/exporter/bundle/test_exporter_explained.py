@@ -5,7 +5,7 @@ import json
 import numpy as np
 import onnxruntime
 import pytest
-import tiny_models
+import tiny_transformers
 
 from clampdown_calib import FitOptions, load_calibration
 from clampdown_calib.artefact import save_calibration
@@ -27,8 +27,8 @@ MODES = ("detect-then-purify", "purify", "detect")
 def made(tmp_path_factory):
     """Of a model with three layers, of which two are probed, and three classes."""
     place = tmp_path_factory.mktemp("explained")
-    tiny_models.save_model(place / "model", num_hidden_layers=3, num_labels=3)
-    rows = [json.dumps({"text": text}) for text in tiny_models.texts(120)]
+    tiny_transformers.save_model(place / "model", num_hidden_layers=3, num_labels=3)
+    rows = [json.dumps({"text": text}) for text in tiny_transformers.texts(120)]
     (place / "clean.jsonl").write_text("\n".join(rows))
     for method, modes, given in (("probe", MODES, {}), ("badacts", MODES[:1], {"epochs": 1})):
         options = FitOptions(method=method, **given)
@@ -41,7 +41,9 @@ def made(tmp_path_factory):
 
 def inputs(made):
     classifier = DefendedClassifier.load(made / "probe-detect")
-    ids = [encoded.ids for encoded in classifier.tokenizer.encode(tiny_models.texts(12, seed=1))]
+    ids = [
+        encoded.ids for encoded in classifier.tokenizer.encode(tiny_transformers.texts(12, seed=1))
+    ]
     return pad_batch(ids, classifier.manifest.padding, classifier.manifest.inputs)
 
 

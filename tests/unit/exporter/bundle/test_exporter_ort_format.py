@@ -5,7 +5,8 @@ import json
 import numpy as np
 import onnxruntime
 import pytest
-import tiny_models
+import tiny_graph
+import tiny_transformers
 from onnxruntime.tools.reduced_build_config_parser import parse_config
 
 from clampdown_calib import calibrate
@@ -19,8 +20,8 @@ FILES = {"onnx/model.onnx", "onnx/model.ort", "onnx/model.required_operators.con
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     place = tmp_path_factory.mktemp("ort")
-    layers = tiny_models.save_onnx_model(place / "model")
-    rows = [json.dumps({"text": text}) for text in tiny_models.texts(120)]
+    layers = tiny_graph.save_onnx_model(place / "model")
+    rows = [json.dumps({"text": text}) for text in tiny_transformers.texts(120)]
     (place / "clean.jsonl").write_text("\n".join(rows))
     calibrate(place / "model", place / "clean.jsonl", place / "calibration", layers=layers)
     return export(
@@ -35,7 +36,7 @@ def session(path):
 
 
 def answers(path, **given):
-    [ids] = tiny_models.encoded_rows(1).ids
+    [ids] = tiny_graph.encoded_rows(1).ids
     rows = {"input_ids": np.array([ids]), "attention_mask": np.ones((1, len(ids)), np.int64)}
     return session(path).run(None, {**rows, **given})
 

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
-import tiny_models
+import tiny_graph
 from defended_graphs import MODES, WAYS, defended
 
 from clampdown_exporter.bundle.overflow import overflowing
@@ -13,10 +13,10 @@ HIGH = 1e9
 
 
 def flagged(model):
-    inputs = tiny_models.batch(20, 6, seed=1)
+    inputs = tiny_graph.batch(20, 6, seed=1)
     # Behind an embedding that is not a number, whose rows are flagged anyway.
     inputs["input_ids"] = inputs["input_ids"] % 8
-    return tiny_models.session(model).run(["flagged"], inputs)[0]
+    return tiny_graph.session(model).run(["flagged"], inputs)[0]
 
 
 def replace(model, op_type, make):
@@ -77,7 +77,7 @@ def test_sums_of_ordinary_layers_are_far_from_the_limit():
     size = node.inputs[0]
     size.dtype, size.shape = ir.DataType.FLOAT, ir.Shape(["batch"])
     model.graph.outputs.append(size)
-    inputs = tiny_models.batch(20, 6, seed=1)
+    inputs = tiny_graph.batch(20, 6, seed=1)
     inputs["input_ids"] = inputs["input_ids"] % 8
-    found = tiny_models.session(model).run([size.name], inputs)[0]
+    found = tiny_graph.session(model).run([size.name], inputs)[0]
     assert np.isfinite(found).all() and (found < 1e6).all()

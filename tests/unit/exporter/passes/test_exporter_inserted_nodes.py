@@ -3,7 +3,7 @@
 import onnx
 import onnx_ir as ir
 import pytest
-import tiny_models
+import tiny_graph
 from defended_graphs import (
     EXCESS,
     FINITE,
@@ -29,9 +29,9 @@ from clampdown_exporter.passes.probe_outputs import probe_outputs
 
 
 def test_insert_clips_puts_max_and_min_behind_every_marked_layer():
-    model = tiny_models.marked_graph()
+    model = tiny_graph.marked_graph()
     raw = [value.name for value in marked_layers(model.graph)]
-    rewrite(model, (InsertClips(tiny_models.intervals()),))
+    rewrite(model, (InsertClips(tiny_graph.intervals()),))
     clip = ["Max", "Min"]
     assert operators(model) == [*FIRST_LAYER, *clip, *SECOND_LAYER, *clip, *HEAD]
     # The mark stays on the raw value, whose only reader is its clip.
@@ -139,9 +139,7 @@ def test_weights_are_in_the_outer_graph_once(way):
     loops = [node for node in model.graph if node.op_type == "Loop"]
     assert len(loops) == (way == "badacts")
     assert not any(loop.attributes["body"].as_graph().initializers for loop in loops)
-    plain = sum(
-        v.const_value.nbytes for v in tiny_models.marked_graph().graph.initializers.values()
-    )
+    plain = sum(v.const_value.nbytes for v in tiny_graph.marked_graph().graph.initializers.values())
     own = [v for k, v in model.graph.initializers.items() if not k.startswith("clampdown.")]
     assert sum(v.const_value.nbytes for v in own if v.name != "threshold") == plain
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import tiny_models
+import tiny_graph
 from defended_graphs import (
     fitted,
     refused,
@@ -23,21 +23,21 @@ def bounds(layers, width):
 
 
 def test_passes_that_do_not_fit_name_themselves_and_what_they_found():
-    clips = InsertClips(tiny_models.intervals())
+    clips = InsertClips(tiny_graph.intervals())
     refused((InsertClips(bounds(3, 6)),), "The pass InsertClips: .*2 layers are marked.* have 3")
     refused((InsertClips(bounds(2, 7)),), "The pass InsertClips: .*the intervals 7 neurons")
     refused((statistic(), statistic()), r"The pass InsertStatistic: .*'anomaly_score'")
     refused((clips, SecondPass()), r"The pass SecondPass: .*outputs are \['logits'\]")
     refused((statistic(), SecondPass()), "The pass SecondPass: .*no clips")
     for every_row in (False, True):
-        answer = InsertAnswer(tiny_models.answer(), every_row=every_row)
+        answer = InsertAnswer(tiny_graph.answer(), every_row=every_row)
         refused((answer,), r"The pass InsertAnswer: .*outputs are \['logits'\]")
         refused((statistic("badacts"), answer), "The pass InsertAnswer: .*no probes")
     refused((RemoveDefence(),), "The pass RemoveDefence: .*no threshold")
 
 
 def test_statistic_needs_marked_layers():
-    model = tiny_models.marked_graph()
+    model = tiny_graph.marked_graph()
     for value in marked_layers(model.graph):
         del value.metadata_props[LAYER]
     refused((statistic(),), "The pass InsertStatistic: .*no layer is marked", model)
@@ -45,7 +45,7 @@ def test_statistic_needs_marked_layers():
 
 @pytest.mark.parametrize("reader", ["last token", "token means"])
 def test_what_tells_tokens_from_padding_needs_the_attention_mask(reader):
-    model = tiny_models.marked_graph()
+    model = tiny_graph.marked_graph()
     model.graph.inputs[1].name = "mask"
     needs = statistic()
     if reader == "last token":

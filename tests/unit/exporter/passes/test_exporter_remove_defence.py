@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-import tiny_models
+import tiny_graph
 from defended_graphs import (
     MODES,
     PLAIN,
@@ -23,7 +23,7 @@ from clampdown_exporter.passes.remove_defence import RemoveDefence
 @pytest.mark.parametrize("representation", ["first", "last"])
 @pytest.mark.parametrize("saved", [False, True])
 def test_undefend_is_the_inverse_of_every_mode(mode, way, representation, saved):
-    original = tiny_models.marked_graph()
+    original = tiny_graph.marked_graph()
     model, _ = defended(mode, way, representation=representation)
     if saved:
         model = ir.from_proto(onnx.ModelProto.FromString(ir.to_proto(model).SerializeToString()))
@@ -43,10 +43,10 @@ def test_undefend_is_the_inverse_of_every_mode(mode, way, representation, saved)
         )
         assert before == after
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
-    inputs = tiny_models.batch(5, 6)
+    inputs = tiny_graph.batch(5, 6)
     np.testing.assert_array_equal(
-        tiny_models.session(model).run(None, inputs)[0],
-        tiny_models.session(original).run(None, inputs)[0],
+        tiny_graph.session(model).run(None, inputs)[0],
+        tiny_graph.session(original).run(None, inputs)[0],
     )
 
 

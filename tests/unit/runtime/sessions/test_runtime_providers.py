@@ -4,9 +4,13 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from clampdown_runtime import providers
 from clampdown_runtime.errors import ProviderError
-from clampdown_runtime.providers import import_onnxruntime, prepare_provider, require_provider
+from clampdown_runtime.sessions import providers
+from clampdown_runtime.sessions.providers import (
+    import_onnxruntime,
+    prepare_provider,
+    require_provider,
+)
 
 
 @pytest.fixture

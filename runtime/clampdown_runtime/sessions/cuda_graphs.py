@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from clampdown_runtime.bound_run import BoundRun
 from clampdown_runtime.bundle.manifest import Manifest
-from clampdown_runtime.session import OUTPUTS, THRESHOLD
+from clampdown_runtime.sessions.bound_run import BoundRun
+from clampdown_runtime.sessions.session import OUTPUTS, THRESHOLD
 
 if TYPE_CHECKING:
     import onnxruntime

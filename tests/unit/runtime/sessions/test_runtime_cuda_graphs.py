@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from clampdown_runtime import DefendedClassifier, ProviderError
-from clampdown_runtime.bound_run import BoundRun
-from clampdown_runtime.cuda_graphs import SHORTEST, CudaGraphs
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions.bound_run import BoundRun
+from clampdown_runtime.sessions.cuda_graphs import SHORTEST, CudaGraphs
+from clampdown_runtime.sessions.session import create_session
 
 ROWS = [[2, 4, 3], [2, 7, 6, 3], [2, 5, 5, 5, 5, 5, 3], [2, 9, 3], [2, 8, 4, 6, 3]]
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from clampdown_runtime import DestinationError, folder_exchange
-from clampdown_runtime.folder_exchange import exchange
+from clampdown_runtime import DestinationError
+from clampdown_runtime.writing import folder_exchange
+from clampdown_runtime.writing.folder_exchange import exchange
 
 SWAPS = """
 import sys
 from pathlib import Path
-from clampdown_runtime.folder_exchange import exchange
+from clampdown_runtime.writing.folder_exchange import exchange
 place = Path(sys.argv[1])
 print("ready", flush=True)
 while True:

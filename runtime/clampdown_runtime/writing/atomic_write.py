@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
-from clampdown_runtime.folder_exchange import exchange
+from clampdown_runtime.writing.folder_exchange import exchange
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clampdown_runtime import DestinationError, folder_exchange
-from clampdown_runtime.atomic_write import atomic_folder, atomic_replacement, require_free
+from clampdown_runtime import DestinationError
+from clampdown_runtime.writing import folder_exchange
+from clampdown_runtime.writing.atomic_write import atomic_folder, atomic_replacement, require_free
 
 
 def test_folder_appears_at_the_end(tmp_path):

@@ -2,9 +2,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from clampdown_runtime import DefendedClassifier, session
+from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.errors import BundleError, ProviderError
-from clampdown_runtime.session import create_session
+from clampdown_runtime.sessions import session
+from clampdown_runtime.sessions.session import create_session
 
 needs_no_cuda = pytest.mark.skipif(
     "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="has CUDA"

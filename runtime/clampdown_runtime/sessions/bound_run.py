@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from clampdown_runtime.providers import import_onnxruntime
+from clampdown_runtime.sessions.providers import import_onnxruntime
 
 if TYPE_CHECKING:
     import onnxruntime

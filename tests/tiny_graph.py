@@ -1,4 +1,4 @@
-"""Models small enough to be made in a moment: a graph made by hand, and random transformers."""
+"""A graph of two layers made by hand, what it has to compute in NumPy, and how it is run."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxruntime
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tiny_transformers import save_tokenizer
 
 from clampdown_calib.badacts.intervals import Intervals
 from clampdown_calib.badacts.nas import NasDetector
@@ -26,12 +26,6 @@ PAD, INFINITE, NOT_A_NUMBER = 0, 38, 39
 
 TOKENIZATION = Tokenization("", "", ("input_ids", "attention_mask"), 64, Padding("right", PAD, 0))
 """Of the graph made by hand, for rows that are token ids already."""
-
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-WORDS = ("the", "a", "good", "bad", "film", "book", "day", "very", "not", "and", "was", "cf")
-
-
-# --- a graph made by hand -----------------------------------------------------------------------
 
 
 def weights() -> dict[str, np.ndarray]:
@@ -236,64 +230,6 @@ def run_nodes(
     return session(model).run(None, feed)
 
 
-# --- random transformers ------------------------------------------------------------------------
-
-
-def transformer(model_type: str = "bert", **changes):
-    """A random classifier of two layers."""
-    import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
-    hidden = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    more = {"albert": {"embedding_size": 8}}.get(model_type, {})
-    config = AutoConfig.for_model(
-        model_type,
-        **{
-            "vocab_size": len(SPECIAL + WORDS),
-            "num_labels": 2,
-            "pad_token_id": 0,
-            "intermediate_size": 32,
-            "max_position_embeddings": 24,
-            # The default gives logits so small that a wrong one would pass for a right one.
-            "initializer_range": 0.5,
-            **hidden,
-            **more,
-            **changes,
-        },
-    )
-    torch.manual_seed(0)
-    return AutoModelForSequenceClassification.from_config(config).eval()
-
-
-def save_model(folder: Path, model_type: str = "bert", **changes) -> Path:
-    """A Hugging Face folder with a random classifier and its tokenizer."""
-    transformer(model_type, **changes).save_pretrained(folder)
-    save_tokenizer(folder)
-    return folder
-
-
-def save_tokenizer(folder: Path) -> None:
-    """Words alone, lower-cased, between ``[CLS]`` and ``[SEP]``."""
-    ids = {word: index for index, word in enumerate(SPECIAL + WORDS)}
-    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))  # noqa: S106 - no password
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    tokenizer.save(str(folder / "tokenizer.json"))
-    configuration = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "model_max_length": 16,
-        "model_input_names": ["input_ids", "attention_mask", "token_type_ids"],
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(configuration))
-
-
 def save_onnx_model(folder: Path) -> tuple[str, ...]:
     """A folder with :func:`marked_graph` as somebody else's export; returns its layers' names."""
     model = marked_graph()
@@ -309,9 +245,3 @@ def save_onnx_model(folder: Path) -> tuple[str, ...]:
     (folder / "config.json").write_text(json.dumps(configuration))
     save_tokenizer(folder)
     return tuple(value.name for value in marked_layers(model.graph))
-
-
-def texts(count: int, *, seed: int = 0) -> list[str]:
-    """Random texts of two to eight words."""
-    random = np.random.default_rng(seed)
-    return [" ".join(random.choice(WORDS, random.integers(2, 9))) for _ in range(count)]

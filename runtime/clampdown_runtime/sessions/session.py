@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import BundleError, ProviderError
-from clampdown_runtime.providers import (
+from clampdown_runtime.sessions.providers import (
     Provider,
     import_onnxruntime,
     prepare_provider,
