@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clampdown_runtime.bundle.digests import file_digest
-from clampdown_runtime.bundle.files import Bundle, open_bundle
-from clampdown_runtime.bundle.manifest import MANIFEST_NAME, Manifest
+from clampdown_runtime.bundle.files import Bundle, read_bundle
+from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, MANIFEST_NAME, Manifest
 from clampdown_runtime.errors import BundleError
 
 
@@ -53,14 +52,15 @@ def inspect_bundle(path: str | Path) -> BundleFacts:
     Raises:
         BundleError: the bundle is damaged, incomplete or changed.
     """
-    bundle = open_bundle(path)
-    files = sorted((*bundle.manifest.files, MANIFEST_NAME))
-    digest = file_digest(bundle.path / MANIFEST_NAME)
-    sizes = {file: (bundle.path / file).stat().st_size for file in files}
+    return read_bundle(path, _facts)
+
+
+def _facts(bundle: Bundle) -> BundleFacts:
+    digest, sizes = bundle.digest, _sizes(bundle)
     try:
         widths = _widths(bundle)
     except ModuleNotFoundError as error:
-        if error.name != "safetensors":
+        if (error.name or "").partition(".")[0] != "safetensors":
             raise
         note = "the package safetensors is not installed: pip install 'clampdown[export]'"
         return BundleFacts(bundle.manifest, digest, sizes, None, note)
@@ -70,16 +70,29 @@ def inspect_bundle(path: str | Path) -> BundleFacts:
     return BundleFacts(bundle.manifest, digest, sizes, widths, None)
 
 
+def _sizes(bundle: Bundle) -> dict[str, int]:
+    files = sorted((*bundle.manifest.files, MANIFEST_NAME))
+    try:
+        return {file: (bundle.path / file).stat().st_size for file in files}
+    except OSError as error:
+        raise BundleError(
+            str(error.filename),
+            found=f"a file that cannot be read ({error.strerror})",
+            expected="the file that was verified",
+            hint="Keep the bundle as it is while it is read.",
+        ) from error
+
+
 def _widths(bundle: Bundle) -> tuple[LayerWidths, ...] | None:
     # Imported here: it is in the extra `export`, and the rest can be told without it.
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+    from clampdown_calib.tensor_file import read_tensors  # noqa: PLC0415
 
     try:
-        with safe_open(bundle.calibration_path, framework="numpy") as tensors:
-            if (tensors.metadata() or {}).get("method") == "probe":
-                return None
-            widths = np.asarray(tensors.get_tensor("upper") - tensors.get_tensor("lower"))
-    except SafetensorError as error:
+        tensors, metadata = read_tensors(bundle.read(CALIBRATION_FILE))
+        if metadata.get("method") == "probe":
+            return None
+        widths = np.asarray(tensors["upper"] - tensors["lower"])
+    except (KeyError, ValueError) as error:
         raise _unusable(bundle, str(error)) from error
     layers = bundle.manifest.layers
     if widths.ndim != 2 or len(widths) != len(layers):

@@ -1,6 +1,7 @@
 """A tiny bundle, made once, for every test that needs one and no real model."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,10 @@ def classifier(pristine) -> DefendedClassifier:
 @pytest.fixture
 def texts() -> list[str]:
     return list(tiny_bundle.TEXTS)
+
+
+@pytest.fixture
+def without_safetensors(monkeypatch) -> None:
+    """As where the extra `export` is not installed."""
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    monkeypatch.delitem(sys.modules, "clampdown_calib.tensor_file", raising=False)

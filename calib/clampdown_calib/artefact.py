@@ -2,21 +2,17 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
-
-import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from typing import get_args
 
 from clampdown_calib.calibration import Calibration, CalibrationFacts
 from clampdown_calib.options import Exporter, Method
 from clampdown_calib.rows.clean_rows import rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.stored_tensors import calibration_of, tensors_of
-from clampdown_runtime.bundle.digests import file_digest
+from clampdown_calib.tensor_file import read_tensors, tensor_bytes
+from clampdown_runtime.bundle.digests import digest_of, file_digest
 from clampdown_runtime.bundle.manifest import Precision, Representation
 from clampdown_runtime.errors import CalibrationError
 from clampdown_runtime.writing.atomic_write import atomic_folder
@@ -34,7 +30,7 @@ def save_calibration(calibration: Calibration, destination: Path) -> None:
         DestinationError: the folder exists and is not empty, or cannot be written.
     """
     with atomic_folder(destination) as folder:
-        write_tensors(folder / TENSORS_FILE, tensors_of(calibration))
+        (folder / TENSORS_FILE).write_bytes(tensor_bytes(tensors_of(calibration)))
         (folder / ROWS_FILE).write_text(rows_to_jsonl(calibration.rows), "utf-8")
         facts = {
             "format_version": FORMAT_VERSION,
@@ -47,15 +43,6 @@ def save_calibration(calibration: Calibration, destination: Path) -> None:
         )
 
 
-def write_tensors(
-    path: Path, tensors: Mapping[str, NDArray[Any]], metadata: dict[str, str] | None = None
-) -> None:
-    """Write a safetensors file."""
-    # safetensors writes an array's memory as it lies, whatever its strides say.
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    path.write_bytes(save(contiguous, metadata))
-
-
 def load_calibration(folder: Path) -> Calibration:
     """Read a calibration folder and check its digests.
 
@@ -65,20 +52,26 @@ def load_calibration(folder: Path) -> Calibration:
     path = folder / FACTS_FILE
     try:
         facts, digests = _read_facts(path)
-        for name, digest in digests.items():
-            if not (folder / name).is_file():
-                raise _unusable(folder / name, "no such file", "the calibration's file")
-            if file_digest(folder / name) != digest:
-                raise _unusable(folder / name, "changed contents", f"the digest {digest}")
-        tensors = load_file(folder / TENSORS_FILE)
-        rows = rows_from_jsonl((folder / ROWS_FILE).read_text("utf-8"))
+        read = {name: _read(folder / name, digest) for name, digest in digests.items()}
+        tensors, _ = read_tensors(read[TENSORS_FILE])
+        rows = rows_from_jsonl(read[ROWS_FILE].decode("utf-8"))
         return calibration_of(facts, tensors, rows)
     except OSError as error:
         found = f"a file that cannot be read ({error.strerror})"
         raise _unusable(Path(error.filename or folder), found, "readable files") from error
-    except (SafetensorError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         # Digests that fit say that the files were written so, not that this release wrote them.
         raise _unusable(folder, f"contents that cannot be read ({error})", "its files") from error
+
+
+def _read(path: Path, digest: str) -> bytes:
+    """What is used is what was checked: read once."""
+    if not path.is_file():
+        raise _unusable(path, "no such file", "the calibration's file")
+    data = path.read_bytes()
+    if digest_of(data) != digest:
+        raise _unusable(path, "changed contents", f"the digest {digest}")
+    return data
 
 
 def _read_facts(path: Path) -> tuple[CalibrationFacts, dict[str, str]]:

@@ -4,7 +4,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from clampdown_runtime.errors import ProviderError
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.sessions.session import THRESHOLD
 from clampdown_runtime.tokenizer import pad_batch
+from clampdown_runtime.writing.working_folder import scratch_folder
 
 _BATCH, _LONGEST = 8, 128
 _PROCESSES = 3
@@ -66,8 +66,8 @@ def measure_memory(
     rows = random_rows(bundle, count=_BATCH, length=length)
     feed: dict[str, Any] = {**pad_batch(rows, bundle.manifest.padding, bundle.manifest.inputs)}
     flagging = {**feed, THRESHOLD: np.array([-np.inf], np.float32)}
-    with tempfile.TemporaryDirectory(prefix="clampdown-") as folder:
-        feeds = Path(folder) / "undefended.npz", Path(folder) / "defended.npz"
+    with scratch_folder() as folder:
+        feeds = folder / "undefended.npz", folder / "defended.npz"
         np.savez(feeds[0], **feed)
         np.savez(feeds[1], **flagging)
         grown = [

@@ -1,12 +1,12 @@
 """The model without its defence: what a bundle is measured against."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from clampdown.extras import needs_extra
 from clampdown_runtime.bundle.files import Bundle
+from clampdown_runtime.writing.working_folder import scratch_folder
 
 
 @contextmanager
@@ -23,8 +23,8 @@ def undefended_file(bundle: Bundle) -> Iterator[Path]:
         ClampdownError: a package of the extra ``export`` is missing.
         ExportError: the graph is not one that this release defended.
     """
-    with tempfile.TemporaryDirectory(prefix="clampdown-") as folder:
-        path = Path(folder) / "undefended.onnx"
+    with scratch_folder() as folder:
+        path = folder / "undefended.onnx"
         with needs_extra("the undefended model"):
             from clampdown_exporter import write_undefended  # noqa: PLC0415 - imports torch
 

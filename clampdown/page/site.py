@@ -76,7 +76,7 @@ def _write_bundle(bundle: Bundle, out: Path) -> None:
 
     write_explained(bundle, model)
     for name in (TOKENIZER_FILE, GOLDEN_FILE):
-        shutil.copyfile(bundle.path / name, out / name)
+        (out / name).write_bytes(bundle.read(name))
     files = {**manifest.files, manifest.model_file: file_digest(model)}
     written = dataclasses.replace(manifest, files=files).to_json()
     (out / MANIFEST_NAME).write_text(written, "utf-8")

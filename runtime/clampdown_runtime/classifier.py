@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clampdown_runtime.batching import plan_batches
-from clampdown_runtime.bundle.files import Bundle, open_bundle
+from clampdown_runtime.bundle.files import Bundle, read_bundle
 from clampdown_runtime.bundle.manifest import ROWS_ALONE, TOKENIZER_FILE, Manifest
 from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
@@ -70,22 +70,25 @@ class DefendedClassifier:
             ProviderError: ONNX Runtime or the provider is not usable, or is not ``cuda`` with
                 ``cuda_graphs``.
         """
-        bundle = open_bundle(path, expected_digest=expected_digest)
-        manifest = bundle.manifest
-        # What is loaded is what was checked: the same bytes, read once.
-        tokenizer = BundleTokenizer(
-            bundle.read(TOKENIZER_FILE), manifest.max_length, name=str(bundle.tokenizer_path)
-        )
-        session = create_session(
-            bundle.read(manifest.model_file),
-            name=str(bundle.model_path),
-            provider=provider,
-            threads=threads,
-            cuda_graphs=cuda_graphs,
-        )
-        require_signature(session, manifest, bundle.model_path)
-        graphs = CudaGraphs(session, manifest) if cuda_graphs else None
-        return cls(bundle, tokenizer, session, graphs)
+
+        def read(bundle: Bundle) -> "DefendedClassifier":
+            manifest = bundle.manifest
+            # What is loaded is what was checked: the same bytes, read once.
+            tokenizer = BundleTokenizer(
+                bundle.read(TOKENIZER_FILE), manifest.max_length, name=str(bundle.tokenizer_path)
+            )
+            session = create_session(
+                bundle.read(manifest.model_file),
+                name=str(bundle.model_path),
+                provider=provider,
+                threads=threads,
+                cuda_graphs=cuda_graphs,
+            )
+            require_signature(session, manifest, bundle.model_path)
+            graphs = CudaGraphs(session, manifest) if cuda_graphs else None
+            return cls(bundle, tokenizer, session, graphs)
+
+        return read_bundle(path, read, expected_digest=expected_digest)
 
     @property
     def manifest(self) -> Manifest:

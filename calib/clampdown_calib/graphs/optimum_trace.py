@@ -1,6 +1,5 @@
 """Tracing by Optimum's exporter, where it is installed."""
 
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
 from clampdown_runtime.bundle.manifest import Representation
 from clampdown_runtime.errors import ExportError
+from clampdown_runtime.writing.working_folder import scratch_folder
 
 
 def require_optimum() -> Callable[..., None]:
@@ -41,7 +41,7 @@ def trace_with_optimum(
         ExportError: Optimum is not installed, or cannot export the model.
     """
     main_export = require_optimum()
-    with tempfile.TemporaryDirectory() as place:
+    with scratch_folder() as place:
         try:
             # The tracer warns of constants; whether they are right is seen when the graph is
             # compared with the model.

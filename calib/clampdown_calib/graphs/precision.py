@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from clampdown_calib.graphs.sites import mark_layers, marked_layers
 from clampdown_calib.graphs.traced_model import TracedModel
 from clampdown_runtime.bundle.manifest import Precision
 from clampdown_runtime.errors import ExportError
+from clampdown_runtime.writing.working_folder import scratch_folder
 
 
 def lower(traced: TracedModel, precision: Precision) -> TracedModel:
@@ -56,8 +56,8 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
 
 
 def _converted(model: ir.Model, convert: Callable[[Path, Path], None]) -> ir.Model:
-    with tempfile.TemporaryDirectory(prefix="clampdown-") as folder:
-        before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
+    with scratch_folder() as folder:
+        before, after = folder / "before.onnx", folder / "after.onnx"
         proto = ir.to_proto(model)
         # The converters infer shapes themselves. Those that are stored do not follow when they
         # transpose the weights of a Gemm, and ONNX Runtime before 1.32 refuses the contradiction.

@@ -1,6 +1,5 @@
 """The model's tokenizer and padding, as the bundle will hold them."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,11 @@ from pathlib import Path
 from clampdown_calib.models.architectures import ARCHITECTURES
 from clampdown_calib.models.model_folder import VOCABULARY, ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
-from clampdown_runtime.bundle.manifest import InputName, Padding
+from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, InputName, Padding
 from clampdown_runtime.bundle.strict_json import INT64_MAX
 from clampdown_runtime.errors import BundleError, ModelError
 from clampdown_runtime.tokenizer import BundleTokenizer
+from clampdown_runtime.writing.working_folder import scratch_folder
 
 POSITION_OFFSET = {
     "camembert",
@@ -55,10 +55,8 @@ class Tokenization:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of texts, truncated, by the runtime's own tokenizer."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "tokenizer.json"
-            path.write_text(self.tokenizer_json, "utf-8")
-            tokenizer = BundleTokenizer(path, self.max_length)
+        source = self.tokenizer_json.encode()
+        tokenizer = BundleTokenizer(source, self.max_length, name=TOKENIZER_FILE)
         return [encoded.ids for encoded in tokenizer.encode(texts)]
 
 
@@ -74,14 +72,14 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
     # Without any of these transformers makes an empty tokenizer, to which every word is unknown.
     if not any(place.is_file() for name in VOCABULARIES for place in folder.path.glob(name)):
         raise _unusable(folder, "no tokenizer.json and no vocabulary")
-    with tempfile.TemporaryDirectory() as converted:
+    with scratch_folder() as converted:
         try:
             with quiet_transformers():
                 tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
                 tokenizer.save_pretrained(converted)
         except Exception as error:  # transformers passes on whatever its parts raise
             raise _unusable(folder, f"{type(error).__name__}: {error}") from error
-        own, saved = (_texts(place) for place in (folder.path, Path(converted)))
+        own, saved = (_texts(place) for place in (folder.path, converted))
     if "tokenizer.json" not in saved:
         raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json")
     wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")

@@ -1,6 +1,5 @@
 """`clampdown serve`."""
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from clampdown.page.site import write_site
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.errors import ClampdownError
 from clampdown_runtime.writing.atomic_write import atomic_folder
+from clampdown_runtime.writing.working_folder import scratch_folder
 
 
 @click.command(
@@ -43,10 +43,10 @@ def serve(bundle: Path, port: int, out: Path | None) -> None:
             write_site(opened, place)
         click.echo(out)
         return
-    with tempfile.TemporaryDirectory(prefix="clampdown-") as name:
-        write_site(opened, Path(name))
+    with scratch_folder() as site:
+        write_site(opened, site)
         try:
-            server = page_server(Path(name), port)
+            server = page_server(site, port)
         except OSError as error:
             raise ClampdownError(
                 f"port {port}",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.passes.insert_answer import UNDEFENDED_LOGITS as RAW_LOGITS
 from clampdown_exporter.passes.probe_outputs import probe_outputs
 from clampdown_runtime.bundle.files import Bundle
@@ -23,8 +24,11 @@ def write_explained(bundle: Bundle, destination: Path) -> None:
     Args:
         bundle: a verified bundle.
         destination: the ONNX file to write.
+
+    Raises:
+        BundleError: the bundle's graph is not valid.
     """
-    model = ir.load(bundle.model_path)
+    model = read_graph(bundle)
     graph = model.graph
     logits = graph.outputs[0]
     raw = next((v for n in graph for v in n.outputs if v.name == RAW_LOGITS), None)

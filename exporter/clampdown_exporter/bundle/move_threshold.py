@@ -1,23 +1,21 @@
 """Moves the threshold of a bundle without fitting anything again."""
 
 import dataclasses
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file
 
+from clampdown_calib.tensor_file import read_tensors
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_exporter.bundle.golden import golden_of
+from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.bundle.ort_format import ort_files
 from clampdown_exporter.bundle.writer import open_graph, set_threshold, write_measured
 from clampdown_exporter.text_input.with_tokenizer import text_model_file
-from clampdown_runtime.bundle.files import open_bundle
-from clampdown_runtime.bundle.manifest import Manifest
+from clampdown_runtime.bundle.files import Bundle, open_bundle
+from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, Manifest
 from clampdown_runtime.errors import BundleError, CalibrationError
 from clampdown_runtime.writing.atomic_write import atomic_replacement
 
@@ -45,7 +43,7 @@ def move_threshold(
         DestinationError: the bundle cannot be written.
     """
     opened = open_bundle(bundle)
-    tensors, method = _kept(opened.calibration_path)
+    tensors, method = _kept(opened)
     scores = tensors["clean.held_out_scores"]
     threshold = _threshold(scores, frr, value)
     manifest = dataclasses.replace(
@@ -54,14 +52,12 @@ def move_threshold(
         frr=frr,
         frr_measured=rejected_share(scores, threshold),
     )
-    graph = ir.load(opened.model_path)
-    # In memory, so that the graph outlives its file.
-    ir.external_data.load_to_model(graph)
+    graph = read_graph(opened)
     set_threshold(graph, threshold)
     with atomic_replacement(opened.path) as place:
         for name in opened.manifest.files:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(opened.path / name, place / name)
+            (place / name).write_bytes(opened.read(name))
         return write_measured(
             place,
             graph,
@@ -87,16 +83,15 @@ def _threshold(scores: NDArray[np.float32], frr: float | None, value: float | No
     )
 
 
-def _kept(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
+def _kept(bundle: Bundle) -> tuple[dict[str, NDArray[Any]], str]:
     """The tensors of a bundle's calibration, and the method that fitted them."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            method = (file.metadata() or {})["method"]
-        tensors = load_file(path)
+        tensors, metadata = read_tensors(bundle.read(CALIBRATION_FILE))
+        method = metadata["method"]
         tensors["clean.held_out_scores"]
-    except (SafetensorError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         raise BundleError(
-            str(path),
+            str(bundle.calibration_path),
             found=f"no usable clean scores ({error})",
             expected="the tensors that an export keeps there",
             hint="Export the bundle again.",

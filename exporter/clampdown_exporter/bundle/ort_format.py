@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from onnxruntime.tools.convert_onnx_models_to_ort import (
 )
 
 from clampdown_runtime.errors import ExportError
+from clampdown_runtime.writing.working_folder import scratch_folder
 
 _WARNINGS, _ERRORS_ONLY = 2, 3
 
@@ -41,8 +41,7 @@ def write_ort_format(model: Path) -> None:
     Raises:
         ExportError: ONNX Runtime cannot convert the graph.
     """
-    with tempfile.TemporaryDirectory(prefix="clampdown-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         try:
             with _quiet():
                 convert_onnx_models_to_ort(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.passes.pipeline import rewrite
 from clampdown_exporter.passes.remove_defence import RemoveDefence
 from clampdown_runtime.bundle.files import Bundle
@@ -13,8 +14,9 @@ def write_undefended(bundle: Bundle, destination: Path) -> None:
     """Take the defence out of a bundle's graph and write what is left, one ``.onnx`` file.
 
     Raises:
+        BundleError: the graph is not valid.
         ExportError: the graph is not one that this release defended.
     """
-    model = ir.load(bundle.model_path)
+    model = read_graph(bundle)
     rewrite(model, (RemoveDefence(),))
     ir.save(model, destination)

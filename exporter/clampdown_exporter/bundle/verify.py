@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import onnx
 import onnx_ir as ir
 
 from clampdown_exporter.bundle.contract import contract_differences
+from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.bundle.overflow import overflowing
-from clampdown_runtime.bundle.files import bundle_differences, read_manifest
+from clampdown_runtime.bundle.files import bundle_differences, open_manifest
 from clampdown_runtime.bundle.golden import Golden, check_golden, read_golden
 from clampdown_runtime.bundle.manifest import GOLDEN_FILE
 from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.errors import BundleError
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.sessions.session import create_session
 
@@ -35,28 +36,26 @@ def verify(
         BundleError: there is no readable manifest, or not the one expected.
         ProviderError: the provider is not usable.
     """
-    bundle = Path(bundle)
-    manifest = read_manifest(bundle, expected_digest=expected_digest)
+    opened = open_manifest(Path(bundle), expected_digest=expected_digest)
+    manifest = opened.manifest
     words = {
         "missing": "is missing",
         "extra": "is not listed in the manifest",
         "different": "has other contents than the manifest says",
         "outside": "is a link that leaves the bundle",
     }
-    found = [f"{d.path}: {words[d.kind]}" for d in bundle_differences(bundle, manifest)]
+    found = [f"{d.path}: {words[d.kind]}" for d in bundle_differences(opened.path, manifest)]
     if found:
         return found
-    path = bundle / manifest.model_file
     try:
-        onnx.checker.check_model(str(path), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        return [f"{manifest.model_file}: is not a valid ONNX graph ({error})"]
-    graph = ir.load(path)
+        graph = read_graph(opened)
+    except BundleError as error:
+        return [f"{manifest.model_file}: {error.found}"]
     found = [f"{manifest.model_file}: {d}" for d in contract_differences(graph, manifest)]
     if found:
         return found
-    classifier = DefendedClassifier.load(bundle, provider=provider)
-    golden = read_golden(bundle / GOLDEN_FILE)
+    classifier = DefendedClassifier.load(bundle, provider=provider, expected_digest=opened.digest)
+    golden = read_golden(opened)
     return [
         *(
             f"{GOLDEN_FILE}: row {m.index}, {m.field}: expected {m.expected}, found {m.found}"

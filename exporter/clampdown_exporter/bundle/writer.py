@@ -9,10 +9,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from clampdown_calib.artefact import write_tensors
 from clampdown_calib.fit import FittedModel
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.tensor_file import tensor_bytes
 from clampdown_calib.threshold import rejected_share
 from clampdown_exporter.bundle.contract import graph_facts
 from clampdown_exporter.bundle.ort_format import write_ort_format
@@ -104,7 +104,7 @@ def open_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> DefendedCla
     _require_one_file(graph)
     data = ir.to_proto(graph).SerializeToString()
     return DefendedClassifier(
-        Bundle(folder, manifest),
+        Bundle(folder, manifest, digest=""),
         BundleTokenizer(folder / TOKENIZER_FILE, manifest.max_length),
         create_session(data, name="the defended graph", provider="cpu", threads=None),
     )
@@ -147,7 +147,7 @@ def write_measured(
         ExportError: the graph is too large, ONNX Runtime cannot convert it, or the tokenizer
             cannot be written as a graph.
     """
-    write_tensors(folder / CALIBRATION_FILE, tensors, {"method": method})
+    (folder / CALIBRATION_FILE).write_bytes(tensor_bytes(tensors, {"method": method}))
     manifest = dataclasses.replace(
         manifest, calibration_digest=file_digest(folder / CALIBRATION_FILE)
     )

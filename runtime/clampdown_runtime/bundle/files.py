@@ -1,10 +1,10 @@
 """Opens a bundle and verifies that every file in it is the one that was written."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, TypeVar
 
 from clampdown_runtime.bundle.digests import digest_of, file_digest
 from clampdown_runtime.bundle.manifest import (
@@ -17,6 +17,11 @@ from clampdown_runtime.bundle.manifest import (
 from clampdown_runtime.errors import BundleError
 
 _SHOWN_DIFFERENCES = 5
+
+LARGEST_MANIFEST = 2**24
+"""Bytes; one of a thousand files, layers and classes each has a fiftieth of it."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +43,18 @@ class FileDifference:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified bundle: its folder and its manifest."""
+    """A verified bundle.
+
+    Attributes:
+        path: its folder.
+        manifest: what it says of itself.
+        digest: ``sha256:…`` of the manifest's file, which stands for the whole bundle; empty where
+            the bundle is not written yet.
+    """
 
     path: Path
     manifest: Manifest
+    digest: str
 
     def read(self, name: str) -> bytes:
         """The bytes of a listed file, checked themselves: what a file holds can change any time.
@@ -97,29 +110,28 @@ def open_bundle(path: str | os.PathLike[str], *, expected_digest: str | None = N
 
     Args:
         path: the bundle's folder.
-        expected_digest: see :func:`read_manifest`.
+        expected_digest: see :func:`open_manifest`.
 
     Raises:
         BundleError: the folder is not a bundle, its manifest is not valid or not the one expected,
             or files are missing, extra, different or outside; the message names them.
     """
-    folder = Path(path)
-    manifest = read_manifest(folder, expected_digest=expected_digest)
-    differences = bundle_differences(folder, manifest)
+    bundle = open_manifest(Path(path), expected_digest=expected_digest)
+    differences = bundle_differences(bundle.path, bundle.manifest)
     if differences:
         shown = ", ".join(str(difference) for difference in differences[:_SHOWN_DIFFERENCES])
         left = len(differences) - _SHOWN_DIFFERENCES
         raise BundleError(
-            str(folder),
+            str(bundle.path),
             found=f"{shown} and {left} more" if left > 0 else shown,
             expected=f"exactly the files that {MANIFEST_NAME} lists, unchanged",
             hint="Get an unchanged copy of the bundle, or export it again.",
         )
-    return Bundle(folder, manifest)
+    return bundle
 
 
-def read_manifest(folder: Path, *, expected_digest: str | None = None) -> Manifest:
-    """Reads the manifest of a bundle without verifying the other files.
+def open_manifest(folder: Path, *, expected_digest: str | None = None) -> Bundle:
+    """Reads a bundle's manifest without verifying the other files.
 
     Args:
         folder: the bundle.
@@ -134,7 +146,8 @@ def read_manifest(folder: Path, *, expected_digest: str | None = None) -> Manife
     if not path.is_file():
         _not_a_bundle(folder)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LARGEST_MANIFEST + 1)
         text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(
@@ -143,14 +156,62 @@ def read_manifest(folder: Path, *, expected_digest: str | None = None) -> Manife
             expected="a manifest in UTF-8",
             hint="Get an unchanged copy of the bundle, or export it again.",
         ) from error
-    if expected_digest not in (None, digest_of(data)):
+    if len(data) > LARGEST_MANIFEST:
         raise BundleError(
             str(path),
-            found=f"the digest {digest_of(data)}",
+            found=f"more than {LARGEST_MANIFEST} bytes",
+            expected="a manifest",
+            hint="Get an unchanged copy of the bundle, or export it again.",
+        )
+    digest = digest_of(data)
+    if expected_digest not in (None, digest):
+        raise BundleError(
+            str(path),
+            found=f"the digest {digest}",
             expected=f"{expected_digest}",
             hint="This is another bundle than the one that was vouched for: do not run it.",
         )
-    return Manifest.from_json(text, str(path))
+    return Bundle(folder, Manifest.from_json(text, str(path)), digest)
+
+
+def read_bundle(
+    path: str | os.PathLike[str],
+    read: Callable[[Bundle], Result],
+    *,
+    expected_digest: str | None = None,
+) -> Result:
+    """Opens a bundle and reads from it, all of one and the same.
+
+    Where another one takes its place meanwhile, as when its threshold is moved, it begins again
+    with that one.
+
+    Args:
+        path: the bundle's folder.
+        read: reads what is wanted, by :meth:`Bundle.read`.
+        expected_digest: see :func:`open_manifest`.
+
+    Returns:
+        What ``read`` does.
+
+    Raises:
+        BundleError: as :func:`open_bundle` and ``read`` do.
+    """
+    while True:
+        before = _current(Path(path))
+        try:
+            return read(open_bundle(path, expected_digest=expected_digest))
+        except BundleError:
+            if _current(Path(path)) == before:
+                raise
+
+
+def _current(folder: Path) -> tuple[int, ...] | None:
+    """What tells the manifest that lies there from one that takes its place."""
+    try:
+        found = (folder / MANIFEST_NAME).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def bundle_differences(path: Path, manifest: Manifest) -> list[FileDifference]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from clampdown_runtime.bundle.files import Bundle
+from clampdown_runtime.bundle.manifest import GOLDEN_FILE
 from clampdown_runtime.bundle.strict_json import JsonObject
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import BundleError
@@ -103,14 +105,19 @@ class GoldenMismatch:
     found: object
 
 
-def read_golden(path: Path) -> Golden:
-    """Reads the golden rows of a bundle.
+def read_golden(source: Path | Bundle) -> Golden:
+    """Reads golden rows.
+
+    Args:
+        source: their file, or a bundle, of which the bytes that were verified are read.
 
     Raises:
         BundleError: the file cannot be read or does not follow its format.
     """
+    path = source.golden_path if isinstance(source, Bundle) else source
     try:
-        text = path.read_text(encoding="utf-8")
+        data = source.read(GOLDEN_FILE) if isinstance(source, Bundle) else path.read_bytes()
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleError(
             str(path),

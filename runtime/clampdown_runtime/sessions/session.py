@@ -1,9 +1,10 @@
 """Creates the ONNX Runtime session of a defended graph."""
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from clampdown_runtime.bundle.manifest import Manifest
+from clampdown_runtime.bundle.manifest import InputName, Manifest
 from clampdown_runtime.errors import BundleError, ProviderError
 from clampdown_runtime.sessions.providers import (
     Provider,
@@ -17,7 +18,23 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("logits", "anomaly_score", "flagged")
 THRESHOLD = "threshold"
-_ERRORS_ONLY = 3
+
+SIGNATURE = {
+    **dict.fromkeys(get_args(InputName), ("tensor(int64)", 2)),
+    THRESHOLD: ("tensor(float)", 1),
+    "logits": ("tensor(float)", 2),
+    "anomaly_score": ("tensor(float)", 1),
+    "flagged": ("tensor(bool)", 1),
+}
+"""Type and rank of every input and output."""
+
+_NOTHING_TO_LOG = 4
+"""Fatal messages alone: a failure's text is in our error, and one in the log could hold what moves
+a terminal's cursor. Every load warns that `threshold` is an initializer and an input."""
+
+_NO_FOLDER = os.devnull
+"""Where weights outside the file are looked for. By default it is the folder one happens to be in;
+a bundle has its weights inside."""
 
 
 def create_session(
@@ -60,8 +77,11 @@ def create_session(
         settings = {**settings, "enable_cuda_graph": "1"}
     ort = import_onnxruntime()
     options = ort.SessionOptions()
-    # Every load warns that `threshold` is an initializer and an input, which is its purpose.
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _NOTHING_TO_LOG
+    if isinstance(model, bytes):
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", _NO_FOLDER
+        )
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
@@ -90,19 +110,27 @@ def require_signature(
     Raises:
         BundleError: the inputs, the threshold or the outputs are not as docs/bundle.md says.
     """
-    found = (
-        tuple(node.name for node in session.get_inputs()),
-        tuple(node.name for node in session.get_overridable_initializers()),
-        tuple(node.name for node in session.get_outputs()),
-    )
+    nodes = (session.get_inputs(), session.get_overridable_initializers(), session.get_outputs())
+    inputs, overridable, outputs = (tuple(node.name for node in group) for group in nodes)
     expected = (manifest.inputs, (THRESHOLD,), OUTPUTS)
-    if found != expected:
-        raise BundleError(
-            str(model_path),
-            found=_signature(*found),
-            expected=_signature(*expected),
-            hint="Export the bundle again.",
+    if (inputs, overridable, outputs) != expected:
+        raise _not_defended(
+            model_path, _signature(inputs, overridable, outputs), _signature(*expected)
         )
+    for node in (node for group in nodes for node in group):
+        found = (node.type, len(node.shape))
+        if found != SIGNATURE[node.name]:
+            raise _not_defended(
+                model_path,
+                f"`{node.name}` as {found[0]} of {found[1]} dimensions",
+                "{} of {}".format(*SIGNATURE[node.name]),
+            )
+
+
+def _not_defended(model_path: Path, found: str, expected: str) -> BundleError:
+    return BundleError(
+        str(model_path), found=found, expected=expected, hint="Export the bundle again."
+    )
 
 
 def _signature(

@@ -3,14 +3,13 @@
 import contextlib
 import errno
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
 from clampdown_runtime.writing.folder_exchange import exchange
+from clampdown_runtime.writing.working_folder import free_name, working_folder
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 
@@ -80,7 +79,7 @@ def atomic_replacement(destination: Path) -> Iterator[Path]:
         yield aside
         _copy_modes(place, aside)
         try:
-            exchange(aside, place, _beside(place))
+            exchange(aside, place, free_name(place))
         except OSError as error:
             raise _unwritable(destination, error) from error
 
@@ -89,25 +88,33 @@ def atomic_replacement(destination: Path) -> Iterator[Path]:
 def _aside(destination: Path) -> Iterator[Path]:
     """A folder beside ``destination``, on its file system; removed at the end if still there."""
     # Not mkdtemp, whose folders only their owner can read: a bundle is meant to be shared.
-    aside = _beside(destination)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(_parents(destination))
+            aside = held.enter_context(working_folder(destination))
+        except OSError as error:
+            raise _unwritable(destination, error) from error
+        try:
+            yield aside
+        except OSError as error:
+            if error.errno not in _DISK_ERRORS or not _within(error, aside):
+                raise
+            raise _unwritable(destination, error) from error
+
+
+@contextlib.contextmanager
+def _parents(destination: Path) -> Iterator[None]:
+    """Make the folders above a place; on an error those that were made are removed again."""
+    missing = [folder for folder in destination.parents if not folder.exists()]
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        aside.mkdir()
-    except OSError as error:
-        raise _unwritable(destination, error) from error
-    try:
-        yield aside
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS or not _within(error, aside):
-            raise
-        raise _unwritable(destination, error) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _beside(destination: Path) -> Path:
-    """A hidden name beside a place that nobody has."""
-    return destination.with_name(f".{destination.name}-{secrets.token_hex(4)}")
+        yield
+    except BaseException:
+        # One that somebody has put something into is not empty, and stays.
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
+        raise
 
 
 def _copy_modes(old: Path, new: Path) -> None:

@@ -26,9 +26,9 @@ def exchange(new: Path, old: Path, spare: Path) -> None:
     as ``spare``.
 
     Args:
-        new: a folder; afterwards it is gone, or is the old one.
+        new: a folder; afterwards it is the old one.
         old: an existing folder.
-        spare: a free name beside them; afterwards it may be the old folder.
+        spare: a free name beside them.
 
     Raises:
         OSError: the folders are where they were.
@@ -51,6 +51,8 @@ def exchange(new: Path, old: Path, spare: Path) -> None:
                     hint=f"The old folder is kept as {spare}: move it back.",
                 ) from error
             raise
+        with contextlib.suppress(OSError):
+            spare.rename(new)
     _flush(old.parent)
 
 

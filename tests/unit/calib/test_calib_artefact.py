@@ -8,8 +8,9 @@ import pytest
 from calibration_samples import calibration
 
 from clampdown_calib import Method, load_calibration
-from clampdown_calib.artefact import save_calibration, write_tensors
+from clampdown_calib.artefact import save_calibration
 from clampdown_calib.stored_tensors import tensors_of
+from clampdown_calib.tensor_file import tensor_bytes
 from clampdown_runtime import CalibrationError, DestinationError
 from clampdown_runtime.bundle.digests import file_digest
 
@@ -112,7 +113,7 @@ def test_probes_that_are_none(tmp_path, changes):
     save_calibration(written, folder)
     assert {name: t.shape for name, t in written.plain.detector.tensors().items()} == PROBE
     tensors = {k: v for k, v in {**tensors_of(written), **changes}.items() if v is not None}
-    write_tensors(folder / "calibration.safetensors", tensors)
+    (folder / "calibration.safetensors").write_bytes(tensor_bytes(tensors))
     reseal(folder)
     refused(folder, "is .* and not")
 
@@ -133,7 +134,7 @@ def test_probes_that_are_none(tmp_path, changes):
 )
 def test_neuron_states_that_are_none(folder, changes):
     tensors = {k: v for k, v in {**tensors_of(calibration()), **changes}.items() if v is not None}
-    write_tensors(folder / "calibration.safetensors", tensors)
+    (folder / "calibration.safetensors").write_bytes(tensor_bytes(tensors))
     reseal(folder)
     refused(folder, "is .* and not")
 
@@ -224,7 +225,7 @@ def reseal(folder):
 def test_bounds_that_are_none(folder, bounds):
     fitted = tensors_of(calibration())
     kept = {name: tensor for name, tensor in fitted.items() if name not in ("lower", "upper")}
-    write_tensors(folder / "calibration.safetensors", {**kept, **bounds})
+    (folder / "calibration.safetensors").write_bytes(tensor_bytes({**kept, **bounds}))
     reseal(folder)
     refused(folder, "(lower|upper) (is .* and not|bounds)|bounds that are not in order")
 

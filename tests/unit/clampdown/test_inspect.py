@@ -1,4 +1,3 @@
-import sys
 
 import numpy as np
 import pytest
@@ -38,8 +37,8 @@ def test_widths_sizes_and_manifest(with_intervals):
     assert facts.sizes["onnx/model.onnx"] == (bundle / "onnx" / "model.onnx").stat().st_size
 
 
-def test_without_safetensors_a_note_takes_the_place_of_the_widths(pristine, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
+@pytest.mark.usefixtures("without_safetensors")
+def test_without_safetensors_a_note_takes_the_place_of_the_widths(pristine):
     facts = inspect_bundle(pristine)
     assert facts.widths is None
     assert "clampdown[export]" in facts.note

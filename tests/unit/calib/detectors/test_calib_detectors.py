@@ -7,11 +7,11 @@ import pytest
 import tiny_graph
 from safetensors.numpy import load_file
 
-from clampdown_calib.artefact import write_tensors
 from clampdown_calib.badacts.nas import NasDetector
 from clampdown_calib.detectors import Emitted
 from clampdown_calib.evidence.probes import probed_layers
 from clampdown_calib.rows.clean_run import CleanRun
+from clampdown_calib.tensor_file import tensor_bytes
 
 DETECTORS = tiny_graph.DETECTORS
 LAYERS, WIDTH, CLASSES = 3, 24, 4
@@ -62,7 +62,7 @@ def test_nodes_equal_the_numpy_form(detector, rows):
 
 
 def test_tensors_restore_the_detector(detector, tmp_path):
-    write_tensors(tmp_path / "t.safetensors", detector.tensors())
+    (tmp_path / "t.safetensors").write_bytes(tensor_bytes(detector.tensors()))
     restored = type(detector).from_tensors(load_file(tmp_path / "t.safetensors"))
     assert all(v.dtype == np.float32 for v in detector.tensors().values())
     np.testing.assert_array_equal(restored.score(samples(9)), detector.score(samples(9)))
@@ -70,9 +70,10 @@ def test_tensors_restore_the_detector(detector, tmp_path):
 
 def test_arrays_of_any_memory_order_are_written_as_they_read(tmp_path):
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    write_tensors(
-        tmp_path / "t.safetensors",
-        {"fortran": np.asfortranarray(array), "view": array.T, "stride": array[:, ::2]},
+    (tmp_path / "t.safetensors").write_bytes(
+        tensor_bytes(
+            {"fortran": np.asfortranarray(array), "view": array.T, "stride": array[:, ::2]},
+        )
     )
     read = load_file(tmp_path / "t.safetensors")
     np.testing.assert_array_equal(read["fortran"], array)

@@ -147,8 +147,8 @@ def test_bench(invoke, pristine, monkeypatch):
     assert table[-1] == "FRR of clean  4.0 %"
 
 
-def test_inspect(invoke, pristine, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
+@pytest.mark.usefixtures("without_safetensors")
+def test_inspect(invoke, pristine):
     found = json.loads(invoke("inspect", pristine, "--json").stdout)
     manifest = json.loads((pristine / "clampdown.json").read_text())
     assert {key: found[key] for key in manifest} == manifest
@@ -167,8 +167,8 @@ def test_inspect(invoke, pristine, monkeypatch):
     assert all(digest in text for digest in manifest["files"].values())
 
 
-def test_inspect_shows_no_control_characters(invoke, bundle_path, seal, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
+@pytest.mark.usefixtures("without_safetensors")
+def test_inspect_shows_no_control_characters(invoke, bundle_path, seal):
     (bundle_path / "a\x1b[2J").touch()
     seal(bundle_path, layers=["encoder\x1b[31m"], labels=["a\x9b", "b\nc"])
     result = invoke("inspect", bundle_path, color=True)

@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from clampdown_calib.artefact import write_tensors
+from clampdown_calib.tensor_file import tensor_bytes
 from clampdown_exporter import move_threshold, verify
 from clampdown_runtime import BundleError, CalibrationError, open_bundle
 
@@ -14,7 +14,7 @@ from clampdown_runtime import BundleError, CalibrationError, open_bundle
 def bundle(bundle_path, seal):
     """Nine clean scores and no more."""
     scores = {"clean.held_out_scores": np.arange(9, dtype=np.float32)}
-    write_tensors(bundle_path / "calibration.safetensors", scores, {"method": "probe"})
+    (bundle_path / "calibration.safetensors").write_bytes(tensor_bytes(scores, {"method": "probe"}))
     seal(bundle_path)
     return bundle_path
 
@@ -46,12 +46,12 @@ def test_rate_that_the_kept_scores_cannot_hold(bundle):
 def test_bundle_without_usable_scores(bundle, seal, content):
     path = bundle / "calibration.safetensors"
     if content == "none":
-        write_tensors(path, {"lower": np.zeros(1)}, {"method": "probe"})
+        path.write_bytes(tensor_bytes({"lower": np.zeros(1)}, {"method": "probe"}))
     elif content == "bytes":
         path.write_bytes(b"nothing")
     else:
         other = {"purification": "votes"} if content == "other metadata" else None
-        write_tensors(path, {"clean.held_out_scores": np.zeros(9, np.float32)}, other)
+        path.write_bytes(tensor_bytes({"clean.held_out_scores": np.zeros(9, np.float32)}, other))
     seal(bundle)
     with pytest.raises(BundleError, match="no usable clean scores"):
         move_threshold(bundle, value=1.0)

@@ -1,21 +1,24 @@
 import os
+import shutil
 
 import pytest
 
 from clampdown_runtime import DefendedClassifier
-from clampdown_runtime import classifier as classifier_module
+from clampdown_runtime.bundle import files
 from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.bundle.files import (
+    LARGEST_MANIFEST,
     FileDifference,
     bundle_differences,
     open_bundle,
-    read_manifest,
+    open_manifest,
+    read_bundle,
 )
 from clampdown_runtime.errors import BundleError
 
 
 def differences(folder):
-    return bundle_differences(folder, read_manifest(folder))
+    return bundle_differences(folder, open_manifest(folder).manifest)
 
 
 def test_an_unchanged_bundle_opens(bundle_path):
@@ -75,7 +78,7 @@ def test_a_link_to_itself_is_refused(bundle_path):
 
 
 def test_a_bundle_that_is_a_link_to_itself_is_refused(bundle_path, tmp_path):
-    manifest = read_manifest(bundle_path)
+    manifest = open_manifest(bundle_path).manifest
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(BundleError, match=r"loop: found"):
         open_bundle(tmp_path / "loop")
@@ -137,7 +140,7 @@ def test_what_changes_behind_the_check_is_not_loaded(bundle_path, monkeypatch, n
         file.write_bytes(file.read_bytes() + b" ")
         return bundle
 
-    monkeypatch.setattr(classifier_module, "open_bundle", swapped)
+    monkeypatch.setattr(files, "open_bundle", swapped)
     with pytest.raises(BundleError, match=f"{name}.*other contents than a moment ago"):
         DefendedClassifier.load(bundle_path)
 
@@ -160,3 +163,30 @@ def test_a_bundle_that_was_replaced_with_new_digests_is_not_the_expected_one(bun
     for opened in (open_bundle, DefendedClassifier.load):
         with pytest.raises(BundleError, match=f"found the digest sha256.*; expected {digest}"):
             opened(bundle_path, expected_digest=digest)
+
+
+def test_what_is_read_while_the_bundle_is_replaced_is_all_of_one(bundle_path, tmp_path, seal):
+    other = tmp_path / "other"
+    shutil.copytree(bundle_path, other)
+    (other / "config.json").write_text('{"other": 1}')
+    (other / "tokenizer_config.json").write_text('{"other": 1}')
+    seal(other)
+    read = []
+
+    def both(bundle):
+        read.append(bundle.read("config.json"))
+        if len(read) == 1:
+            bundle_path.rename(tmp_path / "old")
+            other.rename(bundle_path)
+        return bundle.digest, read[-1], bundle.read("tokenizer_config.json")
+
+    digest, *found = read_bundle(bundle_path, both)
+    assert found == [b'{"other": 1}'] * 2
+    assert digest == file_digest(bundle_path / "clampdown.json")
+
+
+def test_a_manifest_that_never_ends_is_not_read_to_its_end(bundle_path):
+    with (bundle_path / "clampdown.json").open("ab") as file:
+        file.truncate(2**40)
+    with pytest.raises(BundleError, match=f"more than {LARGEST_MANIFEST} bytes"):
+        open_bundle(bundle_path)

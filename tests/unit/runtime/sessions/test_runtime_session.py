@@ -65,3 +65,46 @@ def test_a_graph_with_other_inputs_or_outputs_is_refused(bundle_path, seal, part
         seal(bundle_path)
     with pytest.raises(BundleError, match="inputs input_ids, attention_mask"):
         DefendedClassifier.load(bundle_path)
+
+
+@pytest.mark.parametrize("name", ["anomaly_score", "flagged", "logits"])
+def test_a_graph_with_an_output_of_another_type_is_refused(bundle_path, seal, name):
+    path = bundle_path / "onnx" / "model.onnx"
+    model = onnx.load(path)
+    for node in model.graph.node:
+        node.output[:] = ["before" if output == name else output for output in node.output]
+        node.input[:] = ["before" if given == name else given for given in node.input]
+    cast = onnx.helper.make_node("Cast", ["before"], [name], to=onnx.TensorProto.DOUBLE)
+    model.graph.node.append(cast)
+    [output] = [value for value in model.graph.output if value.name == name]
+    output.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    onnx.save(model, path)
+    seal(bundle_path)
+    with pytest.raises(BundleError, match=rf"`{name}` as tensor\(double\)"):
+        DefendedClassifier.load(bundle_path)
+
+
+@pytest.mark.parametrize("place", ["weights.bin", "onnx/weights.bin", "../weights.bin"])
+def test_weights_outside_the_file_are_never_read(bundle_path, seal, tmp_path, monkeypatch, place):
+    path = bundle_path / "onnx" / "model.onnx"
+    model = onnx.load(path)
+    [head] = [tensor for tensor in model.graph.initializer if tensor.name == "head"]
+    for folder in (tmp_path, tmp_path / "onnx", tmp_path.parent, path.parent):
+        folder.mkdir(exist_ok=True)
+        (folder / "weights.bin").write_bytes(head.raw_data)
+    head.ClearField("raw_data")
+    head.data_location = onnx.TensorProto.EXTERNAL
+    head.external_data.add(key="location", value=place)
+    path.write_bytes(model.SerializeToString())
+    seal(bundle_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError, match="cannot load"):
+        DefendedClassifier.load(bundle_path)
+
+
+def test_a_failed_run_is_told_once_in_our_error_and_not_in_the_log(pristine, capfd):
+    classifier = DefendedClassifier.load(pristine)
+    outside = 10**6
+    with pytest.raises(ProviderError, match="indices element out of data bounds"):
+        classifier.run_ids([[outside]])
+    assert capfd.readouterr() == ("", "")

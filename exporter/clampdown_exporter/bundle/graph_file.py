@@ -1,0 +1,31 @@
+"""Reads the graph of a bundle, from the bytes that were verified."""
+
+import onnx
+import onnx_ir as ir
+
+from clampdown_calib.models.external_data import external_places
+from clampdown_runtime.bundle.files import Bundle
+from clampdown_runtime.errors import BundleError
+
+
+def read_graph(bundle: Bundle) -> ir.Model:
+    """A verified bundle's graph, in memory.
+
+    Raises:
+        BundleError: it is not a valid ONNX graph with its weights inside.
+    """
+    data = bundle.read(bundle.manifest.model_file)
+    try:
+        proto = onnx.load_model_from_string(data)
+        # Before the checker, which would look for them in the folder that one happens to be in.
+        if external := sorted(external_places(proto)):
+            raise ValueError(f"weights in {', '.join(map(repr, external))}")
+        onnx.checker.check_model(proto, full_check=True)
+        return ir.from_proto(proto)
+    except Exception as error:  # of protobuf, of the checker, of onnx_ir: whatever bytes raise
+        raise BundleError(
+            str(bundle.model_path),
+            found=f"no valid ONNX graph ({error})",
+            expected="a whole graph with its weights inside",
+            hint="Get an unchanged copy of the bundle, or export it again.",
+        ) from error
