@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -42,12 +43,13 @@ class _Commands(click.Group):
     """Lists the commands in the order in which they are needed and turns errors into messages."""
 
     def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - as click has it
+        _occupy_standard_streams()
         # Labels and texts are of any language, and results are read by programs: the encoding does
         # not depend on the machine. Surrogates, as in names of files, are escaped.
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-        with _ended_by_sigterm():
+        with _ended_by_one_signal():
             return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,15 +70,35 @@ class _Commands(click.Group):
             raise _Failure(str(_refused(error))) from error
 
 
+def _occupy_standard_streams() -> None:
+    """Open what the caller has closed: a file of ours would take its number and what is printed."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+
+
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM unwind what is under way, as Ctrl-C does, so that nothing is left behind."""
+def _ended_by_one_signal() -> Iterator[None]:
+    """Let Ctrl-C or SIGTERM unwind what is under way, so that nothing is left behind.
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(TERMINATED)
+    A second one would interrupt the unwinding, and is ignored.
+    """
+    ended = False
 
+    def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
+
+    before: dict[signal.Signals, Any] = {}
     try:
-        before = signal.signal(signal.SIGTERM, end)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, end)
     except ValueError:
         # Another thread than the main one, which signals do not reach.
         yield
@@ -84,7 +106,8 @@ def _ended_by_sigterm() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _refused(error: OSError) -> ClampdownError:

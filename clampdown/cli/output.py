@@ -50,6 +50,14 @@ def one_line(text: str) -> str:
     )
 
 
+def cell(text: str) -> str:
+    """A text for a table that a spreadsheet may open: one line, and never a formula.
+
+    The characters are those of OWASP's page "CSV Injection"; tabs and line ends are escaped anyway.
+    """
+    return one_line(f"'{text}" if text.startswith(("=", "+", "-", "@")) else text)
+
+
 def several_lines(text: str) -> str:
     """A text with every character escaped that is not printable, its line ends left."""
     return "\n".join(map(one_line, text.split("\n")))

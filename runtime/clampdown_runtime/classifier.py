@@ -19,6 +19,7 @@ from clampdown_runtime.rows.texts import require_text
 from clampdown_runtime.sessions.cuda_graphs import CudaGraphs
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.sessions.session import OUTPUTS, THRESHOLD, create_session, require_signature
+from clampdown_runtime.sessions.time_limit import ending_after
 from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, pad_batch
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ class DefendedClassifier:
         tokenizer: BundleTokenizer,
         session: "onnxruntime.InferenceSession",
         graphs: CudaGraphs | None = None,
+        time_limit: float | None = None,
     ) -> None:
         self.bundle = bundle
         self.tokenizer = tokenizer
         self._session = session
         self._graphs = graphs
+        self._time_limit = time_limit
 
     @classmethod
     def load(
@@ -52,6 +55,7 @@ class DefendedClassifier:
         provider: Provider = "cpu",
         threads: int | None = None,
         cuda_graphs: bool = False,
+        time_limit: float | None = None,
         expected_digest: str | None = None,
     ) -> "DefendedClassifier":
         """Verifies a bundle and loads it.
@@ -62,14 +66,18 @@ class DefendedClassifier:
             threads: how many threads one operator may use; ONNX Runtime's choice when None.
             cuda_graphs: replay each batch as one launch, see :class:`CudaGraphs`: much faster for
                 few rows, at the price of a capture for every new shape and of its memory.
+            time_limit: seconds after which a run of one batch is ended, before the graph's next
+                operator; a graph of strangers can hold a loop that never ends. None for no limit.
             expected_digest: ``sha256:…`` of the bundle's manifest, as ``clampdown inspect`` prints
                 it, got from whom the bundle is from.
 
         Raises:
             BundleError: the bundle is damaged, incomplete or changed.
             ProviderError: ONNX Runtime or the provider is not usable, or is not ``cuda`` with
-                ``cuda_graphs``.
+                ``cuda_graphs``, or these are asked for with a time limit.
         """
+        if time_limit is not None:
+            _require_time_limit(time_limit, cuda_graphs=cuda_graphs)
 
         def read(bundle: Bundle) -> "DefendedClassifier":
             manifest = bundle.manifest
@@ -86,7 +94,7 @@ class DefendedClassifier:
             )
             require_signature(session, manifest, bundle.model_path)
             graphs = CudaGraphs(session, manifest) if cuda_graphs else None
-            return cls(bundle, tokenizer, session, graphs)
+            return cls(bundle, tokenizer, session, graphs, time_limit)
 
         return read_bundle(path, read, expected_digest=expected_digest)
 
@@ -242,9 +250,7 @@ class DefendedClassifier:
     def _run(self, feed: dict[str, npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
         rows, tokens = feed["input_ids"].shape
         try:
-            outputs: list[npt.NDArray[np.generic]] = (
-                self._session.run(OUTPUTS, feed) if self._graphs is None else self._graphs.run(feed)
-            )
+            outputs = self._outputs(feed)
         # ONNX Runtime's exceptions have no base of their own.
         except Exception as error:
             raise ProviderError(
@@ -261,6 +267,17 @@ class DefendedClassifier:
                 expected=f"{expected}, after the manifest's labels",
                 hint="Export the bundle again.",
             )
+        return outputs
+
+    def _outputs(self, feed: dict[str, npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
+        outputs: list[npt.NDArray[np.generic]]
+        if self._graphs is not None:
+            return self._graphs.run(feed)
+        if self._time_limit is None:
+            outputs = self._session.run(OUTPUTS, feed)
+        else:
+            with ending_after(self._time_limit) as options:
+                outputs = self._session.run(OUTPUTS, feed, options)
         return outputs
 
     def _warn_truncated(self, count: int, stacklevel: int) -> None:
@@ -283,6 +300,21 @@ def _refuse_one_text(texts: Iterable[str]) -> None:
 def _require_positive(name: str, value: int) -> None:
     if value < 1:
         raise ClampdownError(name, found=str(value), expected="at least 1", hint="Pass more.")
+
+
+def _require_time_limit(seconds: float, *, cuda_graphs: bool) -> None:
+    # Not `<= 0`, which NaN is not.
+    if not seconds > 0:
+        raise ClampdownError(
+            "time_limit", found=str(seconds), expected="more than 0 seconds", hint="Pass more."
+        )
+    if cuda_graphs:
+        raise ProviderError(
+            "CUDA graphs",
+            found="a time limit",
+            expected="none, since a graph is one launch that nothing ends",
+            hint="Leave out one of the two.",
+        )
 
 
 def _threshold_array(threshold: float) -> npt.NDArray[np.float32]:

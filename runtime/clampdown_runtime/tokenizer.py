@@ -11,6 +11,9 @@ from tokenizers import Tokenizer
 from clampdown_runtime.bundle.manifest import InputName, Padding
 from clampdown_runtime.errors import BundleError
 
+CHARACTERS_PER_TOKEN = 256
+"""No vocabulary in use has a longer token: a text is read as far as its tokens can reach."""
+
 _ENDINGS = (KeyboardInterrupt, SystemExit, MemoryError)
 """What is nobody's failure to explain."""
 
@@ -21,25 +24,22 @@ class Encoded:
 
     Attributes:
         ids: the ids that the model sees, special tokens included, at most ``max_length``.
-        full_length: how many ids there would be without truncation.
+        truncated: whether the model sees less than the whole text.
     """
 
     ids: list[int]
-    full_length: int
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the model sees less than the whole text."""
-        return self.full_length > len(self.ids)
+    truncated: bool
 
 
 class BundleTokenizer:
     """The tokenizer of a bundle, with the bundle's truncation and none of its own padding.
 
+    Of a text it reads the first ``CHARACTERS_PER_TOKEN`` times ``max_length`` characters, so that
+    one of any size takes bounded time and memory.
+
     Args:
         source: a ``tokenizer.json``, or its bytes.
         max_length: tokens, special ones included, after which a text is truncated.
-
         name: of it in an error; the file's path when None.
 
     Raises:
@@ -64,14 +64,15 @@ class BundleTokenizer:
                 expected="a tokenizer.json of the tokenizers package",
                 hint="Get an unchanged copy, or upgrade the tokenizers package.",
             ) from error
-        self._special = self._tokenizer.num_special_tokens_to_add(False)
-        if max_length <= self._special:
+        special = self._tokenizer.num_special_tokens_to_add(False)
+        if max_length <= special:
             raise BundleError(
                 name,
-                found=f"{self._special} special tokens around a text",
+                found=f"{special} special tokens around a text",
                 expected=f"fewer than the manifest's `max_length`, {max_length}",
                 hint="Export the bundle again with a longer `max_length`.",
             )
+        self._readable = CHARACTERS_PER_TOKEN * max_length
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length)
 
@@ -82,7 +83,7 @@ class BundleTokenizer:
             BundleError: the tokenizer fails on one of them.
         """
         try:
-            encodings = self._tokenizer.encode_batch(list(texts))
+            encodings = self._tokenizer.encode_batch([text[: self._readable] for text in texts])
         except _ENDINGS:
             raise
         except BaseException as error:
@@ -94,13 +95,8 @@ class BundleTokenizer:
                 "vocabulary lacks, and export the bundle again.",
             ) from error
         return [
-            Encoded(
-                encoding.ids,
-                # What was cut off comes back in pieces, each with its own special tokens.
-                len(encoding.ids)
-                + sum(len(piece.ids) - self._special for piece in encoding.overflowing),
-            )
-            for encoding in encodings
+            Encoded(encoding.ids, bool(encoding.overflowing) or len(text) > self._readable)
+            for text, encoding in zip(texts, encodings, strict=True)
         ]
 
 

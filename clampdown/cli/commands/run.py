@@ -19,11 +19,12 @@ from clampdown.cli.options import (
     json_option,
     provider_option,
 )
-from clampdown.cli.output import echo_json, number, one_line, several_lines
+from clampdown.cli.output import cell, echo_json, number, several_lines
 from clampdown.cli.progress import terminal_progress
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import RowsError
 from clampdown_runtime.progress import silent
+from clampdown_runtime.rows.lines import bounded_lines
 from clampdown_runtime.rows.read_rows import read_rows
 from clampdown_runtime.rows.texts import require_text
 from clampdown_runtime.sessions.providers import Provider
@@ -62,6 +63,12 @@ _STEP = 256
     help="With the provider cuda: replay each batch as one launch, padded to a power of two rows "
     "and tokens. Faster for few rows; each new shape is captured first.",
 )
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="End a run of one batch that takes longer, before the graph's next operator.",
+)
 @expect_option
 @json_option
 def run(
@@ -71,19 +78,25 @@ def run(
     file: Path | None,
     provider: Provider,
     cuda_graphs: bool,
+    time_limit: float | None,
     expected_digest: str | None,
     as_json: bool,
 ) -> None:
     """Classify each TEXT, or each row of a file, with BUNDLE.
 
     Prints one line per text, separated by tabs: label, probability (0 to 1), anomaly score
-    (high = abnormal), flagged (true or false), and the text with unprintable characters escaped.
+    (high = abnormal), flagged (true or false), and the text with unprintable characters escaped;
+    a label or text that a spreadsheet would take for a formula has a ' before it.
     With --json one object per line: label, probability, anomaly_score, flagged and logits.
     """
     if bool(texts) == (file is not None):
         raise click.UsageError("Give texts or --input, one of the two.")
     classifier = DefendedClassifier.load(
-        bundle, provider=provider, cuda_graphs=cuda_graphs, expected_digest=expected_digest
+        bundle,
+        provider=provider,
+        cuda_graphs=cuda_graphs,
+        time_limit=time_limit,
+        expected_digest=expected_digest,
     )
     source = _texts(texts, file)
     with _warnings_on_stderr(), _progress(shown=file is not None) as progress:
@@ -105,7 +118,7 @@ def _texts(texts: Sequence[str], file: Path | None) -> Iterator[str]:
 
 
 def _lines() -> Iterator[str]:
-    for index, line in enumerate(sys.stdin.buffer, 1):
+    for index, line in enumerate(bounded_lines(sys.stdin.buffer, "standard input"), 1):
         where = f"standard input, line {index}"
         try:
             text = line.decode().rstrip("\r\n")
@@ -137,11 +150,11 @@ def _classified(
 def _line(text: str, prediction: "Prediction") -> str:
     return "\t".join(
         (
-            one_line(prediction.label),
+            cell(prediction.label),
             number(prediction.probability, 4),
             number(prediction.anomaly_score, 4),
             str(prediction.flagged).lower(),
-            one_line(text),
+            cell(text),
         )
     )
 

@@ -4,10 +4,12 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from clampdown_runtime.errors import RowsError
+from clampdown_runtime.rows.lines import LONGEST_CELL, bounded_lines
 from clampdown_runtime.rows.texts import require_text
 
 if TYPE_CHECKING:
@@ -16,8 +18,13 @@ if TYPE_CHECKING:
 _TEXT = "text"
 _LABEL = "label"
 _PARQUET_BATCH = 1024
-_LONGEST_CELL = 2**24
-"""Characters: more than any text has, and little enough to be held where a quote never closes."""
+_PARQUET_MEMORY = 2**30
+"""Bytes of the texts of a batch. A text that is there a thousand times lies in the file once: none
+is longer than its row group's texts without compression, but together they can be."""
+
+_PARQUET_RATIO = 1000
+"""Bytes that a byte of the file may be: deflate, which reaches the most for a single page of one
+letter, has 1,032."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +102,10 @@ def _at_least_one(rows: Iterator[Row], path: Path) -> Iterator[Row]:
 
 def _read_csv(path: Path) -> Iterator[Row]:
     # Of all readers of the process; never lowered, since others may count on theirs.
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     with path.open(encoding="utf-8-sig", newline="") as file:
         # Strict: else an unclosed quote would turn the rest of the file into one text.
-        reader = csv.reader(file, strict=True)
+        reader = csv.reader(bounded_lines(file, str(path)), strict=True)
         line = 1
         try:
             header = next(reader, [])
@@ -118,7 +125,7 @@ def _read_csv(path: Path) -> Iterator[Row]:
                 path,
                 line,
                 found=f"a row that is not valid CSV ({error})",
-                expected=f"CSV with at most {_LONGEST_CELL} characters in a cell",
+                expected=f"CSV with at most {LONGEST_CELL} characters in a cell",
             )
 
 
@@ -135,7 +142,7 @@ def _require_cells(cells: list[str], header: list[str], path: Path, line: int) -
 
 def _read_json_lines(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8-sig") as file:
-        for line, content in enumerate(file, 1):
+        for line, content in enumerate(bounded_lines(file, str(path)), 1):
             if not content.strip():
                 continue
             try:
@@ -166,12 +173,44 @@ def _read_parquet(path: Path) -> Iterator[Row]:
             _, label = _columns(header, path)
             columns = [_TEXT] if label is None else [_TEXT, _LABEL]
             line = 0
-            for batch in file.iter_batches(batch_size=_PARQUET_BATCH, columns=columns):
-                for fields in batch.to_pylist():
+            fitting = _PARQUET_MEMORY // _largest_text(file.metadata, path)
+            rows = max(1, min(_PARQUET_BATCH, fitting))
+            for batch in file.iter_batches(batch_size=rows, columns=columns):
+                labels = repeat(None) if label is None else batch.column(_LABEL)
+                for text, of_text in zip(batch.column(_TEXT), labels, strict=False):
                     line += 1
-                    yield _typed_row(fields[_TEXT], fields.get(_LABEL), path, line)
+                    yield _typed_row(_python(text), _python(of_text), path, line)
     except arrow_error as error:
         _refuse(path, found=f"a file that is not valid Parquet ({error})", expected="Parquet")
+
+
+def _largest_text(metadata: Any, path: Path) -> int:  # noqa: ANN401 - of pyarrow
+    """Bytes that no text of a Parquet file exceeds."""
+    largest = 1
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if column.path_in_schema.split(".")[0] != _TEXT:
+                continue
+            size, compressed = column.total_uncompressed_size, column.total_compressed_size
+            # One page of it is in memory at a time, and can be all of it.
+            if size > _PARQUET_MEMORY and size > _PARQUET_RATIO * compressed:
+                _refuse(
+                    path,
+                    found=f"{size} bytes of texts in {compressed} bytes of the file",
+                    expected=f"at most {_PARQUET_RATIO} times as many",
+                    hint="No text compresses so well: this file is made to fill the memory.",
+                )
+            largest = max(largest, size)
+    return largest
+
+
+def _python(value: Any) -> object:  # noqa: ANN401 - a scalar of pyarrow
+    """One value at a time: that of a whole batch could be held many times over."""
+    try:
+        return None if value is None else value.as_py()
+    except (ValueError, OverflowError):
+        # A date beyond Python's years and the like: of this type no text and no label is.
+        return value
 
 
 def _import_pyarrow(path: Path) -> "tuple[ModuleType, type[Exception]]":
@@ -197,7 +236,15 @@ def _typed_row(text: object, label: object, path: Path, line: int) -> Row:
             found=f"a label of the type {type(label).__name__}",
             expected="an integer, a string or none",
         )
-    return Row(require_text(text, _at(path, line)), None if label == "" else label, line)
+    text = require_text(text, _at(path, line))
+    if len(text) > LONGEST_CELL:
+        _refuse_line(
+            path,
+            line,
+            found=f"a text of {len(text)} characters",
+            expected=f"at most {LONGEST_CELL}",
+        )
+    return Row(text, None if label == "" else label, line)
 
 
 def _columns(header: list[str], path: Path) -> tuple[int, int | None]:

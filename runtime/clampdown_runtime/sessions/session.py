@@ -1,6 +1,5 @@
 """Creates the ONNX Runtime session of a defended graph."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -31,10 +30,6 @@ SIGNATURE = {
 _NOTHING_TO_LOG = 4
 """Fatal messages alone: a failure's text is in our error, and one in the log could hold what moves
 a terminal's cursor. Every load warns that `threshold` is an initializer and an input."""
-
-_NO_FOLDER = os.devnull
-"""Where weights outside the file are looked for. By default it is the folder one happens to be in;
-a bundle has its weights inside."""
 
 
 def create_session(
@@ -78,10 +73,6 @@ def create_session(
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = _NOTHING_TO_LOG
-    if isinstance(model, bytes):
-        options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", _NO_FOLDER
-        )
     if threads is not None:
         options.intra_op_num_threads = threads
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
 from clampdown_runtime.writing.folder_exchange import exchange
-from clampdown_runtime.writing.working_folder import free_name, working_folder
+from clampdown_runtime.writing.working_folder import free_name, surely, working_folder
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 
@@ -106,15 +106,16 @@ def _aside(destination: Path) -> Iterator[Path]:
 def _parents(destination: Path) -> Iterator[None]:
     """Make the folders above a place; on an error those that were made are removed again."""
     missing = [folder for folder in destination.parents if not folder.exists()]
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        # One that somebody has put something into is not empty, and stays.
+
+    def remove() -> None:
+        # One that somebody has put something into, as we do at the end, is not empty, and stays.
         with contextlib.suppress(OSError):
             for folder in missing:
                 folder.rmdir()
-        raise
+
+    with surely(remove):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        yield
 
 
 def _copy_modes(old: Path, new: Path) -> None:

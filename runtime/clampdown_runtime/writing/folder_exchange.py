@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import shutil
 from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
@@ -26,7 +27,7 @@ def exchange(new: Path, old: Path, spare: Path) -> None:
     as ``spare``.
 
     Args:
-        new: a folder; afterwards it is the old one.
+        new: a folder; afterwards it is gone, or is the old one.
         old: an existing folder.
         spare: a free name beside them.
 
@@ -51,8 +52,10 @@ def exchange(new: Path, old: Path, spare: Path) -> None:
                     hint=f"The old folder is kept as {spare}: move it back.",
                 ) from error
             raise
-        with contextlib.suppress(OSError):
+        try:
             spare.rename(new)
+        except OSError:
+            shutil.rmtree(spare, ignore_errors=True)
     _flush(old.parent)
 
 

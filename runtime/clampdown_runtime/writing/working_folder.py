@@ -7,14 +7,15 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 if sys.platform != "win32":
     import fcntl
 
 _MARK = "clampdown"
-_RANDOM_BYTES = 4
+_RANDOM_BYTES = 8
 _PRIVATE = 0o700
 
 
@@ -53,23 +54,39 @@ def free_name(place: Path) -> Path:
 
 
 @contextlib.contextmanager
+def surely(undo: Callable[[], None]) -> Iterator[None]:
+    """Undo something at the end, whatever happens.
+
+    A signal that arrives meanwhile ends ``undo`` in its middle, and it is called once more. It has
+    to bear that; the command line lets the first signal interrupt what is under way, and no other.
+    """
+    try:
+        try:
+            yield
+        finally:
+            undo()
+    finally:
+        undo()
+
+
+@contextlib.contextmanager
 def _held(parent: Path, start: str, mode: int) -> Iterator[Path]:
     _remove_leftovers(parent, start)
     while True:
         folder = parent / f"{start}{secrets.token_hex(_RANDOM_BYTES)}"
-        folder.mkdir(mode)
-        try:
-            lock = _lock(folder)
-        except BlockingIOError:
-            # Another process took it for a leftover, in the moment before it was locked.
-            continue
-        break
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        with surely(partial(shutil.rmtree, folder, ignore_errors=True)):
+            folder.mkdir(mode)
+            try:
+                lock = _lock(folder)
+            except BlockingIOError:
+                # Another process took it for a leftover, in the moment before it was locked.
+                continue
+            try:
+                yield folder
+            finally:
+                if lock is not None:
+                    os.close(lock)
+        return
 
 
 def _remove_leftovers(parent: Path, start: str) -> None:

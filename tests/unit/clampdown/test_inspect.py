@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 from safetensors.numpy import save_file

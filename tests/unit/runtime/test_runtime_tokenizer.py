@@ -6,7 +6,7 @@ import pytest
 
 from clampdown_runtime.bundle.manifest import Padding
 from clampdown_runtime.errors import BundleError
-from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, pad_batch
+from clampdown_runtime.tokenizer import CHARACTERS_PER_TOKEN, BundleTokenizer, Encoded, pad_batch
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -14,9 +14,9 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 def test_only_the_manifest_truncates_and_nothing_pads(pristine):
     tokenizer = BundleTokenizer(pristine / "tokenizer.json", 8)
     assert tokenizer.encode(["good", "a good bad film", "the " * 20]) == [
-        Encoded([2, 4, 3], 3),
-        Encoded([2, 8, 4, 5, 6, 3], 6),
-        Encoded([2, 7, 7, 7, 7, 7, 7, 3], 22),
+        Encoded([2, 4, 3], truncated=False),
+        Encoded([2, 8, 4, 5, 6, 3], truncated=False),
+        Encoded([2, 7, 7, 7, 7, 7, 7, 3], truncated=True),
     ]
 
 
@@ -25,7 +25,17 @@ def test_a_text_of_exactly_the_longest_length_is_whole(pristine):
     whole, cut = tokenizer.encode(["the " * 6, "the " * 7])
     assert not whole.truncated
     assert cut.truncated
-    assert (whole.full_length, cut.full_length) == (8, 9)
+
+
+def test_of_a_text_without_an_end_only_the_beginning_is_read(pristine):
+    tokenizer = BundleTokenizer(pristine / "tokenizer.json", 8)
+    readable = 8 * CHARACTERS_PER_TOKEN
+    within, behind = (" " * (readable - 4 + i) + "good" for i in range(2))
+    assert tokenizer.encode([within, behind]) == [
+        Encoded([2, 4, 3], truncated=False),
+        # "goo"
+        Encoded([2, 1, 3], truncated=True),
+    ]
 
 
 def test_no_room_for_a_token_is_refused(pristine):

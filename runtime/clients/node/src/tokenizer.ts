@@ -3,6 +3,9 @@ import { Tokenizer } from "@huggingface/tokenizers";
 import { BundleError } from "./errors.js";
 import { amendNormalizer } from "./normalizer.js";
 
+/** No vocabulary in use has a longer token: a text is read as far as its tokens can reach. */
+const CHARACTERS_PER_TOKEN = 256;
+
 /** The token ids of one text. */
 export interface Encoded {
   /** What the model sees, special tokens included, at most the bundle's `max_length`. */
@@ -17,6 +20,7 @@ export class BundleTokenizer {
   readonly #before: number[];
   readonly #after: number[];
   readonly #room: number;
+  readonly #readable: number;
 
   /**
    * @param bytes a `tokenizer.json`.
@@ -43,6 +47,7 @@ export class BundleTokenizer {
     }
     const special = this.#before.length + this.#after.length;
     this.#room = maxLength - special;
+    this.#readable = CHARACTERS_PER_TOKEN * maxLength;
     if (this.#room < 1) {
       throw new BundleError(
         where,
@@ -55,10 +60,11 @@ export class BundleTokenizer {
 
   /** Encodes a text of valid Unicode. */
   encode(text: string): Encoded {
-    const ids = this.#bare(text);
+    const read = beginning(text, this.#readable);
+    const ids = this.#bare(read);
     return {
       ids: [...this.#before, ...ids.slice(0, this.#room), ...this.#after],
-      truncated: ids.length > this.#room,
+      truncated: ids.length > this.#room || read.length < text.length,
     };
   }
 
@@ -74,4 +80,12 @@ export class BundleTokenizer {
     if (bare.length === 0 || start === -1) throw new Error("it has no tokens for the letter a");
     return [whole.slice(0, start), whole.slice(start + bare.length)];
   }
+}
+
+/** The first `count` characters, of which JavaScript counts some as two. */
+function beginning(text: string, count: number): string {
+  if (text.length <= count) return text;
+  return Array.from(text.slice(0, 2 * count))
+    .slice(0, count)
+    .join("");
 }

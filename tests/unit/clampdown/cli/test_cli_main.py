@@ -130,15 +130,70 @@ main()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-def test_sigterm_leaves_nothing_behind(tmp_path):
-    command = [sys.executable, "-c", SLOW, "doctor", str(tmp_path / "out")]
+needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+
+
+@needs_signals
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing_behind(tmp_path, number, status):
+    command = [sys.executable, "-c", SLOW, "doctor", str(tmp_path / "made" / "out")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
-        assert len(list(tmp_path.iterdir())) == 1
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 143
+        assert len(list((tmp_path / "made").iterdir())) == 1
+        process.send_signal(number)
+        assert process.wait(timeout=30) == status
     assert list(tmp_path.iterdir()) == []
+
+
+AGAIN = """
+import os, shutil, signal, sys
+original, sent = shutil.rmtree, []
+
+def interrupted(*args, **keys):
+    while len(sent) < int(sys.argv[3]):
+        sent.append(os.kill(os.getpid(), signal.SIGTERM))
+    original(*args, **keys)
+
+shutil.rmtree = interrupted
+"""
+
+
+@needs_signals
+@pytest.mark.parametrize("times", [1, 3])
+def test_signals_while_it_cleans_up_leave_nothing_behind(tmp_path, times):
+    code = AGAIN + SLOW.replace("sys.argv.pop()", "sys.argv[2]").replace(
+        "main()", "main(['doctor'])"
+    )
+    code = code.replace("time.sleep(60)", "raise ValueError")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "doctor", str(tmp_path / "out"), str(times)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 143
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams as a shell does")
+def test_closed_standard_streams_are_no_error(pristine, tmp_path):
+    line = f'"$@" run {pristine} --input - '
+    for closed, given, expected in (
+        (">&-", b"good\n", b""),
+        ("2>&-", b"good\n", b"negative\t0."),
+        ("<&-", b"", b""),
+        (">&- 2>&- <&-", b"", b""),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", line + closed, "bash", *CLAMPDOWN],
+            env=ENVIRONMENT,
+            input=given,
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b""), closed
+        assert done.stdout[: len(expected) or None] == expected
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])

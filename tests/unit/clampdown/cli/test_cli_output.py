@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clampdown.cli.output import echo_facts, echo_json, echo_table, one_line
+from clampdown.cli.output import cell, echo_facts, echo_json, echo_table, one_line
 from clampdown_runtime import ClampdownError
 
 
@@ -52,3 +52,13 @@ def test_an_error_message_keeps_its_lines_and_no_control_characters(invoke, fail
 )
 def test_a_text_is_shown_on_one_line(text, expected):
     assert one_line(text) == expected
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://x")'])
+def test_a_cell_is_never_a_formula(text):
+    assert cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["good", "a=1", " =1", "'quoted", "\t=1"])
+def test_other_cells_are_as_they_are(text):
+    assert cell(text) == one_line(text)

@@ -50,6 +50,19 @@ def test_cuda_graphs_need_cuda(invoke, pristine):
     assert "CUDA graphs: found the provider 'cpu'" in result.stderr
 
 
+def test_a_text_that_a_spreadsheet_would_run_is_quoted_and_json_has_it_as_it_is(invoke, pristine):
+    text = "=good"
+    assert invoke("run", pristine, text).stdout.rstrip("\n").endswith("\t'=good")
+    assert "'" not in invoke("run", pristine, text, "--json").stdout
+
+
+def test_a_time_limit_that_is_kept_changes_nothing(invoke, pristine):
+    plain = invoke("run", pristine, *TEXTS)
+    limited = invoke("run", pristine, *TEXTS, "--time-limit", "60")
+    assert (limited.exit_code, limited.stdout) == (0, plain.stdout)
+    assert invoke("run", pristine, *TEXTS, "--time-limit", "0").exit_code == 2
+
+
 def test_json_lines(invoke, pristine, expected):
     result = invoke("run", pristine, *TEXTS, "--json")
     for line, prediction in zip(result.stdout.splitlines(), expected, strict=True):

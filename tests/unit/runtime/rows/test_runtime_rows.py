@@ -1,9 +1,12 @@
 import sys
 
+import numpy as np
 import pytest
 
 from clampdown_runtime import Row, read_rows
 from clampdown_runtime.errors import RowsError
+from clampdown_runtime.rows import lines
+from clampdown_runtime.rows import read_rows as module
 
 
 def write(folder, name, content):
@@ -218,3 +221,48 @@ def test_a_path_that_cannot_be_looked_at_is_refused(tmp_path, name):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(RowsError, match=r"cannot be read|nothing there"):
         read_rows(tmp_path / name)
+
+
+def test_a_line_without_an_end_is_not_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "LONGEST_LINE", 64)
+    for name, start in (("rows.jsonl", '{"text": "good"}\n'), ("rows.csv", "text\ngood\n")):
+        path = write(tmp_path, name, start + "x" * 100)
+        read = read_rows(path)
+        assert next(read).text == "good"
+        with pytest.raises(RowsError, match=f"{name}, line [23]: found 64 characters without"):
+            next(read)
+
+
+def test_a_text_longer_than_any_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_CELL", 64)
+    for path in (
+        parquet(tmp_path, text=["x" * 64, "x" * 65]),
+        write(tmp_path, "rows.jsonl", "".join(f'{{"text": "{"x" * n}"}}\n' for n in (64, 65))),
+    ):
+        read = read_rows(path)
+        next(read)
+        with pytest.raises(RowsError, match="line 2: found a text of 65 characters"):
+            next(read)
+
+
+def test_a_small_parquet_file_of_endless_texts_is_refused(tmp_path, monkeypatch):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as parquet_file
+
+    monkeypatch.setattr(module, "_PARQUET_MEMORY", 2**20)
+    path = tmp_path / "rows.parquet"
+    table = pyarrow.table({"text": [f"{n}" + "x" * 2**16 for n in range(64)]})
+    parquet_file.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 2**16
+    assert "made to fill the memory" in refuse(path).hint
+    # As many bytes that are really there are read, in batches that fit.
+    random = np.random.default_rng(0)
+    texts = [bytes(random.integers(97, 123, 2**16, np.uint8)).decode() for _ in range(64)]
+    assert [row.text for row in read_rows(parquet(tmp_path, text=texts))] == texts
+
+
+def test_a_cell_of_no_python_type_is_no_text(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    beyond = pyarrow.array([2**40], pyarrow.timestamp("ms"))
+    error = refuse(parquet(tmp_path, text=["good"], label=beyond))
+    assert error.found.startswith("a label of the type")
