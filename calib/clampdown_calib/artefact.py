@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import get_args
 
 from clampdown_calib.calibration import Calibration, CalibrationFacts
+from clampdown_calib.models.folder_files import leaves
 from clampdown_calib.options import Exporter, Method
 from clampdown_calib.rows.clean_rows import rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.stored_tensors import calibration_of, tensors_of
 from clampdown_calib.tensor_file import read_tensors, tensor_bytes
 from clampdown_runtime.bundle.digests import digest_of, file_digest
 from clampdown_runtime.bundle.manifest import Precision, Representation
-from clampdown_runtime.errors import CalibrationError
+from clampdown_runtime.errors import CalibrationError, RowsError
 from clampdown_runtime.writing.atomic_write import atomic_folder
 
 FORMAT_VERSION = 3
@@ -54,12 +55,12 @@ def load_calibration(folder: Path) -> Calibration:
         facts, digests = _read_facts(path)
         read = {name: _read(folder / name, digest) for name, digest in digests.items()}
         tensors, _ = read_tensors(read[TENSORS_FILE])
-        rows = rows_from_jsonl(read[ROWS_FILE].decode("utf-8"))
+        rows = rows_from_jsonl(read[ROWS_FILE].decode("utf-8"), len(facts.labels))
         return calibration_of(facts, tensors, rows)
     except OSError as error:
         found = f"a file that cannot be read ({error.strerror})"
         raise _unusable(Path(error.filename or folder), found, "readable files") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError, RowsError) as error:
         # Digests that fit say that the files were written so, not that this release wrote them.
         raise _unusable(folder, f"contents that cannot be read ({error})", "its files") from error
 
@@ -68,6 +69,8 @@ def _read(path: Path, digest: str) -> bytes:
     """What is used is what was checked: read once."""
     if not path.is_file():
         raise _unusable(path, "no such file", "the calibration's file")
+    if leaves(path, path.parent):
+        raise _unusable(path, "a link that leaves the folder", "the calibration's file")
     data = path.read_bytes()
     if digest_of(data) != digest:
         raise _unusable(path, "changed contents", f"the digest {digest}")

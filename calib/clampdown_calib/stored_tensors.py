@@ -1,5 +1,6 @@
 """The tensors of a calibration by their names in the file, specified in docs/calibration.md."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from clampdown_calib.calibration import Calibration, CalibrationFacts, Reading
 from clampdown_calib.detectors import ExcessDetector
 from clampdown_calib.evidence.answer import Answer
 from clampdown_calib.evidence.probes import probed_layers
+from clampdown_calib.options import Method
 from clampdown_calib.rows.clean_rows import CleanRow
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -84,6 +86,25 @@ def _reading(facts: CalibrationFacts, tensors: Tensors, prefix: str) -> Reading:
     )
 
 
+def fitted_shapes(
+    method: Method, layers: int, classes: int, tensors: Mapping[str, NDArray[Any]]
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of what is in a graph; only the layers' width is taken from the tensors."""
+    if method == "probe":
+        probed = probed_layers(layers)
+        weights = tensors.get("detector.weights")
+        width = weights.shape[1] if weights is not None and weights.ndim == 3 else 0
+        return {
+            "detector.weights": (probed, width, classes),
+            "detector.bias": (probed, classes),
+            **dict.fromkeys(("detector.slope", "detector.centre", "detector.spread"), (probed,)),
+            **dict.fromkeys(("answer.log_odds", "answer.sharpness"), (1,)),
+        }
+    mean = tensors.get("detector.mean")
+    width = mean.shape[1] if mean is not None and mean.ndim == 2 else 0
+    return dict.fromkeys(("detector.mean", "detector.reach", "lower", "upper"), (layers, width))
+
+
 def _shapes(
     facts: CalibrationFacts, tensors: dict[str, NDArray[Any]]
 ) -> dict[str, tuple[int, ...]]:
@@ -94,25 +115,9 @@ def _shapes(
         "clean.held_out_scores": (facts.held_out_rows,),
     }
     logits = ("clean.undefended_logits", "clean.purified_logits")
-    common = {**scores, **dict.fromkeys(logits, (facts.held_out_rows, classes))}
-    if facts.method == "probe":
-        probed = probed_layers(layers)
-        weights = tensors.get("detector.weights")
-        width = weights.shape[1] if weights is not None and weights.ndim == 3 else 0
-        return {
-            **common,
-            "detector.weights": (probed, width, classes),
-            "detector.bias": (probed, classes),
-            **dict.fromkeys(("detector.slope", "detector.centre", "detector.spread"), (probed,)),
-            **dict.fromkeys(("answer.log_odds", "answer.sharpness"), (1,)),
-        }
-    mean = tensors.get("detector.mean")
-    width = mean.shape[1] if mean is not None and mean.ndim == 2 else 0
-    neurons = ("detector.mean", "detector.reach")
-    return {
-        **common,
-        **{f"{CLIPPED}{name}": shape for name, shape in scores.items()},
-        **dict.fromkeys(neurons, (layers, width)),
-        **dict.fromkeys((f"{CLIPPED}{name}" for name in neurons), (layers, width)),
-        **dict.fromkeys(("lower", "upper"), (layers, width)),
-    }
+    fitted = fitted_shapes(facts.method, layers, classes, tensors)
+    shapes = {**scores, **dict.fromkeys(logits, (facts.held_out_rows, classes)), **fitted}
+    if facts.method == "badacts":
+        again = {k: v for k, v in {**scores, **fitted}.items() if k not in ("lower", "upper")}
+        shapes |= {f"{CLIPPED}{name}": shape for name, shape in again.items()}
+    return shapes

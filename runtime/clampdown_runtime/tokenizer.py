@@ -14,7 +14,7 @@ from clampdown_runtime.errors import BundleError
 CHARACTERS_PER_TOKEN = 256
 """No vocabulary in use has a longer token: a text is read as far as its tokens can reach."""
 
-_ENDINGS = (KeyboardInterrupt, SystemExit, MemoryError)
+ENDINGS = (KeyboardInterrupt, SystemExit, MemoryError)
 """What is nobody's failure to explain."""
 
 
@@ -54,7 +54,7 @@ class BundleTokenizer:
                 if isinstance(source, bytes)
                 else Tokenizer.from_file(str(source))
             )
-        except _ENDINGS:
+        except ENDINGS:
             raise
         # The tokenizers package raises plain exceptions, and panics, which are no Exception.
         except BaseException as error:
@@ -84,7 +84,7 @@ class BundleTokenizer:
         """
         try:
             encodings = self._tokenizer.encode_batch([text[: self._readable] for text in texts])
-        except _ENDINGS:
+        except ENDINGS:
             raise
         except BaseException as error:
             raise BundleError(

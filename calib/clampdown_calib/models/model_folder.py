@@ -13,6 +13,7 @@ from clampdown_calib.models.checkpoint_files import (
     weight_files,
 )
 from clampdown_calib.models.external_data import external_files
+from clampdown_calib.models.folder_files import refuse_odd_files
 from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.errors import ModelError
 from clampdown_runtime.rows.texts import is_unicode
@@ -20,6 +21,9 @@ from clampdown_runtime.rows.texts import is_unicode
 ONNX_PLACES = ("model.onnx", "onnx/model.onnx")
 CONFIGURATION = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json")
 VOCABULARY = ("vocab.*", "merges.txt", "*.model", "bpe.codes")
+MOST_CLASSES = 2**16
+"""Of a model without names for them: more than any classifier of texts has."""
+
 CLASSIFIER_PROBLEMS = (None, "single_label_classification")
 
 
@@ -69,13 +73,15 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
             ``weights_only``).
 
     Raises:
-        ModelError: there is no such folder, its configuration is missing, unreadable, not a text
+        ModelError: there is no such folder, a file in it is a link that leaves it or has no end,
+            its configuration is missing, unreadable, not a text
             classifier's, needs remote code or names other files of weights, or its weights are
             missing, pickled or outside the folder.
     """
     path = Path(model)
     if not path.is_dir():
         path = _download(str(model), allow_pickle=allow_pickle)
+    refuse_odd_files(path)
     config = _read_config(path)
     onnx_file = next((path / place for place in ONNX_PLACES if (path / place).is_file()), None)
     checkpoint = any((path / name).is_file() for name in CHECKPOINTS)
@@ -182,7 +188,7 @@ def _labels(model: str | Path, config: dict[str, Any]) -> tuple[str, ...]:
     if names is None:
         # transformers leaves id2label out of config.json for the default of two classes.
         count = config.get("num_labels", 2)
-        if type(count) is int and count >= 1:
+        if type(count) is int and 1 <= count <= MOST_CLASSES:
             return tuple(f"LABEL_{i}" for i in range(count))
         names = f"num_labels {count!r}"
     elif isinstance(names, dict) and set(names) == {str(i) for i in range(len(names))} and names:

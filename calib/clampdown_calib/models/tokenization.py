@@ -1,6 +1,7 @@
 """The model's tokenizer and padding, as the bundle will hold them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from clampdown_calib.models.quiet import quiet_transformers
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, InputName, Padding
 from clampdown_runtime.bundle.strict_json import INT64_MAX
 from clampdown_runtime.errors import BundleError, ModelError
-from clampdown_runtime.tokenizer import BundleTokenizer
+from clampdown_runtime.tokenizer import ENDINGS, BundleTokenizer
 from clampdown_runtime.writing.working_folder import scratch_folder
 
 POSITION_OFFSET = {
@@ -72,20 +73,18 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
     # Without any of these transformers makes an empty tokenizer, to which every word is unknown.
     if not any(place.is_file() for name in VOCABULARIES for place in folder.path.glob(name)):
         raise _unusable(folder, "no tokenizer.json and no vocabulary")
-    with scratch_folder() as converted:
-        try:
-            with quiet_transformers():
-                tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
-                tokenizer.save_pretrained(converted)
-        except Exception as error:  # transformers passes on whatever its parts raise
-            raise _unusable(folder, f"{type(error).__name__}: {error}") from error
+    with scratch_folder() as converted, _explained(folder):
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
+            tokenizer.save_pretrained(converted)
         own, saved = (_texts(place) for place in (folder.path, converted))
     if "tokenizer.json" not in saved:
         raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json")
     wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
     pad = _padding_id(folder, tokenizer.pad_token_id)
     limit = _max_length(folder, tokenizer.model_max_length, pad)
-    expected = tokenizer(PROBES, truncation=True, max_length=limit)["input_ids"]
+    with _explained(folder):
+        expected = tokenizer(PROBES, truncation=True, max_length=limit)["input_ids"]
     # The model's own files where they say all: transformers reads settings from other files too.
     for texts in ({**saved, **own}, saved):
         tokenization = Tokenization(
@@ -101,6 +100,18 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
         except BundleError as error:
             raise _unusable(folder, error.found) from error
     raise _unusable(folder, "a tokenizer that gives other tokens once it is saved")
+
+
+@contextmanager
+def _explained(folder: ModelFolder) -> Iterator[None]:
+    """Whatever transformers passes on from its parts is an error of the model."""
+    try:
+        yield
+    except ENDINGS:
+        raise
+    # The tokenizers package panics, too, which is no Exception.
+    except BaseException as error:
+        raise _unusable(folder, f"{type(error).__name__}: {error}") from error
 
 
 def _texts(place: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.errors import CalibrationError, RowsError
 from clampdown_runtime.rows.class_labels import resolve_label
 from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.rows.texts import require_text
 from clampdown_runtime.tokenizer import pad_batch
 
 Use = Literal["fit", "held-out"]
@@ -174,7 +175,19 @@ def rows_to_jsonl(rows: Sequence[CleanRow]) -> str:
     )
 
 
-def rows_from_jsonl(text: str) -> tuple[CleanRow, ...]:
-    """The rows that :func:`rows_to_jsonl` wrote; its file is checked by digest before."""
+def rows_from_jsonl(text: str, classes: int) -> tuple[CleanRow, ...]:
+    """The rows that :func:`rows_to_jsonl` wrote.
+
+    Raises:
+        ValueError, TypeError: a line is no such row, or its label none of so many classes.
+        RowsError: its text is none.
+        RecursionError: one is nested without an end.
+    """
     # Not splitlines: JSON leaves line separators such as U+2028 in a text as they are.
-    return tuple(CleanRow(**json.loads(line)) for line in text.split("\n") if line)
+    rows = tuple(CleanRow(**json.loads(line)) for line in text.split("\n") if line)
+    for number, row in enumerate(rows, 1):
+        require_text(row.text, f"line {number}")
+        known = row.label is None or (type(row.label) is int and 0 <= row.label < classes)
+        if not known or row.part not in get_args(Part):
+            raise ValueError(f"line {number} with the label {row.label!r} and part {row.part!r}")
+    return rows

@@ -2,21 +2,20 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clampdown_calib.tensor_file import read_tensors
 from clampdown_calib.threshold import rejected_share, threshold_at
 from clampdown_exporter.bundle.golden import golden_of
 from clampdown_exporter.bundle.graph_file import read_graph
+from clampdown_exporter.bundle.kept_tensors import kept_tensors
 from clampdown_exporter.bundle.ort_format import ort_files
 from clampdown_exporter.bundle.writer import open_graph, set_threshold, write_measured
 from clampdown_exporter.text_input.with_tokenizer import text_model_file
-from clampdown_runtime.bundle.files import Bundle, open_bundle
-from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, Manifest
-from clampdown_runtime.errors import BundleError, CalibrationError
+from clampdown_runtime.bundle.files import open_bundle
+from clampdown_runtime.bundle.manifest import Manifest
+from clampdown_runtime.errors import CalibrationError
 from clampdown_runtime.writing.atomic_write import atomic_replacement
 
 
@@ -43,8 +42,8 @@ def move_threshold(
         DestinationError: the bundle cannot be written.
     """
     opened = open_bundle(bundle)
-    tensors, method = _kept(opened)
-    scores = tensors["clean.held_out_scores"]
+    kept = kept_tensors(opened)
+    scores = kept.tensors["clean.held_out_scores"]
     threshold = _threshold(scores, frr, value)
     manifest = dataclasses.replace(
         opened.manifest,
@@ -62,8 +61,8 @@ def move_threshold(
             place,
             graph,
             manifest,
-            tensors,
-            method=method,
+            kept.tensors,
+            method=kept.method,
             golden=golden_of(open_graph(place, graph, manifest)),
             ort_format=ort_files(opened.model_path)[0].exists(),
             with_tokenizer=text_model_file(opened.model_path).exists(),
@@ -81,19 +80,3 @@ def _threshold(scores: NDArray[np.float32], frr: float | None, value: float | No
         expected="exactly one of the two, a finite float32 number",
         hint="Pass --frr 0.1, or --value with a threshold.",
     )
-
-
-def _kept(bundle: Bundle) -> tuple[dict[str, NDArray[Any]], str]:
-    """The tensors of a bundle's calibration, and the method that fitted them."""
-    try:
-        tensors, metadata = read_tensors(bundle.read(CALIBRATION_FILE))
-        method = metadata["method"]
-        tensors["clean.held_out_scores"]
-    except (ValueError, KeyError) as error:
-        raise BundleError(
-            str(bundle.calibration_path),
-            found=f"no usable clean scores ({error})",
-            expected="the tensors that an export keeps there",
-            hint="Export the bundle again.",
-        ) from error
-    return tensors, method

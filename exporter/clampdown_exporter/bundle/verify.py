@@ -1,4 +1,4 @@
-"""Checks a bundle as a stranger would: digests, contract, golden rows, and that it fails closed."""
+"""Checks a bundle as a stranger would: digests, contract, calibration, golden rows, overflow."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +7,11 @@ import onnx_ir as ir
 
 from clampdown_exporter.bundle.contract import contract_differences
 from clampdown_exporter.bundle.graph_file import read_graph
+from clampdown_exporter.bundle.kept_tensors import kept_differences
 from clampdown_exporter.bundle.overflow import overflowing
 from clampdown_runtime.bundle.files import bundle_differences, open_manifest
 from clampdown_runtime.bundle.golden import Golden, check_golden, read_golden
-from clampdown_runtime.bundle.manifest import GOLDEN_FILE
+from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, GOLDEN_FILE
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import BundleError
 from clampdown_runtime.sessions.providers import Provider
@@ -52,6 +53,9 @@ def verify(
     except BundleError as error:
         return [f"{manifest.model_file}: {error.found}"]
     found = [f"{manifest.model_file}: {d}" for d in contract_differences(graph, manifest)]
+    if found:
+        return found
+    found = [f"{CALIBRATION_FILE}: {d}" for d in kept_differences(opened, graph)]
     if found:
         return found
     classifier = DefendedClassifier.load(bundle, provider=provider, expected_digest=opened.digest)

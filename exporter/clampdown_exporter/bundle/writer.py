@@ -33,7 +33,7 @@ from clampdown_runtime.bundle.manifest import (
 )
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
-from clampdown_runtime.sessions.session import create_session
+from clampdown_runtime.sessions.session import create_session, require_signature
 from clampdown_runtime.tokenizer import BundleTokenizer
 
 REPORT_FILE = "report.html"
@@ -100,13 +100,16 @@ def open_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> DefendedCla
 
     Raises:
         ExportError: the graph is too large for one file.
+        BundleError: its inputs and outputs are not those of a defended graph.
     """
     _require_one_file(graph)
     data = ir.to_proto(graph).SerializeToString()
+    session = create_session(data, name="the defended graph", provider="cpu", threads=None)
+    require_signature(session, manifest, folder / manifest.model_file)
     return DefendedClassifier(
         Bundle(folder, manifest, digest=""),
         BundleTokenizer(folder / TOKENIZER_FILE, manifest.max_length),
-        create_session(data, name="the defended graph", provider="cpu", threads=None),
+        session,
     )
 
 

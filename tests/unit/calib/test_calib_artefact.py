@@ -198,7 +198,7 @@ def test_facts_that_do_not_follow_the_format(folder, changes, pattern):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"labels": ["a", "b"]}, {"layers": ["one", "two", "three"]}, {"method": "badacts"}],
+    [{"labels": ["a", "b", "c", "d"]}, {"layers": ["one", "two", "three"]}, {"method": "badacts"}],
 )
 def test_facts_that_are_of_other_probes(tmp_path, changes):
     save_calibration(calibration("probe"), tmp_path / "c")
@@ -235,3 +235,39 @@ def test_file_that_was_never_right(folder, name):
     (folder / name).write_bytes(b"\xff nothing")
     reseal(folder)
     refused(folder, "contents that cannot be read")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": 1, "label": None, "part": "fit"},
+        {"text": "", "label": None, "part": "fit"},
+        {"text": "good", "label": "0", "part": "fit"},
+        {"text": "good", "label": 9, "part": "fit"},
+        {"text": "good", "label": -1, "part": "fit"},
+        {"text": "good", "label": True, "part": "fit"},
+        {"text": "good", "label": None, "part": "neither"},
+        {"text": "good", "label": None, "part": ["fit"]},
+        {"text": "good", "label": None},
+        [],
+    ],
+    ids=str,
+)
+def test_rows_that_are_none(folder, row):
+    with (folder / "rows.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    reseal(folder)
+    refused(folder, "contents that cannot be read")
+
+
+def test_rows_nested_without_an_end(folder):
+    (folder / "rows.jsonl").write_text("[" * 100_000)
+    reseal(folder)
+    refused(folder, "contents that cannot be read")
+
+
+@pytest.mark.parametrize("name", ["calibration.safetensors", "rows.jsonl"])
+def test_a_link_out_of_the_folder(folder, tmp_path, name):
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    refused(folder, "a link that leaves the folder")

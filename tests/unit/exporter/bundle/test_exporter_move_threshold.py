@@ -10,12 +10,26 @@ from clampdown_exporter import move_threshold, verify
 from clampdown_runtime import BundleError, CalibrationError, open_bundle
 
 
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+
+KEPT = {
+    **{"detector.weights": ones(1, 4, 2), "detector.bias": ones(1, 2)},
+    **{f"detector.{name}": ones(1) for name in ("slope", "centre", "spread")},
+    **{f"answer.{name}": ones(1) for name in ("log_odds", "sharpness")},
+    **{f"latency.{name}": ones(1) for name in ("unflagged", "flagged")},
+    "clean.changed": np.zeros(9, np.uint8),
+    **{f"clean.{part}_scores": np.arange(9, dtype=np.float32) for part in ("fit", "held_out")},
+}
+"""Of a model with one layer and two classes, with nine clean rows."""
+
+
 @pytest.fixture
 def bundle(bundle_path, seal):
-    """Nine clean scores and no more."""
-    scores = {"clean.held_out_scores": np.arange(9, dtype=np.float32)}
-    (bundle_path / "calibration.safetensors").write_bytes(tensor_bytes(scores, {"method": "probe"}))
-    seal(bundle_path)
+    path = bundle_path / "calibration.safetensors"
+    path.write_bytes(tensor_bytes(KEPT, {"method": "probe"}))
+    seal(bundle_path, detector="excess")
     return bundle_path
 
 
@@ -42,18 +56,18 @@ def test_rate_that_the_kept_scores_cannot_hold(bundle):
         move_threshold(bundle, frr=0.01)
 
 
-@pytest.mark.parametrize("content", ["none", "bytes", "no metadata", "other metadata"])
-def test_bundle_without_usable_scores(bundle, seal, content):
-    path = bundle / "calibration.safetensors"
-    if content == "none":
-        path.write_bytes(tensor_bytes({"lower": np.zeros(1)}, {"method": "probe"}))
-    elif content == "bytes":
-        path.write_bytes(b"nothing")
-    else:
-        other = {"purification": "votes"} if content == "other metadata" else None
-        path.write_bytes(tensor_bytes({"clean.held_out_scores": np.zeros(9, np.float32)}, other))
+@pytest.mark.parametrize("metadata", [None, {"purification": "votes"}, {"method": "badacts"}])
+def test_bundle_of_another_method(bundle, seal, metadata):
+    (bundle / "calibration.safetensors").write_bytes(tensor_bytes(KEPT, metadata))
     seal(bundle)
-    with pytest.raises(BundleError, match="no usable clean scores"):
+    with pytest.raises(BundleError, match="found the method"):
+        move_threshold(bundle, value=1.0)
+
+
+def test_bundle_without_usable_tensors(bundle, seal):
+    (bundle / "calibration.safetensors").write_bytes(b"nothing")
+    seal(bundle)
+    with pytest.raises(BundleError, match="found no safetensors"):
         move_threshold(bundle, value=1.0)
 
 
