@@ -69,18 +69,23 @@ def _read(path: Path, digest: str) -> bytes:
     """What is used is what was checked: read once."""
     if not path.is_file():
         raise _unusable(path, "no such file", "the calibration's file")
-    if leaves(path, path.parent):
-        raise _unusable(path, "a link that leaves the folder", "the calibration's file")
+    _refuse_link(path)
     data = path.read_bytes()
     if digest_of(data) != digest:
         raise _unusable(path, "changed contents", f"the digest {digest}")
     return data
 
 
+def _refuse_link(path: Path) -> None:
+    if leaves(path, path.parent):
+        raise _unusable(path, "a link that leaves the folder", "the calibration's file")
+
+
 def _read_facts(path: Path) -> tuple[CalibrationFacts, dict[str, str]]:
     """The facts, and the digests of the other files by name."""
     if not path.is_file():
         raise _unusable(path, "no such file", "a folder that `clampdown calibrate` wrote")
+    _refuse_link(path)
     try:
         data = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -2,9 +2,11 @@
 
 import errno
 import io
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -29,6 +31,10 @@ from clampdown.cli.output import several_lines
 from clampdown_runtime.errors import ClampdownError, DestinationError
 
 INTERRUPTED, TERMINATED = 130, 143
+_UNWINDING_SECONDS = 5
+"""Within them whatever is half-written has been removed. Later a signal ends what still runs, since
+Python can have lost the first one in a place where it drops exceptions."""
+
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -85,14 +91,14 @@ def _occupy_standard_streams() -> None:
 def _ended_by_one_signal() -> Iterator[None]:
     """Let Ctrl-C or SIGTERM unwind what is under way, so that nothing is left behind.
 
-    A second one would interrupt the unwinding, and is ignored.
+    Others soon after it would interrupt the unwinding, and are ignored.
     """
-    ended = False
+    ended = -math.inf
 
     def end(number: int, _frame: FrameType | None) -> None:
         nonlocal ended
-        if not ended:
-            ended = True
+        before, ended = ended, time.monotonic()
+        if ended - before > _UNWINDING_SECONDS:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
 
     before: dict[signal.Signals, Any] = {}

@@ -15,16 +15,20 @@ class ClampdownError(Exception):
     """
 
     def __init__(self, thing: str, *, found: str, expected: str, hint: str) -> None:
-        self.thing = thing
-        self.found = found
-        self.expected = expected
-        self.hint = hint
-        super().__init__(f"{thing}: found {found}; expected {expected}. {hint}")
+        self.thing, self.found, self.expected, self.hint = map(
+            _encodable, (thing, found, expected, hint)
+        )
+        super().__init__(f"{self.thing}: found {self.found}; expected {self.expected}. {self.hint}")
 
     def __reduce__(self) -> tuple[Callable[..., "ClampdownError"], tuple[str]]:
         """Pickles and copies with its parts: a worker's error reaches the process that waits."""
         parts = {"found": self.found, "expected": self.expected, "hint": self.hint}
         return partial(type(self), **parts), (self.thing,)
+
+
+def _encodable(text: str) -> str:
+    """Names of files and keys of JSON can hold half of a surrogate pair, which no file takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class RowsError(ClampdownError):

@@ -1,5 +1,6 @@
 """The model's tokenizer and padding, as the bundle will hold them."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ POSITION_OFFSET = {
 """Architectures whose positions begin behind the padding id, so that fewer tokens fit."""
 
 VOCABULARIES = ("tokenizer.json", *VOCABULARY)
+
+HIGHEST_ID = 2**24
+"""Of a token: a hundred times the largest vocabulary in use, and little enough for a list of all
+ids up to it, which packages make."""
 
 PROBES = ["A plain sentence, with Capitals.", "naïve CAFÉ 12.5%", "two  spaces"]
 """Texts on which the runtime's tokenizer has to agree with the one that transformers loads."""
@@ -73,6 +78,7 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
     # Without any of these transformers makes an empty tokenizer, to which every word is unknown.
     if not any(place.is_file() for name in VOCABULARIES for place in folder.path.glob(name)):
         raise _unusable(folder, "no tokenizer.json and no vocabulary")
+    _require_ids(folder)
     with scratch_folder() as converted, _explained(folder):
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
@@ -100,6 +106,33 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
         except BundleError as error:
             raise _unusable(folder, error.found) from error
     raise _unusable(folder, "a tokenizer that gives other tokens once it is saved")
+
+
+def _require_ids(folder: ModelFolder) -> None:
+    """Refuse a tokenizer.json with an id so high that every package would fill its memory."""
+    path = folder.path / TOKENIZER_FILE
+    if not path.is_file():
+        return
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise _unusable(folder, f"a tokenizer.json that is not valid JSON ({error})") from error
+    highest = max(_ids(found), default=0)
+    if highest > HIGHEST_ID:
+        raise _unusable(folder, f"the token id {highest}")
+
+
+def _ids(tokenizer: object) -> Iterator[int]:
+    """Every id that a tokenizer.json gives to a token, wherever it stands there."""
+    fields = tokenizer if isinstance(tokenizer, dict) else {}
+    model = fields.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    added = fields.get("added_tokens")
+    given = [
+        *(vocabulary.values() if isinstance(vocabulary, dict) else ()),
+        *(t.get("id") for t in (added if isinstance(added, list) else ()) if isinstance(t, dict)),
+    ]
+    yield from (token for token in given if isinstance(token, int))
 
 
 @contextmanager

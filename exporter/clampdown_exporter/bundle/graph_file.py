@@ -21,7 +21,9 @@ def read_graph(bundle: Bundle) -> ir.Model:
         if external := sorted(external_places(proto)):
             raise ValueError(f"weights in {', '.join(map(repr, external))}")
         onnx.checker.check_model(proto, full_check=True)
-        return ir.from_proto(proto)
+        model = ir.from_proto(proto)
+        # Such as a name that is not UTF-8, which the checker lets pass.
+        ir.to_proto(model)
     except Exception as error:  # of protobuf, of the checker, of onnx_ir: whatever bytes raise
         raise BundleError(
             str(bundle.model_path),
@@ -29,3 +31,4 @@ def read_graph(bundle: Bundle) -> ir.Model:
             expected="a whole graph with its weights inside",
             hint="Get an unchanged copy of the bundle, or export it again.",
         ) from error
+    return model

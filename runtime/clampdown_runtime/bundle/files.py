@@ -145,6 +145,13 @@ def open_manifest(folder: Path, *, expected_digest: str | None = None) -> Bundle
     path = folder / MANIFEST_NAME
     if not path.is_file():
         _not_a_bundle(folder)
+    if not _real(path).is_relative_to(_real(folder)):
+        raise BundleError(
+            str(path),
+            found="a link that leaves the folder",
+            expected="the bundle's own manifest",
+            hint="Get an unchanged copy of the bundle, or copy it out of a cache whole.",
+        )
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_MANIFEST + 1)

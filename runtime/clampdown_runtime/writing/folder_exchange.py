@@ -5,9 +5,11 @@ import ctypes
 import errno
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
+from clampdown_runtime.writing.surely import surely
 
 _HERE = -100
 """``AT_FDCWD``: paths are taken as everywhere else."""
@@ -38,25 +40,28 @@ def exchange(new: Path, old: Path, spare: Path) -> None:
     """
     flush(new)
     if not _swapped(new, old):
-        old.rename(spare)
-        try:
+        with surely(partial(_settle, new, old, spare)):
+            old.rename(spare)
             new.rename(old)
-        except BaseException as error:
-            try:
-                spare.rename(old)
-            except OSError:
-                raise DestinationError(
-                    str(old),
-                    found="something that took its place while it was replaced",
-                    expected="a place that nobody else writes to",
-                    hint=f"The old folder is kept as {spare}: move it back.",
-                ) from error
-            raise
-        try:
-            spare.rename(new)
-        except OSError:
-            shutil.rmtree(spare, ignore_errors=True)
     _flush(old.parent)
+
+
+def _settle(new: Path, old: Path, spare: Path) -> None:
+    """End what two renames began: the old one is removed, or moved back."""
+    if not spare.exists():
+        return
+    if not new.exists():
+        shutil.rmtree(spare, ignore_errors=True)
+        return
+    try:
+        spare.rename(old)
+    except OSError as error:
+        raise DestinationError(
+            str(old),
+            found="something that took its place while it was replaced",
+            expected="a place that nobody else writes to",
+            hint=f"The old folder is kept as {spare}: move it back.",
+        ) from error
 
 
 def flush(folder: Path) -> None:

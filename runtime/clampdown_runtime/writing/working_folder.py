@@ -7,9 +7,11 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+
+from clampdown_runtime.writing.surely import surely
 
 if sys.platform != "win32":
     import fcntl
@@ -51,22 +53,6 @@ def scratch_folder() -> Iterator[Path]:
 def free_name(place: Path) -> Path:
     """A hidden name beside a place, which nobody has and nobody takes for a leftover."""
     return place.with_name(f".{place.name}-{secrets.token_hex(_RANDOM_BYTES)}")
-
-
-@contextlib.contextmanager
-def surely(undo: Callable[[], None]) -> Iterator[None]:
-    """Undo something at the end, whatever happens.
-
-    A signal that arrives meanwhile ends ``undo`` in its middle, and it is called once more. It has
-    to bear that; the command line lets the first signal interrupt what is under way, and no other.
-    """
-    try:
-        try:
-            yield
-        finally:
-            undo()
-    finally:
-        undo()
 
 
 @contextlib.contextmanager

@@ -44,3 +44,9 @@ def test_rows_errors_stay_what_they_are():
     error = RowsError("row 3", found="x", expected="y", hint="z")
     with pytest.raises(RowsError, match="row 3"):
         raise copy.deepcopy(error)
+
+
+def test_a_message_can_always_be_written():
+    error = ClampdownError("a\udcff", found="\ud800", expected="b", hint="c")
+    assert str(error).encode() == rb"a\udcff: found \ud800; expected b. c"
+    assert error.thing == r"a\udcff"

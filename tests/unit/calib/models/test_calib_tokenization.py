@@ -150,3 +150,26 @@ def test_tokenizer_that_cannot_be_saved_as_it_is_read_is_refused(folder, monkeyp
     monkeypatch.setattr(PreTrainedTokenizerFast, "__call__", other)
     with pytest.raises(ModelError, match="other tokens once it is saved"):
         load(folder)
+
+
+@pytest.mark.parametrize("place", ["vocabulary", "added"])
+def test_id_that_would_fill_the_memory_is_refused_before_any_package_reads_it(folder, place):
+    path = folder / "tokenizer.json"
+    data = json.loads(path.read_text())
+    if place == "vocabulary":
+        data["model"]["vocab"]["good"] = 2**32 - 7
+    else:
+        data["added_tokens"] = [{"content": "x", "id": 2**32 - 7}]
+    path.write_text(json.dumps(data))
+    with pytest.raises(ModelError, match=f"the token id {2**32 - 7}"):
+        load(folder)
+
+
+def test_tokenizer_that_fails_on_a_text_is_refused(folder):
+    """Words that it does not know, and no token for them."""
+    path = folder / "tokenizer.json"
+    data = json.loads(path.read_text())
+    data["model"]["unk_token"] = "[NONE]"  # noqa: S105 - no password
+    path.write_text(json.dumps(data))
+    with pytest.raises(ModelError, match=r"Missing \[UNK\] token|\[NONE\]"):
+        load(folder)

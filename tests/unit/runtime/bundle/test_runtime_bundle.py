@@ -68,7 +68,8 @@ def test_links_that_leave_the_folder_are_refused(bundle_path, tmp_path):
 def test_a_manifest_that_is_a_link_to_outside_is_refused(bundle_path, tmp_path):
     moved = (bundle_path / "clampdown.json").rename(tmp_path / "clampdown.json")
     (bundle_path / "clampdown.json").symlink_to(moved)
-    assert differences(bundle_path) == [FileDifference("clampdown.json", "outside")]
+    with pytest.raises(BundleError, match=r"clampdown\.json: found a link that leaves"):
+        open_bundle(bundle_path)
 
 
 def test_a_link_to_itself_is_refused(bundle_path):

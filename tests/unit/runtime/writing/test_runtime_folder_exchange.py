@@ -38,11 +38,31 @@ def content(folder: Path) -> str:
     return (folder / "inner" / "file").read_text()
 
 
-def test_the_new_one_is_in_its_place_and_the_old_one_is_kept(folders):
+def test_the_new_one_is_in_its_place_and_the_old_one_is_nowhere_else(folders):
     exchange(folders / "new", folders / "old", folders / "spare")
     assert content(folders / "old") == "new"
-    [left] = [path for path in folders.iterdir() if path.name != "old"]
-    assert content(left) == "old"
+    left = [path for path in folders.iterdir() if path.name != "old"]
+    assert [(path.name, content(path)) for path in left] in ([], [("new", "old")])
+
+
+@pytest.mark.parametrize(("call", "kept"), [(1, "old"), (2, "new")])
+def test_an_interrupt_behind_either_rename_leaves_one_whole(tmp_path, monkeypatch, call, kept):
+    for name in ("new", "old"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "file").write_text(name)
+    monkeypatch.setattr(folder_exchange, "_swapped", lambda one, other: False)
+    original, calls = Path.rename, []
+
+    def rename(self, target):
+        calls.append(original(self, target))
+        if len(calls) == call:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        exchange(tmp_path / "new", tmp_path / "old", tmp_path / "spare")
+    assert content(tmp_path / "old") == kept
+    assert not (tmp_path / "spare").exists()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux swaps in one step")
