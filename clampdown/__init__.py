@@ -7,6 +7,7 @@ from clampdown.inspect_bundle import BundleFacts, inspect_bundle
 from clampdown.measure.bench import Benchmark, bench
 from clampdown.measure.evaluate import Accuracies, Evaluation, evaluate
 from clampdown.measure.latency import BenchRow, measure_latency
+from clampdown.signing import check_signature, sign
 
 __all__ = [
     "Accuracies",
@@ -17,12 +18,14 @@ __all__ = [
     "Diagnosis",
     "Evaluation",
     "bench",
+    "check_signature",
     "defend",
     "doctor",
     "evaluate",
     "inspect_bundle",
     "measure_latency",
     "run_demo",
+    "sign",
 ]
 
 __version__: str

@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from clampdown_runtime.errors import ClampdownError
 
 _PACKAGES = frozenset(
-    ("jinja2", "onnx", "onnx_ir", "onnxscript", "safetensors", "torch", "transformers")
+    (
+        *("jinja2", "onnx", "onnx_ir", "onnxscript", "safetensors", "torch", "transformers"),
+        "model_signing",
+    )
 )
 
 

@@ -67,7 +67,7 @@ def seal(folder: Path, **keys: object) -> None:
     manifest["files"] = {
         file.relative_to(folder).as_posix(): file_digest(file)
         for file in folder.rglob("*")
-        if file.is_file() and file != path
+        if file.is_file() and file not in (path, folder / "model.sig")
     }
     manifest["calibration_digest"] = manifest["files"]["calibration.safetensors"]
     path.write_text(json.dumps({**manifest, **keys}))

@@ -25,6 +25,7 @@ from clampdown.cli.commands.export import export
 from clampdown.cli.commands.inspect import inspect
 from clampdown.cli.commands.run import run
 from clampdown.cli.commands.serve import serve
+from clampdown.cli.commands.sign import sign
 from clampdown.cli.commands.threshold import threshold
 from clampdown.cli.commands.verify import verify
 from clampdown.cli.output import several_lines
@@ -167,6 +168,7 @@ for _command in (
     inspect,
     threshold,
     verify,
+    sign,
     bench,
     serve,
     doctor,

@@ -43,6 +43,7 @@ def bench(
     batch_sizes: Sequence[int] = (1, 8),
     lengths: Sequence[int] | None = None,
     repeats: int = 10,
+    expected_digest: str | None = None,
     progress: Progress = silent,
 ) -> Benchmark:
     """Measure a bundle against its undefended model in the same run.
@@ -55,6 +56,7 @@ def bench(
         lengths: tokens in each row; 32 and 128 when None, or the bundle's ``max_length`` where
             that is less.
         repeats: how many rounds each ratio is the median of.
+        expected_digest: of the bundle's manifest, see :func:`clampdown_runtime.open_bundle`.
         progress: told about every setting.
 
     Raises:
@@ -63,7 +65,7 @@ def bench(
             package of the extra ``export`` is missing.
         ProviderError: ONNX Runtime or the provider is not usable.
     """
-    opened = open_bundle(bundle)
+    opened = open_bundle(bundle, expected_digest=expected_digest)
     with undefended_file(opened) as undefended:
         rows = measure_latency(
             opened,

@@ -106,6 +106,7 @@ def evaluate(
     poisoned: str | Path | None = None,
     target_label: int | str | None = None,
     provider: Provider = "cpu",
+    expected_digest: str | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Measure a bundle on labelled rows; the rows are held in memory.
@@ -117,6 +118,7 @@ def evaluate(
             target label are counted apart, as TACC.
         target_label: the name or the index of the label that the trigger leads to.
         provider: where both models run.
+        expected_digest: of the bundle's manifest, see :meth:`DefendedClassifier.load`.
         progress: told about every few hundred rows.
 
     Raises:
@@ -133,7 +135,7 @@ def evaluate(
             expected="both or neither",
             hint="Pass the poisoned rows with the label that their trigger leads to.",
         )
-    classifier = DefendedClassifier.load(bundle, provider=provider)
+    classifier = DefendedClassifier.load(bundle, provider=provider, expected_digest=expected_digest)
     names = classifier.manifest.labels
     target = None
     if target_label is not None:

@@ -19,7 +19,8 @@ from clampdown_exporter.bundle.writer import (
 )
 from clampdown_exporter.options import ExportOptions, FileFormat
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
-from clampdown_runtime.bundle.manifest import Manifest, Mode
+from clampdown_runtime.bundle.digests import file_digest
+from clampdown_runtime.bundle.manifest import MANIFEST_NAME, Manifest, Mode
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.writing.atomic_write import atomic_folder, require_free
 
@@ -33,6 +34,7 @@ class ExportResult:
     Attributes:
         bundle: the folder.
         manifest: its manifest.
+        digest: ``sha256:…`` of the manifest's file, which stands for the whole bundle.
         largest_difference: largest difference of a logit or score between the graph and the model
             that it was made from, in fp16 and int8 the lowered model, over clean rows, relative to
             the larger of the value and 1; in int8 of nine comparisons in ten.
@@ -40,12 +42,14 @@ class ExportResult:
 
     bundle: Path
     manifest: Manifest
+    digest: str
     largest_difference: float
 
     def summary(self) -> dict[str, object]:
         """The facts, for a report."""
         return {
             "bundle": str(self.bundle),
+            "digest": self.digest,
             "mode": self.manifest.mode,
             "precision": self.manifest.precision,
             "threshold": self.manifest.threshold,
@@ -145,8 +149,9 @@ def write_bundle(
             ort_format=options.file_format == "ort",
             with_tokenizer=options.with_tokenizer,
         )
+        digest = file_digest(place / MANIFEST_NAME)
         progress(STAGE, STEPS, STEPS)
-    return ExportResult(out, manifest, difference)
+    return ExportResult(out, manifest, digest, difference)
 
 
 def _clipped(fitted: FittedModel, mode: Mode) -> ActivationSource | None:

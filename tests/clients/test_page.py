@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from chromium import chromium_or_skip
 
-from clampdown.page.server import page_server
+from clampdown.page.server import PageServer
 from clampdown.page.site import HERE, write_site
 from clampdown_exporter.report.widths import short_labels
 from clampdown_runtime import DefendedClassifier, open_bundle
@@ -126,7 +126,7 @@ def site(real_bundle: Path, node_client: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def address(site: Path) -> Iterator[str]:
-    with page_server(site) as server:
+    with PageServer(site) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-from clampdown.cli.options import bundle_argument, example, json_option, provider_option
+from clampdown.cli.options import (
+    bundle_argument,
+    example,
+    expect_option,
+    json_option,
+    provider_option,
+)
 from clampdown.cli.output import echo_facts, echo_json, echo_table, number
 from clampdown.cli.progress import terminal_progress
 from clampdown.measure.bench import Benchmark
@@ -45,6 +51,7 @@ _POSITIVE = click.IntRange(min=1)
     default=10,
     help="Pairs of runs that each ratio is the median of.",
 )
+@expect_option
 @json_option
 def bench(
     *,
@@ -54,6 +61,7 @@ def bench(
     batch_sizes: tuple[int, ...],
     lengths: tuple[int, ...],
     repeats: int,
+    expected_digest: str | None,
     as_json: bool,
 ) -> None:
     """Measure BUNDLE against its undefended model, in turn in one run.
@@ -70,6 +78,7 @@ def bench(
             batch_sizes=batch_sizes,
             lengths=lengths or None,
             repeats=repeats,
+            expected_digest=expected_digest,
             progress=progress,
         )
     if as_json:

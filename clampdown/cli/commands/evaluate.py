@@ -5,7 +5,14 @@ from pathlib import Path
 
 import click
 
-from clampdown.cli.options import PATH, bundle_argument, example, json_option, provider_option
+from clampdown.cli.options import (
+    PATH,
+    bundle_argument,
+    example,
+    expect_option,
+    json_option,
+    provider_option,
+)
 from clampdown.cli.output import echo_facts, echo_json, echo_table, number
 from clampdown.cli.progress import terminal_progress
 from clampdown.measure.evaluate import Evaluation
@@ -38,6 +45,7 @@ from clampdown_runtime.sessions.providers import Provider
     "--target-label", metavar="LABEL", help="The name or index of the label the trigger leads to."
 )
 @provider_option
+@expect_option
 @json_option
 def evaluate(
     *,
@@ -46,6 +54,7 @@ def evaluate(
     poisoned: Path | None,
     target_label: str | None,
     provider: Provider,
+    expected_digest: str | None,
     as_json: bool,
 ) -> None:
     """Measure BUNDLE on labelled rows, beside the same model without its defence.
@@ -63,6 +72,7 @@ def evaluate(
             poisoned=poisoned,
             target_label=target_label,
             provider=provider,
+            expected_digest=expected_digest,
             progress=progress,
         )
     if as_json:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from clampdown.cli.options import PATH, bundle_argument, example
+from clampdown.cli.options import PATH, bundle_argument, example, expect_option
 from clampdown.extras import needs_extra
-from clampdown.page.server import HOST, page_server
+from clampdown.page.server import HOST, PageServer
 from clampdown.page.site import write_site
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.errors import ClampdownError
@@ -28,8 +28,9 @@ from clampdown_runtime.writing.working_folder import scratch_folder
     metavar="DIR",
     help="Write the page's files into this new folder, for a static web server, and serve nothing.",
 )
+@expect_option
 @needs_extra("serve")
-def serve(bundle: Path, port: int, out: Path | None) -> None:
+def serve(bundle: Path, port: int, out: Path | None, expected_digest: str | None) -> None:
     """Open a page on this machine that runs BUNDLE in the browser.
 
     It shows label, probability, anomaly score against the threshold, what the undefended model
@@ -37,7 +38,7 @@ def serve(bundle: Path, port: int, out: Path | None) -> None:
 
     It runs from a checkout alone, installed with `pip install -e`, after `make client` there.
     """
-    opened = open_bundle(bundle)
+    opened = open_bundle(bundle, expected_digest=expected_digest)
     if out is not None:
         with atomic_folder(out) as place:
             write_site(opened, place)
@@ -46,7 +47,7 @@ def serve(bundle: Path, port: int, out: Path | None) -> None:
     with scratch_folder() as site:
         write_site(opened, site)
         try:
-            server = page_server(site, port)
+            server = PageServer(site, port)
         except OSError as error:
             raise ClampdownError(
                 f"port {port}",

@@ -20,16 +20,22 @@ from clampdown_runtime.writing.atomic_write import atomic_replacement
 
 
 def move_threshold(
-    bundle: str | Path, *, frr: float | None = None, value: float | None = None
+    bundle: str | Path,
+    *,
+    frr: float | None = None,
+    value: float | None = None,
+    expected_digest: str | None = None,
 ) -> Manifest:
     """Set the threshold from the clean scores kept in the bundle, or to a value.
 
-    Golden rows, report and digests follow; the bundle is replaced whole or not at all.
+    Golden rows, report and digests follow; a signature does not hold any more and is left out. The
+    bundle is replaced whole or not at all.
 
     Args:
         bundle: the bundle to change.
         frr: false rejection rate to hold, 0 to 1; or
         value: the threshold itself, in the unit of the anomaly score.
+        expected_digest: of the bundle's manifest, see :func:`clampdown_runtime.open_bundle`.
 
     Returns:
         The new manifest.
@@ -41,7 +47,7 @@ def move_threshold(
         CalibrationError: both or neither was given, or the kept scores cannot hold the rate.
         DestinationError: the bundle cannot be written.
     """
-    opened = open_bundle(bundle)
+    opened = open_bundle(bundle, expected_digest=expected_digest)
     kept = kept_tensors(opened)
     scores = kept.tensors["clean.held_out_scores"]
     threshold = _threshold(scores, frr, value)

@@ -11,6 +11,7 @@ from clampdown_runtime.bundle.manifest import (
     CALIBRATION_FILE,
     GOLDEN_FILE,
     MANIFEST_NAME,
+    SIGNATURE_FILE,
     TOKENIZER_FILE,
     Manifest,
 )
@@ -250,7 +251,7 @@ def _differences(root: Path, manifest: Manifest) -> Iterator[FileDifference]:
         present.add(name)
         if not _real(entry).is_relative_to(root):
             yield FileDifference(name, "outside")
-        elif name == MANIFEST_NAME:
+        elif name == MANIFEST_NAME or (name == SIGNATURE_FILE and entry.is_file()):
             continue
         elif name not in manifest.files:
             yield FileDifference(name, "extra")

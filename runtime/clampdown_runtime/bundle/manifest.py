@@ -11,6 +11,8 @@ from clampdown_runtime.bundle.strict_json import JsonObject
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "clampdown.json"
+SIGNATURE_FILE = "model.sig"
+"""OpenSSF's name for it. It signs the manifest, which cannot list it therefore."""
 TOKENIZER_FILE = "tokenizer.json"
 CALIBRATION_FILE = "calibration.safetensors"
 GOLDEN_FILE = "golden.json"
@@ -223,8 +225,9 @@ def _files(fields: JsonObject) -> dict[str, str]:
                 found=f"the path {path!r}",
                 expected="paths inside the bundle, with `/`, without hidden files",
             )
-    if MANIFEST_NAME in files:
-        fields.refuse("files", found=MANIFEST_NAME, expected="every file but the manifest itself")
+    for name in (MANIFEST_NAME, SIGNATURE_FILE):
+        if name in files:
+            fields.refuse("files", found=name, expected="every file but manifest and signature")
     if missing := [path for path in REQUIRED_FILES if path not in files]:
         fields.refuse("files", found=f"no {', '.join(missing)}", expected="the files of a bundle")
     return files

@@ -10,6 +10,7 @@ from clampdown import defend
 from clampdown_calib import FitOptions
 from clampdown_exporter import ExportOptions
 from clampdown_runtime import DestinationError, ExportError
+from clampdown_runtime.bundle.digests import file_digest
 
 
 @pytest.fixture
@@ -211,14 +212,17 @@ def test_defend_takes_an_empty_folder(packages, tmp_path):
         (("--value", "-1.5"), {"frr": None, "value": -1.5}),
     ],
 )
-def test_threshold(invoke, packages, options, keys):
-    result = invoke("threshold", "b", *options, "--json")
+def test_threshold(invoke, packages, pristine, options, keys):
+    digest = file_digest(pristine / "clampdown.json")
+    given = ("threshold", pristine, *options, "--expect", digest, "--json")
+    result = invoke(*given)
     assert result.exit_code == 0, result.output
-    assert packages == [("move_threshold", (Path("b"),), keys)]
+    assert packages == [("move_threshold", (pristine,), {**keys, "expected_digest": digest})]
     assert json.loads(result.stdout) == {
         "threshold": 2.5,
         "frr": keys["frr"],
         "frr_measured": 0.08,
+        "digest": digest,
     }
 
 
@@ -260,11 +264,15 @@ def test_help_says_what_the_methods_are_and_which_options_are_of_one(invoke, com
 
 
 @pytest.mark.usefixtures("packages")
-def test_verify_of_a_whole_bundle(invoke):
-    result = invoke("verify", "good")
-    assert (result.exit_code, result.stdout) == (0, "good: no differences\n")
-    assert json.loads(invoke("verify", "good", "--json").stdout) == {
-        "bundle": "good",
+def test_verify_of_a_whole_bundle(invoke, pristine):
+    digest = file_digest(pristine / "clampdown.json")
+    result = invoke("verify", pristine)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [f"{pristine}: no differences", f"digest {digest}"]
+    assert json.loads(invoke("verify", pristine, "--json").stdout) == {
+        "bundle": str(pristine),
+        "digest": digest,
+        "signed": False,
         "valid": True,
         "differences": [],
     }
@@ -277,10 +285,11 @@ def test_verify_takes_the_provider_and_the_expected_digest(invoke, packages):
 
 
 @pytest.mark.usefixtures("packages")
-def test_verify_prints_what_differs_with_status_1(invoke):
-    result = invoke("verify", "bad")
+def test_verify_prints_what_differs_with_status_1(invoke, bundle_path):
+    bad = bundle_path.rename(bundle_path.with_name("bad"))
+    result = invoke("verify", bad)
     assert result.exit_code == 1
     assert result.stdout.splitlines() == ["golden.json: row 1", r"config.json: is\nmissing"]
-    result = invoke("verify", "bad", "--json")
+    result = invoke("verify", bad, "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["valid"] is False

@@ -24,6 +24,7 @@ COMMANDS = [
     "inspect",
     "threshold",
     "verify",
+    "sign",
     "bench",
     "serve",
     "doctor",
@@ -86,8 +87,8 @@ def test_each_command_has_help_with_an_example(invoke, command):
     result = invoke(command, "--help")
     assert result.exit_code == 0
     assert f"  clampdown {command}" in result.stdout.partition("Example:")[2]
-    # The one that serves a page reports nothing.
-    assert ("--json" in result.stdout) == (command != "serve")
+    # The one that serves a page reports nothing, and the one that signs a path alone.
+    assert ("--json" in result.stdout) == (command not in ("serve", "sign"))
 
 
 def test_the_version_is_that_of_the_distribution(invoke, monkeypatch):

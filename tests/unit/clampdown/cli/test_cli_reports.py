@@ -88,6 +88,7 @@ def test_evaluate_prints_a_table(invoke, monkeypatch):
         "poisoned": Path("p"),
         "target_label": "x",
         "provider": "cpu",
+        "expected_digest": None,
     }
     assert result.stdout.splitlines() == [
         "          undefended  defended",

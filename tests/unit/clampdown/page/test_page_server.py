@@ -3,16 +3,18 @@
 import base64
 import errno
 import hashlib
+import http.client
 import json
 import re
+import socket
 import threading
-import urllib.request
+import time
 
 import pytest
 
 from clampdown.cli.commands import serve
 from clampdown.page import site as page_site
-from clampdown.page.server import page_server
+from clampdown.page.server import MOST_CONNECTIONS, PageServer
 from clampdown.page.site import LIBRARIES, WASM, write_site
 from clampdown_runtime import ClampdownError, open_bundle
 from clampdown_runtime.bundle.digests import file_digest
@@ -72,21 +74,82 @@ def test_client_that_is_not_built(bundle_path, client, tmp_path, missing):
     assert list((tmp_path / "site").iterdir()) == []
 
 
-def test_server_gives_the_types_that_browsers_ask_for(site):
-    with page_server(site) as server:
+@pytest.fixture
+def server(site):
+    with PageServer(site) as server:
         # As a daemon, so that a failure here ends the tests.
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        types = {}
-        for path in ("", "library/tokenizers.mjs", f"library/{WASM.rpartition('/')[2]}"):
-            address = f"http://127.0.0.1:{server.server_port}/{path}"
-            with urllib.request.urlopen(address) as answer:
-                types[path] = answer.headers["Content-Type"]
-                assert answer.headers["Cache-Control"] == "no-store"
+        yield server
         server.shutdown()
         thread.join()
-    assert list(types.values()) == ["text/html", "text/javascript", "application/wasm"]
+
+
+def get(server, path="/", host=None):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection.request("GET", path, headers={} if host is None else {"Host": host})
+    return connection.getresponse()
+
+
+def test_server_gives_the_types_that_browsers_ask_for(server):
     assert server.server_address[0] == "127.0.0.1"
+    for path, kind in (
+        ("/", "text/html"),
+        ("/library/tokenizers.mjs", "text/javascript"),
+        (f"/library/{WASM.rpartition('/')[2]}", "application/wasm"),
+    ):
+        answer = get(server, path)
+        assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize(
+    "host", ["example.org", "127.0.0.1", "127.0.0.1:1", "localhost.example:80"]
+)
+def test_server_answers_to_no_name_but_its_own(server, host):
+    assert get(server, host=host).status == 421
+    assert get(server, host=f"localhost:{server.server_port}").status == 200
+
+
+def test_server_lists_no_folder_and_leaves_none(server, site, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    (site / "link").symlink_to(tmp_path / "secret")
+    (site / "folder").symlink_to(tmp_path)
+    for path in (
+        "/bundle/",
+        "/library/",
+        "/link",
+        "/folder/secret",
+        "/../secret",
+        "/%2e%2e/secret",
+    ):
+        assert get(server, path).status == 404, path
+
+
+def test_server_closes_connections_beyond_the_most_and_takes_new_ones_later(server):
+    held = [socket.create_connection(server.server_address) for _ in range(MOST_CONNECTIONS)]
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with socket.create_connection(server.server_address) as one_more:
+            one_more.settimeout(0.2)
+            try:
+                closed = one_more.recv(1) == b""
+            except TimeoutError:
+                continue
+        if closed:
+            break
+    assert closed
+    for connection in held:
+        connection.close()
+    while time.monotonic() < deadline:
+        try:
+            assert get(server).status == 200
+            return
+        except (http.client.HTTPException, OSError):
+            time.sleep(0.05)
+    pytest.fail("it takes no connection any more")
 
 
 def test_command_writes_the_site(invoke, monkeypatch, bundle_path, client, tmp_path):
@@ -105,7 +168,7 @@ def test_command_says_that_a_port_is_taken(invoke, monkeypatch, bundle_path, cli
     def taken(*_):
         raise OSError(errno.EADDRINUSE, "Address already in use")
 
-    monkeypatch.setattr(serve, "page_server", taken)
+    monkeypatch.setattr(serve, "PageServer", taken)
     result = invoke("serve", bundle_path, "--port", "8000")
     assert result.exit_code == 2
     assert "port 8000: found Address already in use" in result.output
