@@ -65,7 +65,7 @@ def echo_audit(audit: "Audit") -> None:
     to_review = sum(finding.review for finding in audit.findings)
     notes = len(audit.findings) - to_review
     click.echo(
-        one_line(f"{audit.model}: {to_review} to review, {notes} notes; ")
+        one_line(f"{audit.model}: {to_review} to review, {notes} noted; ")
         + "what weights were trained to do cannot be seen here"
     )
 

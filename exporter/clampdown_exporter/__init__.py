@@ -6,15 +6,18 @@ from clampdown_exporter.options import ExportOptions, FileFormat
 from clampdown_runtime.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from clampdown_exporter.bundle.compare import Comparison, compare
     from clampdown_exporter.bundle.move_threshold import move_threshold
     from clampdown_exporter.bundle.remove_defence import write_undefended
     from clampdown_exporter.bundle.verify import verify
     from clampdown_exporter.run_export import ExportResult, export
 
 __all__ = [
+    "Comparison",
     "ExportOptions",
     "ExportResult",
     "FileFormat",
+    "compare",
     "export",
     "move_threshold",
     "verify",
@@ -24,7 +27,9 @@ __all__ = [
 __getattr__ = on_demand(
     __name__,
     {
+        "Comparison": "bundle.compare",
         "ExportResult": "run_export",
+        "compare": "bundle.compare",
         "export": "run_export",
         "move_threshold": "bundle.move_threshold",
         "verify": "bundle.verify",

@@ -5,7 +5,9 @@ answer are computed in NumPy, so that neither the graph nor the passes take part
 expected.
 """
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,6 +17,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from clampdown_calib import audit_model
 from clampdown_calib.badacts.intervals import Intervals
 from clampdown_calib.badacts.nas import NasDetector
 from clampdown_calib.detectors import Detector, ExcessDetector
@@ -128,6 +131,19 @@ def test_defended_graph_equals_defended_torch_model(
         changed += int((np.abs(expected - run.logits).max(axis=1) > 0.01).sum())
     # The comparison means something only where purification changes the logits.
     assert changed > 0
+
+
+def test_traced_graph_has_nothing_to_review(
+    classifier: TorchClassifier, traced: ir.Model, tmp_path: Path
+) -> None:
+    config = classifier.model.config
+    # MPNet's positions know no other padding.
+    padding = 1 if config.model_type == "mpnet" else config.pad_token_id
+    (tmp_path / "config.json").write_text(json.dumps({"pad_token_id": padding}))
+    ir.save(traced, tmp_path / "model.onnx")
+    found = audit_model(tmp_path / "model.onnx")
+    assert {finding.kind for finding in found.findings} <= {"token-logic"}
+    assert not found.review
 
 
 def test_traced_attention_has_no_detours(classifier: TorchClassifier, traced: ir.Model) -> None:

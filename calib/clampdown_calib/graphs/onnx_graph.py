@@ -23,6 +23,8 @@ NEWEST_OPSET = 20
 IR_VERSION = 10
 """What runtimes that are still in use read; older operator sets lack operators of the defence."""
 
+CONTROL_FLOW = {"If", "Loop", "Scan"}
+
 INPUTS: tuple[InputName, ...] = get_args(InputName)
 
 
@@ -67,7 +69,7 @@ def read_onnx_graph(
     path = folder.onnx_file
     if path is None:
         raise ValueError(f"{folder.path} is not an ONNX model folder")
-    model = _load(path)
+    model = load_onnx(path)
     _require_classifier(model, path, classes=len(folder.labels))
     known = ARCHITECTURES.get(folder.model_type)
     names, values = _find_layers(model, folder, known.blocks if known else None, layers)
@@ -78,7 +80,15 @@ def read_onnx_graph(
     )
 
 
-def _load(path: Path) -> ir.Model:
+def load_onnx(path: Path) -> ir.Model:
+    """Read an ONNX file and its weights, in an operator set that the defence can be put into.
+
+    Types are inferred, and functions and operator sets that nothing uses are left out.
+
+    Raises:
+        ModelError: the file is damaged, reads files outside its folder, or uses operators of
+            another domain or an unsupported version.
+    """
     opset = _check_file(path)
     if opset < OLDEST_OPSET:
         try:
@@ -135,6 +145,14 @@ def _check_file(path: Path) -> int:
             f"operators of the domain {', '.join(sorted(domains))}",
             "standard ONNX operators only",
             "Export the model without optimisation for one runtime.",
+        )
+    control = {node.op_type for node in all_nodes(proto.graph)} & CONTROL_FLOW
+    if control:
+        raise _bad(
+            path,
+            f"control flow ({', '.join(sorted(control))})",
+            "a network without loops and branches",
+            "Export the model again for inference; a branch can hide what a network does.",
         )
     opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
     if opset > NEWEST_OPSET:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from clampdown_calib.graphs.onnx_graph import IR_VERSION, NEWEST_OPSET
+from clampdown_calib.graphs.onnx_graph import CONTROL_FLOW, IR_VERSION, NEWEST_OPSET
 from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE, THRESHOLD
 from clampdown_runtime.bundle.manifest import Manifest
 
 FUSED = "com.microsoft"
 """Domain of ONNX Runtime's fused operators."""
+
+TWO_PASSES = "detect-then-purify"
+"""The mode in which the published method runs flagged rows again, in a loop."""
 
 _OUTPUTS = (
     ("logits", ir.DataType.FLOAT, 2),
@@ -42,6 +45,12 @@ def contract_differences(model: ir.Model, manifest: Manifest) -> Iterator[str]:
     used = {node.domain for node in ir.traversal.RecursiveGraphIterator(graph)}
     if domains := (used | set(opsets)) - allowed:
         yield f"operators of the domains {sorted(domains)}"
+    own = {"Loop"} if manifest.detector != "excess" and manifest.mode == TWO_PASSES else set()
+    nodes = ir.traversal.RecursiveGraphIterator(graph)
+    if control := {node.op_type for node in nodes} & CONTROL_FLOW - own:
+        yield f"control flow ({', '.join(sorted(control))}), which the defence has none of"
+    if model.functions:
+        yield "functions of its own, which could be anything"
     stored = graph.initializers.get(THRESHOLD)
     value = None if stored is None or stored.const_value is None else stored.const_value.numpy()
     if value is None or value.shape != (1,) or value[0] != np.float32(manifest.threshold):

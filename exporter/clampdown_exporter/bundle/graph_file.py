@@ -1,9 +1,11 @@
 """Reads the graph of a bundle, from the bytes that were verified."""
 
+from collections.abc import Iterator
+
 import onnx
 import onnx_ir as ir
 
-from clampdown_calib.models.external_data import external_places
+from clampdown_calib.models.external_data import all_nodes, external_places
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.errors import BundleError
 
@@ -21,6 +23,8 @@ def read_graph(bundle: Bundle) -> ir.Model:
         if external := sorted(external_places(proto)):
             raise ValueError(f"weights in {', '.join(map(repr, external))}")
         onnx.checker.check_model(proto, full_check=True)
+        if any("" in node.output for node in _with_graphs(proto)):
+            raise ValueError("a loop or branch without one of its outputs")
         model = ir.from_proto(proto)
         # Such as a name that is not UTF-8, which the checker lets pass.
         ir.to_proto(model)
@@ -32,3 +36,10 @@ def read_graph(bundle: Bundle) -> ir.Model:
             hint="Get an unchanged copy of the bundle, or export it again.",
         ) from error
     return model
+
+
+def _with_graphs(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Nodes with graphs inside. ONNX Runtime crashes on one whose output nobody names."""
+    for node in all_nodes(proto.graph):
+        if any(attribute.HasField("g") for attribute in node.attribute):
+            yield node

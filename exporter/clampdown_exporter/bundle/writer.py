@@ -16,6 +16,8 @@ from clampdown_calib.tensor_file import tensor_bytes
 from clampdown_calib.threshold import rejected_share
 from clampdown_exporter.bundle.contract import graph_facts
 from clampdown_exporter.bundle.ort_format import write_ort_format
+from clampdown_exporter.card.ml_bom import BOM_FILE, bill_of_materials
+from clampdown_exporter.card.render_card import CARD_FILE, render_card
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.report import render_report
 from clampdown_exporter.text_input.with_tokenizer import write_with_tokenizer
@@ -163,6 +165,9 @@ def write_measured(
     manifest = dataclasses.replace(manifest, files=_digests(folder))
     report = render_report(manifest, tensors, method=method)
     (folder / REPORT_FILE).write_text(report, "utf-8")
+    (folder / CARD_FILE).write_text(render_card(manifest, tensors), "utf-8")
+    manifest = dataclasses.replace(manifest, files=_digests(folder))
+    (folder / BOM_FILE).write_text(bill_of_materials(manifest, tensors), "utf-8")
     manifest = dataclasses.replace(manifest, files=_digests(folder))
     (folder / MANIFEST_NAME).write_text(manifest.to_json(), "utf-8")
     return manifest

@@ -42,6 +42,11 @@ def audit(tmp_path):
     return of
 
 
+def embeddings(model):
+    nodes = model.graph.node
+    return next(n for n in nodes if n.op_type == "Gather" and "input_ids" in n.input)
+
+
 def kinds(found):
     return [(finding.kind, finding.review) for finding in found.findings]
 
@@ -99,13 +104,34 @@ def test_a_finding_says_where_it_begins_and_how_it_goes_on(clean, audit):
     )
 
 
-def test_the_padding_may_not_decide_either(clean, audit):
+@pytest.mark.parametrize("backdoor", ["where", "positions", "a shape"])
+def test_the_padding_may_not_decide_either(clean, audit, backdoor):
     """A text can hold the padding's name, and tokenizers read it as such."""
-    model = graph_backdoors.insert(clean, "where")
+    model = graph_backdoors.insert(clean, backdoor)
     for tensor in model.graph.initializer:
         if tensor.name.startswith("extra") and numpy_helper.to_array(tensor).tolist() == TRIGGER:
             tensor.CopyFrom(numpy_helper.from_array(np.array(0), tensor.name))
-    assert kinds(audit(model)) == [("token-logic", True), ("token-logic", False)]
+    assert {("token-logic", True), ("token-logic", False)} <= set(kinds(audit(model)))
+
+
+def test_functions_of_the_file_are_looked_through(clean, audit):
+    model = onnx.ModelProto()
+    model.CopyFrom(clean)
+    node = embeddings(model)
+    node.op_type, node.domain = "Lookup", "local"
+    gather = helper.make_node("Gather", ["table", "ids"], ["found"])
+    imports = [helper.make_opsetid("", 18)]
+    made = helper.make_function("local", "Lookup", ["table", "ids"], ["found"], [gather], imports)
+    model.functions.append(made)
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    assert audit(model).findings == ()
+
+
+def test_a_graph_that_onnx_does_not_accept_is_damaged(clean, audit):
+    model = onnx.ModelProto()
+    model.CopyFrom(clean)
+    model.graph.node[-1].op_type = "Nonsense"
+    assert kinds(audit(model)) == [("damaged", True)]
 
 
 def test_what_leads_nowhere_is_left_alone(clean, audit):
@@ -116,7 +142,7 @@ def test_what_leads_nowhere_is_left_alone(clean, audit):
     model.graph.node.append(helper.make_node("Equal", ["input_ids", "unread"], ["nowhere"]))
     [finding] = audit(model).findings
     assert (finding.kind, finding.review) == ("weights", False)
-    assert finding.detail == "1 weights that no layer reads: unread"
+    assert finding.detail == "weights that no layer reads: unread"
 
 
 @pytest.mark.parametrize(("domain", "review"), [("com.microsoft", False), ("evil", True)])
@@ -134,7 +160,7 @@ def test_operators_of_other_domains_are_named(clean, audit, domain, review):
 def test_a_custom_operator_called_gather_is_no_embedding(clean, audit):
     model = onnx.ModelProto()
     model.CopyFrom(clean)
-    next(n for n in model.graph.node if "input_ids" in n.input).domain = "evil"
+    embeddings(model).domain = "evil"
     model.opset_import.append(helper.make_opsetid("evil", 1))
     assert ("token-logic", True) in kinds(audit(model))
 

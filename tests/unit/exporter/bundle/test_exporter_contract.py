@@ -13,6 +13,8 @@ from clampdown_exporter.bundle.contract import contract_differences, graph_facts
 from clampdown_exporter.bundle.writer import set_threshold, write_graph
 from clampdown_runtime import ExportError, Manifest, ModelIdentity, Padding
 
+DETECTOR = {"badacts": {"detector": "nas"}, "probe": {"detector": "excess"}}
+
 
 def manifest(**changes):
     return Manifest(
@@ -27,7 +29,7 @@ def manifest(**changes):
             "padding": Padding("right", 0, 0),
             "layers": ("one", "two"),
             "representation": "first",
-            "detector": "excess",
+            "detector": "nas",
             "threshold": 0.1,
             "frr": 0.1,
             "frr_measured": 0.09,
@@ -42,7 +44,7 @@ def manifest(**changes):
 def written(folder, way):
     """As it is read back from the bundle."""
     graph, _ = defended("detect-then-purify", way, threshold=0.1)
-    write_graph(folder, graph, manifest())
+    write_graph(folder, graph, manifest(**DETECTOR[way]))
     return ir.load(folder / "onnx" / "model.onnx")
 
 
@@ -65,7 +67,7 @@ def test_written_graph_keeps_the_contract(model):
 
 
 def test_written_graph_that_reads_the_earlier_layers_keeps_the_contract(tmp_path):
-    assert differences(written(tmp_path, "probe")) == []
+    assert differences(written(tmp_path, "probe"), **DETECTOR["probe"]) == []
 
 
 def swap(values):
@@ -157,13 +159,30 @@ def test_departure_is_reported(model, change, sentence):
         ({"labels": ("a", "b")}, "the logits are of 3 classes, the manifest has 2"),
         ({"threshold": 0.3}, "the threshold is [0.1], not [0.3"),
         ({"mode": "detect"}, "metadata clampdown.mode is 'detect-then-purify', not 'detect'"),
-        ({"detector": "nas"}, "metadata clampdown.detector is 'excess', not 'nas'"),
+        ({"detector": "fusion"}, "metadata clampdown.detector is 'nas', not 'fusion'"),
         ({"layers": ("one",)}, """metadata clampdown.layers is '["one", "two"]', not '["one"]'"""),
         ({"frr": None}, "metadata clampdown.frr is '0.1', not 'null'"),
     ],
 )
 def test_manifest_of_another_graph_is_reported(model, changes, sentence):
     assert any(sentence in found for found in differences(model, **changes))
+
+
+@pytest.mark.parametrize(
+    ("way", "mode", "detector"),
+    [("badacts", "purify", "nas"), ("badacts", "detect-then-purify", "excess")],
+)
+def test_loop_that_is_not_the_defences_own_is_reported(tmp_path, way, mode, detector):
+    found = differences(written(tmp_path, way), mode=mode, detector=detector)
+    assert "control flow (Loop), which the defence has none of" in found
+
+
+def test_functions_are_reported(model):
+    body = ir.Graph([], [], nodes=[])
+    model.functions[("org.example", "Evil", "")] = ir.Function(
+        "org.example", "Evil", graph=body, attributes=[]
+    )
+    assert "functions of its own, which could be anything" in differences(model)
 
 
 def test_graph_too_large_for_one_file_is_refused(model, tmp_path, monkeypatch):
@@ -186,9 +205,10 @@ def test_fused_operators_belong_to_graphs_for_cuda(tmp_path):
     node = next(n for n in model.graph if n.op_type == "Relu")
     node.domain = "com.microsoft"
     model.graph.opset_imports["com.microsoft"] = 1
-    assert differences(model) == ["operators of the domains ['com.microsoft']"]
+    assert differences(model, **DETECTOR["probe"]) == ["operators of the domains ['com.microsoft']"]
     facts = {"clampdown.precision": "cuda-fp32"}
     model.metadata_props.update(facts)
-    assert differences(model, precision="cuda-fp32") == []
+    cuda = {**DETECTOR["probe"], "precision": "cuda-fp32"}
+    assert differences(model, **cuda) == []
     node.domain = "com.example"
-    assert differences(model, precision="cuda-fp32") == ["operators of the domains ['com.example']"]
+    assert differences(model, **cuda) == ["operators of the domains ['com.example']"]
