@@ -5,7 +5,7 @@ VERSIONS := lowest newest
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: api client demo test test-clients test-providers test-versions lint clean
+.PHONY: api client demo faults fuzz test test-clients test-providers test-versions lint clean
 
 demo: $(VENV)/demo-installed
 	rm -rf demo-out
@@ -20,6 +20,14 @@ client:
 
 test-clients: $(VENV)/dev-installed $(OPTIMUM_VENV)/installed client
 	$(VENV)/bin/pytest tests/clients
+
+# Kills, signals, full disks and failing calls, upon commands that write: twenty minutes.
+faults: $(VENV)/dev-installed
+	$(VENV)/bin/python -m tests.faults --out docs/results/faults.md
+
+# Ten thousand damaged and hostile files, upon everything that reads one: a quarter of an hour.
+fuzz: $(VENV)/dev-installed
+	$(VENV)/bin/python -m tests.fuzz --mutants 10000 --seed 0 --out docs/results/fuzz.md
 
 # The packages of each in an environment of its own; PyPI's builds of torch bring gigabytes of CUDA.
 test-versions: $(VERSIONS:%=.venv-%/installed)

@@ -30,6 +30,7 @@ from clampdown.cli.commands.threshold import threshold
 from clampdown.cli.commands.verify import verify
 from clampdown.cli.output import several_lines
 from clampdown_runtime.errors import ClampdownError, DestinationError
+from clampdown_runtime.writing.interrupts import interrupt
 
 INTERRUPTED, TERMINATED = 130, 143
 _UNWINDING_SECONDS = 5
@@ -100,7 +101,8 @@ def _ended_by_one_signal() -> Iterator[None]:
         nonlocal ended
         before, ended = ended, time.monotonic()
         if ended - before > _UNWINDING_SECONDS:
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
+            is_term = number == signal.SIGTERM
+            interrupt(SystemExit(TERMINATED) if is_term else KeyboardInterrupt())
 
     before: dict[signal.Signals, Any] = {}
     try:

@@ -1,5 +1,6 @@
 """Turns texts into token ids, and token ids into the arrays that the graph takes."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ class BundleTokenizer:
                 if isinstance(source, bytes)
                 else Tokenizer.from_file(str(source))
             )
+            repeats = _repeats(self._tokenizer)
         except ENDINGS:
             raise
         # The tokenizers package raises plain exceptions, and panics, which are no Exception.
@@ -65,6 +67,13 @@ class BundleTokenizer:
                 hint="Get an unchanged copy, or upgrade the tokenizers package.",
             ) from error
         special = self._tokenizer.num_special_tokens_to_add(False)
+        if repeats:
+            raise BundleError(
+                name,
+                found="special tokens among which a text stands several times, or not once",
+                expected="a template with one place for the text",
+                hint="Repair the tokenizer's post-processor, and export the bundle again.",
+            )
         if max_length <= special:
             raise BundleError(
                 name,
@@ -98,6 +107,22 @@ class BundleTokenizer:
             Encoded(encoding.ids, bool(encoding.overflowing) or len(text) > self._readable)
             for text, encoding in zip(texts, encodings, strict=True)
         ]
+
+
+def _repeats(tokenizer: Tokenizer) -> bool:
+    """Whether special tokens stand around more or less than one copy of a text.
+
+    Of a long text the package combines every piece with every other one then, without an end.
+    """
+    if tokenizer.post_processor is None:
+        return False
+    state = json.loads(tokenizer.post_processor.__getstate__())
+    templates = (
+        part["single"]
+        for part in (state, *state.get("processors", ()))
+        if part["type"] == "TemplateProcessing"
+    )
+    return any(sum("Sequence" in piece for piece in template) != 1 for template in templates)
 
 
 def pad_batch(

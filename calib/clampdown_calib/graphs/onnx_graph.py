@@ -13,7 +13,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from clampdown_calib.models.architectures import ARCHITECTURES, INDEX
-from clampdown_calib.models.external_data import all_nodes, external_places, is_inside
+from clampdown_calib.models.external_data import all_nodes, external_places, is_file, is_inside
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_runtime.bundle.manifest import InputName, Representation
 from clampdown_runtime.errors import ModelError, UnsupportedArchitectureError
@@ -131,7 +131,7 @@ def _check_file(path: Path) -> int:
                 "external data beside the model",
                 "Do not load this file: a model has no reason to read elsewhere.",
             )
-        if not (path.parent / place).is_file():
+        if not is_file(path.parent / place):
             raise _bad(
                 path,
                 f"no file {place!r}, in which its weights should be",

@@ -8,16 +8,17 @@ import onnx
 
 
 def external_files(path: Path) -> set[Path]:
-    """The files beside an ONNX file that hold its weights; those outside its folder are left out.
+    """The files beside an ONNX file that hold its weights.
 
-    A file that cannot be parsed has none: whoever loads it will say so.
+    Those outside its folder and those that are not there are left out. A file that cannot be parsed
+    has none: whoever loads it will say so.
     """
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except Exception:  # protobuf raises its own kinds
         return set()
     places = {path.parent / place for place in external_places(proto)}
-    return {place for place in places if is_inside(place, path.parent)}
+    return {place for place in places if is_inside(place, path.parent) and is_file(place)}
 
 
 def external_places(proto: onnx.ModelProto) -> set[str]:
@@ -37,6 +38,12 @@ def is_inside(place: Path, folder: Path) -> bool:
         return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
     except ValueError:  # a name that no file can have
         return False
+
+
+def is_file(place: Path) -> bool:
+    """Whether there is a file; none has a name that no file can have."""
+    # Not Path.is_file, which raises OSError where the name is too long.
+    return os.path.isfile(place)  # noqa: PTH113
 
 
 def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

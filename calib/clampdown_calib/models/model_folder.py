@@ -24,6 +24,9 @@ VOCABULARY = ("vocab.*", "merges.txt", "*.model", "bpe.codes")
 MOST_CLASSES = 2**16
 """Of a model without names for them: more than any classifier of texts has."""
 
+MOST_LAYERS = 2**10
+"""Several times the deepest network in use."""
+
 CLASSIFIER_PROBLEMS = (None, "single_label_classification")
 
 
@@ -109,6 +112,7 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
         refuse_other_files(path, config)
         _refuse_other_heads(model, config)
         _refuse_remote_code(model, config)
+    _refuse_endless_networks(model, config)
     labels = _labels(model, config)
     _refuse_other_problems(model, config, labels)
     return ModelFolder(
@@ -168,6 +172,19 @@ def _refuse_remote_code(model: str | Path, config: dict[str, Any]) -> None:
             hint="Clampdown never runs code that comes with a model. Export it to ONNX yourself "
             "and pass that folder.",
         )
+
+
+def _refuse_endless_networks(model: str | Path, config: dict[str, Any]) -> None:
+    """Refuse so many layers that transformers would build them until the memory ends."""
+    counts = {k: v for k, v in config.items() if any(part in k for part in ("layer", "group"))}
+    for key, value in counts.items():
+        if isinstance(value, int) and value > MOST_LAYERS:
+            raise ModelError(
+                f"config.json of {model}",
+                found=f"`{key}` {value}",
+                expected=f"at most {MOST_LAYERS}",
+                hint="Restore the model's file.",
+            )
 
 
 def _refuse_other_problems(

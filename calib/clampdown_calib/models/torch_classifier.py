@@ -17,7 +17,7 @@ from clampdown_calib.models.architectures import ARCHITECTURES, INDEX
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
 from clampdown_runtime.bundle.manifest import InputName, Representation
-from clampdown_runtime.errors import ModelError, UnsupportedArchitectureError
+from clampdown_runtime.errors import ClampdownError, ModelError, UnsupportedArchitectureError
 
 Bounds = tuple[NDArray[np.float32], NDArray[np.float32]]
 """The lower and the upper ones, float32 ``[L, H]`` each."""
@@ -240,8 +240,18 @@ def _run_order(
         ran.append((name, call))
 
     token = torch.ones((1, 2), dtype=torch.int64)
-    with _hooked(classifier.model, modules, note), torch.no_grad():
-        classifier.logits({name: token.clone() for name in classifier.inputs})
+    try:
+        with _hooked(classifier.model, modules, note), torch.no_grad():
+            classifier.logits({name: token.clone() for name in classifier.inputs})
+    except ClampdownError:
+        raise
+    except Exception as error:  # whatever a network raises that was configured oddly
+        raise ModelError(
+            f"The model of architecture {classifier.model.config.model_type!r}",
+            found=f"a failed run of two tokens ({type(error).__name__}: {error})",
+            expected="logits",
+            hint="Check that its config.json is the one it was trained with.",
+        ) from error
     times = Counter(name for name, _ in ran)
     return [Layer(name, call, shared=times[name] > 1) for name, call in ran]
 

@@ -26,8 +26,12 @@ def read_graph(bundle: Bundle) -> ir.Model:
         if any("" in node.output for node in _with_graphs(proto)):
             raise ValueError("a loop or branch without one of its outputs")
         model = ir.from_proto(proto)
-        # Such as a name that is not UTF-8, which the checker lets pass.
+        # Names that are not UTF-8, and weights of another size than their shape's, which the
+        # checker lets pass.
         ir.to_proto(model)
+        for value in model.graph.initializers.values():
+            if value.const_value is not None:
+                value.const_value.numpy()
     except Exception as error:  # of protobuf, of the checker, of onnx_ir: whatever bytes raise
         raise BundleError(
             str(bundle.model_path),

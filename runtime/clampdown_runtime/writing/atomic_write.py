@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
 from clampdown_runtime.writing.folder_exchange import exchange
-from clampdown_runtime.writing.surely import surely
+from clampdown_runtime.writing.interrupts import surely
 from clampdown_runtime.writing.working_folder import free_name, working_folder
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from clampdown_runtime.errors import DestinationError
-from clampdown_runtime.writing.surely import surely
+from clampdown_runtime.writing.interrupts import surely
 
 _HERE = -100
 """``AT_FDCWD``: paths are taken as everywhere else."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from clampdown_runtime.writing.surely import surely
+from clampdown_runtime.writing.interrupts import surely, uninterrupted
 
 if sys.platform != "win32":
     import fcntl
@@ -46,7 +46,10 @@ def scratch_folder() -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be made.
     """
-    with _held(Path(tempfile.gettempdir()), f"{_MARK}-scratch-", _PRIVATE) as folder:
+    with uninterrupted():
+        # It tries the place by writing a file.
+        place = Path(tempfile.gettempdir())
+    with _held(place, f"{_MARK}-scratch-", _PRIVATE) as folder:
         yield folder
 
 

@@ -97,3 +97,18 @@ def test_a_panic_is_our_error_and_an_interrupt_stays_one(bundle_path):
     for kind in (Panic, KeyboardInterrupt):
         with fails(kind):
             tokenizer.encode(["good"])
+
+
+@pytest.mark.parametrize(
+    "single",
+    [
+        [{"Sequence": {"id": "A", "type_id": 0}}] * 2,
+        [{"SpecialToken": {"id": "[SEP]", "type_id": 0}}],
+    ],
+)
+def test_a_template_that_repeats_the_text_or_leaves_it_out_is_refused(pristine, single):
+    """Of a long text the package would combine every piece with every other one."""
+    description = json.loads((pristine / "tokenizer.json").read_text())
+    description["post_processor"]["single"] = single
+    with pytest.raises(BundleError, match="a text stands several times, or not once"):
+        BundleTokenizer(json.dumps(description).encode(), 8)

@@ -385,3 +385,10 @@ def test_a_number_of_classes_that_no_model_has_is_refused(folder):
     configure(folder, id2label=..., num_labels=10**9)
     with pytest.raises(ModelError, match="num_labels 1000000000"):
         open_model(folder)
+
+
+@pytest.mark.parametrize("key", ["num_hidden_layers", "n_layer", "inner_group_num"])
+def test_a_network_without_an_end_is_refused(folder, key):
+    configure(folder, **{key: 2**31})
+    with pytest.raises(ModelError, match=f"`{key}` {2**31}"):
+        open_model(folder)

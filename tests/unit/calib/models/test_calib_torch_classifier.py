@@ -242,3 +242,9 @@ def test_code_beside_the_weights_never_runs(tmp_path):
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Model: pass\n")
     assert len(TorchClassifier.load(open_model(folder), INPUTS).layers) == 2
     assert not (tmp_path / "ran").exists()
+
+
+def test_network_that_fails_for_its_configuration_is_refused(tmp_path):
+    tiny_transformers.save_model(tmp_path, chunk_size_feed_forward=3)
+    with pytest.raises(ModelError, match="a failed run of two tokens"):
+        TorchClassifier.load(open_model(tmp_path), ("input_ids", "attention_mask"))
