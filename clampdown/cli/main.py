@@ -145,8 +145,8 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
 @click.group(
     cls=_Commands,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 done; 1 verify found a difference or doctor nothing usable; 2 an error;"
-    " 130 interrupted; 143 terminated.",
+    epilog="Exit status: 0 done; 1 verify found a difference, inspect something to review or doctor "
+    "nothing usable; 2 an error; 130 interrupted; 143 terminated.",
 )
 @click.option(
     "--version",

@@ -3,8 +3,10 @@
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +33,11 @@ class TruncationWarning(UserWarning):
 
 
 class DefendedClassifier:
-    """A loaded bundle; ``load`` makes one. Calls from several threads at once are safe."""
+    """A loaded bundle; ``load`` makes one.
+
+    Calls from several threads at once are safe. Unpickled, in another process, it loads the same
+    bundle again from where it lies.
+    """
 
     def __init__(
         self,
@@ -46,6 +52,7 @@ class DefendedClassifier:
         self._session = session
         self._graphs = graphs
         self._time_limit = time_limit
+        self._load_again: Callable[[], DefendedClassifier] | None = None
 
     @classmethod
     def load(
@@ -94,9 +101,30 @@ class DefendedClassifier:
             )
             require_signature(session, manifest, bundle.model_path)
             graphs = CudaGraphs(session, manifest) if cuda_graphs else None
-            return cls(bundle, tokenizer, session, graphs, time_limit)
+            loaded = cls(bundle, tokenizer, session, graphs, time_limit)
+            loaded._load_again = partial(
+                cls.load,
+                Path(path).absolute(),
+                provider=provider,
+                threads=threads,
+                cuda_graphs=cuda_graphs,
+                time_limit=time_limit,
+                expected_digest=bundle.digest,
+            )
+            return loaded
 
         return read_bundle(path, read, expected_digest=expected_digest)
+
+    def __reduce__(self) -> tuple["Callable[[], DefendedClassifier]", tuple[()]]:
+        """Pickle how it was loaded: a session of ONNX Runtime belongs to its process."""
+        if self._load_again is None:
+            raise ClampdownError(
+                "The classifier",
+                found="one that was not loaded from a bundle, to be pickled",
+                expected="one that DefendedClassifier.load gave",
+                hint="Write the bundle, and load it in each process.",
+            )
+        return self._load_again, ()
 
     @property
     def manifest(self) -> Manifest:

@@ -40,6 +40,28 @@ def test_predictions_and_manifests_are_pickled_whole(classifier, texts):
     assert pickle.loads(pickle.dumps(classifier.manifest)) == classifier.manifest  # noqa: S301
 
 
+def test_a_classifier_loads_its_bundle_again_in_another_process(pristine, texts, monkeypatch):
+    monkeypatch.chdir(pristine.parent)
+    classifier = DefendedClassifier.load(pristine.name, threads=1)
+    monkeypatch.chdir("/")
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(classifier, (texts,)) == classifier(texts)
+
+
+def test_a_classifier_never_loads_another_bundle_in_its_place(bundle_path, seal):
+    pickled = pickle.dumps(DefendedClassifier.load(bundle_path))
+    (bundle_path / "report.html").write_text("another")
+    seal(bundle_path)
+    with pytest.raises(BundleError, match="do not run it"):
+        pickle.loads(pickled)  # noqa: S301
+
+
+def test_a_classifier_of_no_bundle_says_so(classifier):
+    made = DefendedClassifier(classifier.bundle, classifier.tokenizer, classifier._session)
+    with pytest.raises(ClampdownError, match="load it in each process"):
+        pickle.dumps(made)
+
+
 def test_rows_errors_stay_what_they_are():
     error = RowsError("row 3", found="x", expected="y", hint="z")
     with pytest.raises(RowsError, match="row 3"):
