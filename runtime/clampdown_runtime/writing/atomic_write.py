@@ -109,9 +109,10 @@ def _parents(destination: Path) -> Iterator[None]:
     missing = [folder for folder in destination.parents if not folder.exists()]
 
     def remove() -> None:
-        # One that somebody has put something into, as we do at the end, is not empty, and stays.
-        with contextlib.suppress(OSError):
-            for folder in missing:
+        for folder in missing:
+            # One that somebody has put something into, as we do at the end, is not empty, and
+            # stays; one that could not be made is not there.
+            with contextlib.suppress(OSError):
                 folder.rmdir()
 
     with surely(remove):

@@ -2,13 +2,15 @@ import { digestOf } from "./digests.js";
 import { BundleError } from "./errors.js";
 import {
   GOLDEN_FILE,
+  LARGEST_MANIFEST,
   MANIFEST_FILE,
+  SIGNATURE_FILE,
   TOKENIZER_FILE,
   modelFile,
   readManifest,
   type Manifest,
 } from "./manifest.js";
-import type { Source } from "./source.js";
+import type { Entry, Source } from "./source.js";
 
 const SHOWN_DIFFERENCES = 5;
 
@@ -25,20 +27,42 @@ export interface Bundle {
  * Reads a bundle and verifies the digest of every file, or, where the place cannot be listed, of
  * every file that is used.
  *
+ * Where another bundle takes its place meanwhile, as when its threshold is moved, it begins again
+ * with that one.
+ *
  * @param expectedDigest `sha256:…` of the manifest, got from whom the bundle is from; it stands for
  *   the whole bundle.
- * @throws {BundleError} there is no bundle, its manifest is not valid or not the one expected, or files are missing, extra,
- *   different or outside; the message names them.
+ * @throws {BundleError} there is no bundle, its manifest is not valid or not the one expected, or
+ *   files are missing, extra, different or outside; the message names them.
  */
 export async function openBundle(source: Source, expectedDigest?: string): Promise<Bundle> {
+  for (;;) {
+    const before = await source.state?.();
+    try {
+      return await readBundle(source, expectedDigest);
+    } catch (error) {
+      if (!(error instanceof BundleError) || (await source.state?.()) === before) throw error;
+    }
+  }
+}
+
+async function readBundle(source: Source, expectedDigest?: string): Promise<Bundle> {
   const { name } = source;
-  const written = await source.read(MANIFEST_FILE);
+  const written = await source.read(MANIFEST_FILE, LARGEST_MANIFEST);
   if (written === undefined) {
     throw new BundleError(
       name,
       `no ${MANIFEST_FILE}`,
       "a bundle: a folder that Clampdown wrote",
       `Pass the folder that holds ${MANIFEST_FILE}.`,
+    );
+  }
+  if (written.length > LARGEST_MANIFEST) {
+    throw new BundleError(
+      `${name}/${MANIFEST_FILE}`,
+      `more than ${LARGEST_MANIFEST} bytes`,
+      "a manifest",
+      "Get an unchanged copy of the bundle, or export it again.",
     );
   }
   const digest = await digestOf(written);
@@ -82,10 +106,11 @@ async function compare(
   const contents = new Map<string, Uint8Array>();
   const differences: string[] = [];
   const listed = await source.list?.();
+  const present = new Set(listed?.map(({ path }) => path));
   const refused = new Set<string>();
-  for (const { path, outside } of listed ?? []) {
-    const extra = path !== MANIFEST_FILE && !Object.hasOwn(manifest.files, path);
-    if (!outside && !extra) continue;
+  for (const entry of listed ?? []) {
+    const { path, outside } = entry;
+    if (!outside && (isUnlisted(entry) || Object.hasOwn(manifest.files, path))) continue;
     refused.add(path);
     differences.push(`${path} (${outside ? "outside" : "extra"})`);
   }
@@ -96,9 +121,14 @@ async function compare(
     if (bytes !== undefined && (await digestOf(bytes)) === manifest.files[path]) {
       if (used.includes(path)) contents.set(path, bytes);
     } else {
-      const there = bytes !== undefined || listed?.some((entry) => entry.path === path);
+      const there = bytes !== undefined || present.has(path);
       differences.push(`${path} (${there ? "different" : "missing"})`);
     }
   }
   return { contents, differences };
+}
+
+/** What a bundle may hold without listing it. */
+function isUnlisted({ path, special }: Entry): boolean {
+  return path === MANIFEST_FILE || (path === SIGNATURE_FILE && special !== true);
 }

@@ -1,10 +1,11 @@
 import { planBatches } from "./batching.js";
 import { BundleError, ClampdownError, ProviderError, RowsError } from "./errors.js";
-import { OUTPUTS, type Loaded } from "./loading.js";
+import type { Loaded } from "./loading.js";
 import { modelFile, type Manifest } from "./manifest.js";
 import { padBatch } from "./padding.js";
 import { toPrediction, type Prediction } from "./prediction.js";
 import type { Tensor } from "./runtime.js";
+import { OUTPUTS, requireOutputTypes } from "./session.js";
 import { requireText } from "./texts.js";
 
 /** How a call runs. */
@@ -34,6 +35,7 @@ export class Classifier {
    * @param texts the texts, each with more than white space.
    * @returns one prediction for each text, in order.
    * @throws {RowsError} a text is empty or not a string; the message names its index.
+   * @throws {BundleError} the tokenizer fails on a text, or the outputs are not a defended graph's.
    * @throws {ProviderError} the model failed while it ran.
    */
   async classify(texts: readonly string[], options: ClassifyOptions = {}): Promise<Prediction[]> {
@@ -72,6 +74,7 @@ export class Classifier {
    * @param rows the token ids of each row, 1 to `max_length` of them.
    * @returns one prediction for each row, in order.
    * @throws {RowsError} a row has no tokens or too many; the message names its index.
+   * @throws {BundleError} the outputs are not those of a defended graph.
    * @throws {ProviderError} the model failed while it ran.
    */
   async runIds(
@@ -122,6 +125,7 @@ export class Classifier {
         { cause: error },
       );
     }
+    requireOutputTypes(this.#model, outputs);
     const shapes = JSON.stringify(outputs.map(({ dims }) => dims));
     const expected = JSON.stringify([[rows.length, labels.length], [rows.length], [rows.length]]);
     if (shapes !== expected) {

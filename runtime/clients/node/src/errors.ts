@@ -1,5 +1,10 @@
 /** Base of every error that the client throws on purpose. */
 export class ClampdownError extends Error {
+  readonly thing: string;
+  readonly found: string;
+  readonly expected: string;
+  readonly hint: string;
+
   /**
    * @param thing what is wrong, named as the caller knows it (a file, a text).
    * @param found what was found there.
@@ -7,15 +12,25 @@ export class ClampdownError extends Error {
    * @param hint what the caller can do about it.
    */
   constructor(
-    readonly thing: string,
-    readonly found: string,
-    readonly expected: string,
-    readonly hint: string,
+    thing: string,
+    found: string,
+    expected: string,
+    hint: string,
     options?: ErrorOptions,
   ) {
-    super(`${thing}: found ${found}; expected ${expected}. ${hint}`, options);
+    const [what, was, wanted, action] = [thing, found, expected, hint].map(encodable);
+    super(`${what}: found ${was}; expected ${wanted}. ${action}`, options);
+    this.thing = what!;
+    this.found = was!;
+    this.expected = wanted!;
+    this.hint = action!;
     this.name = new.target.name;
   }
+}
+
+/** Keys of JSON can hold half of a surrogate pair, of which UTF-8 makes another character. */
+function encodable(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
 }
 
 /** A bundle is damaged, incomplete, changed, or of a version that this client cannot read. */

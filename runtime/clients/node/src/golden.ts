@@ -1,7 +1,7 @@
 import * as v from "valibot";
 
 import { BundleError } from "./errors.js";
-import { readObject } from "./strict_json.js";
+import { TEXT, readObject } from "./strict_json.js";
 import type { BundleTokenizer } from "./tokenizer.js";
 
 const FORMAT_VERSION = 1;
@@ -12,12 +12,12 @@ export const SCHEMA = v.strictObject({
   rows: v.pipe(
     v.array(
       v.strictObject({
-        text: v.string(),
+        text: TEXT,
         input_ids: v.pipe(v.array(v.pipe(v.number(), v.safeInteger(), v.minValue(0))), v.minLength(1)),
         logits: v.pipe(v.array(nullable), v.minLength(1)),
         anomaly_score: nullable,
         flagged: v.boolean(),
-        label: v.string(),
+        label: TEXT,
         probability: nullable,
       }),
     ),

@@ -1,13 +1,10 @@
 import { openBundle, type Bundle } from "./bundle.js";
-import { BundleError } from "./errors.js";
 import { requireGoldenIds } from "./golden.js";
-import { GOLDEN_FILE, TOKENIZER_FILE, modelFile } from "./manifest.js";
+import { GOLDEN_FILE, TOKENIZER_FILE } from "./manifest.js";
 import type { Runtime, Session, SessionOptions } from "./runtime.js";
+import { createSession } from "./session.js";
 import type { Source } from "./source.js";
 import { BundleTokenizer } from "./tokenizer.js";
-
-/** The graph's outputs, in its order. */
-export const OUTPUTS = ["logits", "anomaly_score", "flagged"];
 
 /** A bundle that is verified and ready to run. */
 export interface Loaded {
@@ -39,36 +36,4 @@ export async function loadBundle(
   requireGoldenIds(bundle.golden, `${bundle.name}/${GOLDEN_FILE}`, tokenizer);
   const session = await createSession(bundle, runtime, options);
   return { runtime, bundle, tokenizer, session };
-}
-
-async function createSession(
-  bundle: Bundle,
-  runtime: Runtime,
-  options: Omit<SessionOptions, "logSeverityLevel">,
-): Promise<Session> {
-  const where = `${bundle.name}/${modelFile(bundle.manifest)}`;
-  let session: Session;
-  try {
-    // Errors only: every load warns that `threshold` is an initializer and an input.
-    session = await runtime.InferenceSession.create(bundle.model, {
-      ...options,
-      logSeverityLevel: 3,
-    });
-  } catch (error) {
-    throw new BundleError(
-      where,
-      `a file that ONNX Runtime cannot load (${(error as Error).message})`,
-      "a whole ONNX graph that this ONNX Runtime supports",
-      "Get an unchanged copy, or upgrade ONNX Runtime.",
-      { cause: error },
-    );
-  }
-  const found = signature(session.inputNames, session.outputNames);
-  const expected = signature(bundle.manifest.inputs, OUTPUTS);
-  if (found !== expected) throw new BundleError(where, found, expected, "Export the bundle again.");
-  return session;
-}
-
-function signature(inputs: readonly string[], outputs: readonly string[]): string {
-  return `inputs ${inputs.join(", ")}, outputs ${outputs.join(", ")}`;
 }

@@ -1,9 +1,13 @@
 import * as v from "valibot";
 
 import { DIGEST } from "./digests.js";
-import { readObject, refusal } from "./strict_json.js";
+import { TEXT, readObject, refusal } from "./strict_json.js";
 
 export const MANIFEST_FILE = "clampdown.json";
+/** OpenSSF's name for it. It signs the manifest, which cannot list it therefore. */
+export const SIGNATURE_FILE = "model.sig";
+/** Bytes; one of a thousand files, layers and classes each has a fiftieth of it. */
+export const LARGEST_MANIFEST = 2 ** 24;
 export const TOKENIZER_FILE = "tokenizer.json";
 export const GOLDEN_FILE = "golden.json";
 const CALIBRATION_FILE = "calibration.safetensors";
@@ -27,18 +31,27 @@ const count = (least: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(
 const number = v.pipe(v.number(), v.finite());
 const share = v.pipe(number, v.minValue(0), v.maxValue(1));
 const digest = v.pipe(v.string(), v.regex(DIGEST));
+/** Valibot takes a list for a map, and leaves out these keys without a word. */
+const map = v.pipe(
+  v.unknown(),
+  v.check((value) => !Array.isArray(value), "an object, not a list"),
+  v.check(
+    (value) => !["__proto__", "prototype", "constructor"].some((key) => Object.hasOwn(Object(value), key)),
+    "no key of the name __proto__, prototype or constructor",
+  ),
+);
 const names = v.pipe(
-  v.array(v.string()),
+  v.array(TEXT),
   v.minLength(1),
   v.check((list) => new Set(list).size === list.length, "no name twice"),
 );
 
 export const SCHEMA = v.strictObject({
   format_version: count(1),
-  clampdown_version: v.string(),
+  clampdown_version: TEXT,
   mode: v.picklist(["detect-then-purify", "purify", "detect"]),
   precision: v.picklist(["fp32", "fp16", "int8", "cuda-fp32", "cuda-fp16"]),
-  model: v.strictObject({ name: v.string(), model_type: v.string(), digest }),
+  model: v.strictObject({ name: TEXT, model_type: TEXT, digest }),
   labels: names,
   inputs: v.pipe(
     v.array(v.picklist(["input_ids", "attention_mask", "token_type_ids"])),
@@ -59,10 +72,13 @@ export const SCHEMA = v.strictObject({
   frr: v.nullable(share),
   frr_measured: share,
   calibration_digest: digest,
-  versions: v.record(v.string(), v.string()),
-  files: v.record(
-    v.pipe(v.string(), v.check(isInside, "a path inside the bundle, without hidden files")),
-    digest,
+  versions: v.pipe(map, v.record(TEXT, TEXT)),
+  files: v.pipe(
+    map,
+    v.record(
+      v.pipe(TEXT, v.check(isInside, "a path inside the bundle, without hidden files")),
+      digest,
+    ),
   ),
 });
 
@@ -83,10 +99,13 @@ export type InputName = Manifest["inputs"][number];
 export function readManifest(bytes: Uint8Array, where: string): Manifest {
   const manifest = readObject(bytes, where, FORMAT_VERSION, SCHEMA);
   const { files } = manifest;
-  if (MANIFEST_FILE in files) {
-    throw refusal(`${where}, \`files\``, MANIFEST_FILE, "every file but the manifest itself");
+  for (const name of [MANIFEST_FILE, SIGNATURE_FILE]) {
+    if (!Object.hasOwn(files, name)) continue;
+    throw refusal(`${where}, \`files\``, name, "every file but manifest and signature");
   }
-  const missing = [...REQUIRED_FILES, modelFile(manifest)].filter((path) => !(path in files));
+  const missing = [...REQUIRED_FILES, modelFile(manifest)].filter(
+    (path) => !Object.hasOwn(files, path),
+  );
   if (missing.length > 0) {
     throw refusal(`${where}, \`files\``, `no ${missing.join(", ")}`, "the files of a bundle");
   }

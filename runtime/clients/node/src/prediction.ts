@@ -19,7 +19,8 @@ export function toPrediction(
   flagged: boolean,
   labels: string[],
 ): Prediction {
-  const largest = Math.max(...logits);
+  // Not all of them as arguments of one call, which may have some hundred thousand.
+  const largest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
   // A NaN among the logits makes the largest NaN; it is the first NaN that counts then.
   const best = logits.findIndex((logit) => Object.is(logit, largest) || logit === largest);
   const exponents = logits.map((logit) => Math.exp(logit - largest));

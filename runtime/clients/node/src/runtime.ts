@@ -8,17 +8,28 @@ export interface Runtime {
 
 export interface SessionOptions {
   readonly executionProviders: string[];
-  readonly logSeverityLevel: 3;
+  readonly logSeverityLevel: 4;
   readonly intraOpNumThreads?: number;
 }
 
 export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
+  /** Of each input and output, in their order; older releases have none. */
+  readonly inputMetadata?: readonly Metadata[];
+  readonly outputMetadata?: readonly Metadata[];
   run(feeds: { [name: string]: Tensor }): Promise<{ readonly [name: string]: Tensor }>;
 }
 
+/** Values that are no tensors have neither type nor shape. */
+export interface Metadata {
+  readonly name: string;
+  readonly type?: string;
+  readonly shape?: readonly unknown[];
+}
+
 export interface Tensor {
+  readonly type: string;
   readonly data: unknown;
   readonly dims: readonly number[];
 }

@@ -7,12 +7,20 @@ export interface Source {
    * Reads one file.
    *
    * @param path relative to the bundle, with `/`.
+   * @param most bytes that the file may have: of a longer one more than these are enough, and it
+   *   need not be read whole.
    * @returns its bytes; undefined where there is no such file.
    */
-  read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  read(path: string, most?: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
 
   /** Everything in the place but folders. Absent where it cannot be known, as on a web server. */
   list?(): Promise<Entry[]>;
+
+  /**
+   * What tells the bundle that lies there from one that takes its place; undefined where there is
+   * none. Absent where it cannot be known.
+   */
+  state?(): Promise<string | undefined>;
 }
 
 /** Something in a place that holds a bundle. */
@@ -21,4 +29,6 @@ export interface Entry {
   readonly path: string;
   /** Whether it is a symbolic link that leaves the bundle. */
   readonly outside: boolean;
+  /** Whether it is neither a file nor a link to one, such as a pipe, which is never read. */
+  readonly special?: boolean;
 }

@@ -1,6 +1,13 @@
 import * as v from "valibot";
 
 import { BundleError } from "./errors.js";
+import { parseJson } from "./json_text.js";
+
+/** A string of valid Unicode: JSON can hold half of a surrogate pair. */
+export const TEXT = v.pipe(
+  v.string(),
+  v.check((text) => text.isWellFormed(), "valid Unicode"),
+);
 
 /**
  * Reads a JSON object of a bundle strictly.
@@ -49,28 +56,9 @@ export function refusal(where: string, found: string, expected: string): BundleE
 function parse(bytes: Uint8Array, where: string): unknown {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    const value: unknown = JSON.parse(text);
-    refuseRepeatedKeys(text);
-    return value;
+    return parseJson(text);
   } catch (error) {
     const { message } = error as Error;
     throw refusal(where, `text that is not valid JSON (${message})`, "a JSON object");
-  }
-}
-
-/** `JSON.parse` keeps the last of several values of a key; `text` is valid JSON by now. */
-function refuseRepeatedKeys(text: string): void {
-  const open: Set<string>[] = [];
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}]/g)) {
-    if (token === "{") {
-      open.push(new Set());
-    } else if (token === "}") {
-      open.pop();
-    } else if (token.endsWith(":")) {
-      const key = JSON.parse(token.slice(0, -1)) as string;
-      const keys = open.at(-1);
-      if (keys?.has(key)) throw new Error(`the key ${JSON.stringify(key)} is there twice`);
-      keys?.add(key);
-    }
   }
 }

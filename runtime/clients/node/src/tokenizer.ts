@@ -2,6 +2,7 @@ import { Tokenizer } from "@huggingface/tokenizers";
 
 import { BundleError } from "./errors.js";
 import { amendNormalizer } from "./normalizer.js";
+import { TokenizerBounds, requireEnds } from "./tokenizer_bounds.js";
 
 /** No vocabulary in use has a longer token: a text is read as far as its tokens can reach. */
 const CHARACTERS_PER_TOKEN = 256;
@@ -17,6 +18,8 @@ export interface Encoded {
 /** The tokenizer of a bundle, with the bundle's truncation. */
 export class BundleTokenizer {
   readonly #tokenizer: Tokenizer;
+  readonly #bounds: TokenizerBounds;
+  readonly #where: string;
   readonly #before: number[];
   readonly #after: number[];
   readonly #room: number;
@@ -30,11 +33,15 @@ export class BundleTokenizer {
    *   no room for a token.
    */
   constructor(bytes: Uint8Array, where: string, maxLength: number) {
+    this.#where = where;
     try {
-      const description = JSON.parse(new TextDecoder().decode(bytes)) as object;
+      const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+      const description = JSON.parse(decoder.decode(bytes)) as object;
+      requireEnds(description);
       // Like the Python runtime, without tokenizer_config.json: tokenizer.json says everything.
       this.#tokenizer = new Tokenizer(description, {});
       amendNormalizer(this.#tokenizer);
+      this.#bounds = new TokenizerBounds(this.#tokenizer);
       [this.#before, this.#after] = this.#special();
     } catch (error) {
       throw new BundleError(
@@ -58,24 +65,44 @@ export class BundleTokenizer {
     }
   }
 
-  /** Encodes a text of valid Unicode. */
+  /**
+   * Encodes a text of valid Unicode.
+   *
+   * @throws {BundleError} the tokenizer fails on it.
+   */
   encode(text: string): Encoded {
     const read = beginning(text, this.#readable);
-    const ids = this.#bare(read);
+    let ids: number[];
+    try {
+      ids = this.#ids(read, false);
+    } catch (error) {
+      throw new BundleError(
+        this.#where,
+        `a failure on a text (${(error as Error).message})`,
+        "token ids for every text",
+        "Repair the tokenizer of the model, such as an unknown token that its vocabulary lacks, " +
+          "and export the bundle again.",
+        { cause: error },
+      );
+    }
     return {
       ids: [...this.#before, ...ids.slice(0, this.#room), ...this.#after],
       truncated: ids.length > this.#room || read.length < text.length,
     };
   }
 
-  #bare(text: string): number[] {
-    return this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
+  #ids(text: string, special: boolean): number[] {
+    this.#bounds.start(text);
+    const { ids, tokens } = this.#tokenizer.encode(text, { add_special_tokens: special });
+    const wrong = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0);
+    if (wrong === -1) return ids;
+    throw new Error(`the id ${ids[wrong]} of the token ${JSON.stringify(tokens[wrong])}`);
   }
 
   /** The special tokens before and after a text, read off a text that has none in it. */
   #special(): [number[], number[]] {
-    const bare = this.#bare("a");
-    const whole = this.#tokenizer.encode("a").ids;
+    const bare = this.#ids("a", false);
+    const whole = this.#ids("a", true);
     const start = whole.findIndex((_, at) => bare.every((id, place) => id === whole[at + place]));
     if (bare.length === 0 || start === -1) throw new Error("it has no tokens for the letter a");
     return [whole.slice(0, start), whole.slice(start + bare.length)];

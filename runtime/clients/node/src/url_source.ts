@@ -9,13 +9,14 @@ export class UrlSource implements Source {
     this.name = String(base).replace(/\/+$/, "");
   }
 
-  async read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async read(path: string, most = Infinity): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const address = `${this.name}/${path}`;
     try {
       const response = await fetch(address);
       if (response.status === 404) return undefined;
       if (!response.ok) throw new Error(`status ${response.status}`);
-      return new Uint8Array(await response.arrayBuffer());
+      if (most === Infinity) return new Uint8Array(await response.arrayBuffer());
+      return await beginning(response, most);
     } catch (error) {
       throw new BundleError(
         address,
@@ -26,4 +27,19 @@ export class UrlSource implements Source {
       );
     }
   }
+}
+
+/** The bytes of a response, which may be endless, as far as more than `most` of them. */
+async function beginning(response: Response, most: number): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  const reader = response.body?.getReader();
+  while (length <= most) {
+    const { done, value } = (await reader?.read()) ?? { done: true };
+    if (done) break;
+    pieces.push(value);
+    length += value.length;
+  }
+  await reader?.cancel();
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }

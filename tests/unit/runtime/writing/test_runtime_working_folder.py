@@ -1,12 +1,16 @@
 """Folders to work in: locked while a process lives, recognised as leftovers when it was killed."""
 
+import errno
+import os
 import stat
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
+from clampdown_runtime import DestinationError
 from clampdown_runtime.writing import working_folder as module
 from clampdown_runtime.writing.atomic_write import atomic_folder
 from clampdown_runtime.writing.working_folder import scratch_folder, working_folder
@@ -95,6 +99,20 @@ def test_parents_that_were_made_are_removed_on_an_error(tmp_path):
     with pytest.raises(ValueError), atomic_folder(tmp_path / "mine" / "new" / "er" / "out"):
         raise ValueError
     assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+def test_parents_that_were_made_are_removed_where_a_deeper_one_cannot_be(tmp_path, monkeypatch):
+    original = os.mkdir
+
+    def mkdir(path, *args):
+        if Path(path).name == "er":
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+        original(path, *args)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(DestinationError), atomic_folder(tmp_path / "new" / "er" / "out"):
+        pytest.fail("the block ran")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_parents_into_which_somebody_wrote_stay(tmp_path):
