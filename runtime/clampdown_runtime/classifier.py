@@ -90,7 +90,10 @@ class DefendedClassifier:
             manifest = bundle.manifest
             # What is loaded is what was checked: the same bytes, read once.
             tokenizer = BundleTokenizer(
-                bundle.read(TOKENIZER_FILE), manifest.max_length, name=str(bundle.tokenizer_path)
+                bundle.read(TOKENIZER_FILE),
+                manifest.max_length,
+                truncation_side=manifest.truncation_side,
+                name=str(bundle.tokenizer_path),
             )
             session = create_session(
                 bundle.read(manifest.model_file),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from clampdown_runtime.bundle.manifest import InputName, Padding
+from clampdown_runtime.bundle.manifest import InputName, Padding, Side
 from clampdown_runtime.errors import BundleError
 
 CHARACTERS_PER_TOKEN = 256
@@ -35,19 +35,27 @@ class Encoded:
 class BundleTokenizer:
     """The tokenizer of a bundle, with the bundle's truncation and none of its own padding.
 
-    Of a text it reads the first ``CHARACTERS_PER_TOKEN`` times ``max_length`` characters, so that
-    one of any size takes bounded time and memory.
+    Of a text it reads the first ``CHARACTERS_PER_TOKEN`` times ``max_length`` characters (the last
+    ones where the beginning is cut off), so that one of any size takes bounded time and memory.
 
     Args:
         source: a ``tokenizer.json``, or its bytes.
         max_length: tokens, special ones included, after which a text is truncated.
+        truncation_side: the one that is cut off.
         name: of it in an error; the file's path when None.
 
     Raises:
         BundleError: the file is not a tokenizer, or ``max_length`` has no room for a token.
     """
 
-    def __init__(self, source: Path | bytes, max_length: int, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        source: Path | bytes,
+        max_length: int,
+        *,
+        truncation_side: Side = "right",
+        name: str | None = None,
+    ) -> None:
         self._name = name = name or str(source)
         try:
             self._tokenizer: Tokenizer = (
@@ -83,7 +91,8 @@ class BundleTokenizer:
             )
         self._readable = CHARACTERS_PER_TOKEN * max_length
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
+        self._tokenizer.enable_truncation(max_length, direction=truncation_side)
+        self._truncation_side = truncation_side
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Encodes texts; each must be a string of valid Unicode.
@@ -92,7 +101,7 @@ class BundleTokenizer:
             BundleError: the tokenizer fails on one of them.
         """
         try:
-            encodings = self._tokenizer.encode_batch([text[: self._readable] for text in texts])
+            encodings = self._tokenizer.encode_batch([self._read(text) for text in texts])
         except ENDINGS:
             raise
         except BaseException as error:
@@ -107,6 +116,11 @@ class BundleTokenizer:
             Encoded(encoding.ids, bool(encoding.overflowing) or len(text) > self._readable)
             for text, encoding in zip(texts, encodings, strict=True)
         ]
+
+    def _read(self, text: str) -> str:
+        if self._truncation_side == "left":
+            return text[-self._readable :]
+        return text[: self._readable]
 
 
 def _repeats(tokenizer: Tokenizer) -> bool:

@@ -5,7 +5,7 @@ format's version instead of the golden file.
 """
 
 import json
-from importlib.metadata import version
+from importlib.metadata import version as release
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,11 @@ from clampdown_runtime.bundle.manifest import Manifest
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
-def test_manifest() -> None:
-    text = (GOLDEN / "clampdown.json").read_text("utf-8")
+@pytest.mark.parametrize(("name", "version"), [("clampdown", 1), ("clampdown_2", 2)])
+def test_manifest(name: str, version: int) -> None:
+    text = (GOLDEN / f"{name}.json").read_text("utf-8")
     manifest = Manifest.from_json(text, "golden")
-    assert manifest.format_version == 1
+    assert manifest.format_version == version
     assert (manifest.mode, manifest.detector) == ("detect-then-purify", "fusion")
     assert manifest.to_json() == text
 
@@ -45,7 +46,7 @@ def test_calibration_is_written_again_as_it_was(tmp_path: Path, method: str) -> 
     for name in ("calibration.safetensors", "rows.jsonl"):
         assert (tmp_path / "again" / name).read_bytes() == (stored / name).read_bytes()
     facts = json.loads((tmp_path / "again" / "calibration.json").read_text("utf-8"))
-    assert facts.pop("clampdown_version") == version("clampdown")
+    assert facts.pop("clampdown_version") == release("clampdown")
     expected = json.loads((stored / "calibration.json").read_text("utf-8"))
     assert expected["format_version"] == 3
     del expected["clampdown_version"]

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from clampdown_calib.models.architectures import ARCHITECTURES
 from clampdown_calib.models.model_folder import VOCABULARY, ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
-from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, InputName, Padding
+from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, InputName, Padding, Side
 from clampdown_runtime.bundle.strict_json import INT64_MAX
 from clampdown_runtime.errors import BundleError, ModelError
 from clampdown_runtime.tokenizer import ENDINGS, BundleTokenizer
@@ -34,7 +35,24 @@ HIGHEST_ID = 2**24
 """Of a token: a hundred times the largest vocabulary in use, and little enough for a list of all
 ids up to it, which packages make."""
 
-PROBES = ["A plain sentence, with Capitals.", "naïve CAFÉ 12.5%", "two  spaces"]
+PROBES = [
+    "A plain sentence, with Capitals.",
+    "naïve CAFÉ 12.5%",
+    "two  spaces",
+    " at the edges ",
+    "tabs\tand\nlines\r\n",
+    "電影很好看，我喜歡。",
+    "映画はとても良かった",
+    "영화가 좋았다",
+    "фильм хороший",
+    "فيلم جيد",
+    "सिनेमा अच्छा",
+    "e\u0301 combining, \u00e9 composed, ﬁ ligature, １２ wide",
+    "emoji 😀 👩‍👩‍👧 🇩🇪",
+    "zero\u200bwidth, soft\u00adhyphen, \ufeffmark",
+    "x" * 120,
+    "don't @user #tag https://example.org/a?b=c",
+]
 """Texts on which the runtime's tokenizer has to agree with the one that transformers loads."""
 
 NO_LIMIT = 1_000_000
@@ -50,6 +68,7 @@ class Tokenization:
         tokenizer_config_json: contents of ``tokenizer_config.json``.
         inputs: names of the tensors that the tokenizer feeds.
         max_length: tokens after which a text is truncated.
+        truncation_side: the one that is cut off.
         padding: always on the right, where it moves no token's position.
     """
 
@@ -58,11 +77,14 @@ class Tokenization:
     inputs: tuple[InputName, ...]
     max_length: int
     padding: Padding
+    truncation_side: Side = "right"
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of texts, truncated, by the runtime's own tokenizer."""
         source = self.tokenizer_json.encode()
-        tokenizer = BundleTokenizer(source, self.max_length, name=TOKENIZER_FILE)
+        tokenizer = BundleTokenizer(
+            source, self.max_length, truncation_side=self.truncation_side, name=TOKENIZER_FILE
+        )
         return [encoded.ids for encoded in tokenizer.encode(texts)]
 
 
@@ -89,23 +111,43 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
     wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
     pad = _padding_id(folder, tokenizer.pad_token_id)
     limit = _max_length(folder, tokenizer.model_max_length, pad)
+    # Longer than the model takes, with another beginning than end.
+    long = f"The first film {'a ' * limit} of the last day"
+    probes = [*PROBES, long, *_token_probes(saved["tokenizer.json"])]
     with _explained(folder):
-        expected = tokenizer(PROBES, truncation=True, max_length=limit)["input_ids"]
+        expected = tokenizer(probes, truncation=True, max_length=limit)["input_ids"]
     # The model's own files where they say all: transformers reads settings from other files too.
-    for texts in ({**saved, **own}, saved):
+    same = _settings(own.get("tokenizer.json")) == _settings(saved["tokenizer.json"])
+    for texts in ({**saved, **own}, saved) if same else (saved,):
         tokenization = Tokenization(
             tokenizer_json=texts["tokenizer.json"],
             tokenizer_config_json=texts["tokenizer_config.json"],
             inputs=tuple(n for n in wanted if n in tokenizer.model_input_names),
             max_length=limit,
+            truncation_side=_truncation_side(folder, tokenizer.truncation_side),
             padding=Padding(side="right", token_id=pad, type_id=0),
         )
         try:
-            if tokenization.encode(PROBES) == expected:
+            if tokenization.encode(probes) == expected:
                 return tokenization
         except BundleError as error:
             raise _unusable(folder, error.found) from error
     raise _unusable(folder, "a tokenizer that gives other tokens once it is saved")
+
+
+def _token_probes(tokenizer_json: str) -> Iterator[str]:
+    """A text around every token that was added: alone, within a text, and within a word."""
+    for token in json.loads(tokenizer_json).get("added_tokens") or ():
+        content = token["content"]
+        yield from (content, f"before {content} behind", f"before{content}behind")
+
+
+def _settings(tokenizer_json: str | None) -> object:
+    """What a tokenizer.json says, but for truncation and padding, which are the bundle's own."""
+    if tokenizer_json is None:
+        return None
+    fields = json.loads(tokenizer_json)
+    return {key: value for key, value in fields.items() if key not in ("truncation", "padding")}
 
 
 def _require_ids(folder: ModelFolder) -> None:
@@ -150,6 +192,14 @@ def _explained(folder: ModelFolder) -> Iterator[None]:
 def _texts(place: Path) -> dict[str, str]:
     names = ("tokenizer.json", "tokenizer_config.json")
     return {name: (place / name).read_text("utf-8") for name in names if (place / name).is_file()}
+
+
+def _truncation_side(folder: ModelFolder, of_tokenizer: object) -> Side:
+    sides: tuple[Side, ...] = get_args(Side)
+    for side in sides:
+        if side == of_tokenizer:
+            return side
+    raise _unusable(folder, f"truncation_side {of_tokenizer!r}")
 
 
 def _padding_id(folder: ModelFolder, of_tokenizer: int | None) -> int:

@@ -57,7 +57,7 @@ def _describe(bundle: Path, *, as_json: bool) -> None:
     if as_json:
         echo_json(
             {
-                **dataclasses.asdict(facts.manifest),
+                **facts.manifest.fields(),
                 "digest": facts.digest,
                 "sizes": facts.sizes,
                 "widths": facts.widths and [dataclasses.asdict(layer) for layer in facts.widths],

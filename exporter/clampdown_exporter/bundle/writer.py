@@ -79,6 +79,7 @@ def manifest_of(fitted: FittedModel, mode: Mode) -> Manifest:
         labels=folder.labels,
         inputs=tokenization.inputs,
         max_length=tokenization.max_length,
+        truncation_side=tokenization.truncation_side,
         padding=tokenization.padding,
         layers=facts.layers,
         representation=facts.representation,
@@ -110,7 +111,11 @@ def open_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> DefendedCla
     require_signature(session, manifest, folder / manifest.model_file)
     return DefendedClassifier(
         Bundle(folder, manifest, digest=""),
-        BundleTokenizer(folder / TOKENIZER_FILE, manifest.max_length),
+        BundleTokenizer(
+            folder / TOKENIZER_FILE,
+            manifest.max_length,
+            truncation_side=manifest.truncation_side,
+        ),
         session,
     )
 

@@ -42,6 +42,13 @@ def write_with_tokenizer(folder: Path, manifest: Manifest, golden: Golden) -> No
         ExportError: onnxruntime-extensions is missing, the tokenizer is not a WordPiece one, or
             the graph gives other token ids or other outputs.
     """
+    if manifest.truncation_side != "right":
+        raise ExportError(
+            "The tokenizer",
+            found="a text whose beginning is cut off where it is too long",
+            expected="one whose end is",
+            hint="No bundle was written. Leave --with-tokenizer out.",
+        )
     library = extensions_library()
     path = folder / manifest.model_file
     tokens = token_graph((folder / TOKENIZER_FILE).read_text("utf-8"), manifest)

@@ -4,12 +4,15 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from clampdown_runtime.bundle.digests import is_digest
 from clampdown_runtime.bundle.strict_json import JsonObject
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest. A manifest is written in the lowest version that can say it: 2 has the key
+`truncation_side`, and is one that readers of version 1 would tokenise long texts for otherwise."""
+
 MANIFEST_NAME = "clampdown.json"
 SIGNATURE_FILE = "model.sig"
 """OpenSSF's name for it. It signs the manifest, which cannot list it therefore."""
@@ -41,6 +44,7 @@ MODEL_FILES: Mapping[Precision, str] = {
 """The graph's file: where Transformers.js looks for each precision that runs everywhere."""
 
 Side = Literal["right", "left"]
+_TRUNCATION = "truncation_side"
 Representation = Literal["first", "last"]
 DetectorName = Literal["excess", "nas", "fusion", "mahalanobis"]
 """The last two are of earlier releases, whose bundles still load."""
@@ -87,7 +91,7 @@ class Manifest:
     calibration_digest: str
     versions: Mapping[str, str]
     files: Mapping[str, str]
-    format_version: int = FORMAT_VERSION
+    truncation_side: Side = "right"
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "Manifest":
@@ -103,9 +107,10 @@ class Manifest:
         """
         fields = JsonObject.parse(text, where)
         fields.require_version(FORMAT_VERSION)
-        fields.require_only(*(field.name for field in dataclasses.fields(cls)))
+        version = fields.integer("format_version", minimum=1)
+        keys = {"format_version", *(field.name for field in dataclasses.fields(cls))}
+        fields.require_only(*sorted(keys - (set() if version > 1 else {_TRUNCATION})))
         manifest = cls(
-            format_version=fields.integer("format_version", minimum=1),
             clampdown_version=fields.string("clampdown_version"),
             mode=_choice(fields, "mode", get_args(Mode)),
             precision=_choice(fields, "precision", get_args(Precision)),
@@ -123,6 +128,9 @@ class Manifest:
             calibration_digest=_digest(fields, "calibration_digest"),
             versions=fields.string_map("versions"),
             files=_files(fields),
+            truncation_side=_choice(fields, _TRUNCATION, get_args(Side))
+            if version > 1
+            else "right",
         )
         if manifest.calibration_digest != manifest.files[CALIBRATION_FILE]:
             fields.refuse(
@@ -139,6 +147,18 @@ class Manifest:
         return manifest
 
     @property
+    def format_version(self) -> int:
+        """The lowest version that says everything in it."""
+        return 1 if self.truncation_side == "right" else 2
+
+    def fields(self) -> dict[str, Any]:
+        """Every key of the file."""
+        fields = {**dataclasses.asdict(self), "format_version": self.format_version}
+        if self.format_version == 1:
+            del fields[_TRUNCATION]
+        return fields
+
+    @property
     def model_file(self) -> str:
         """The graph's path in the bundle."""
         return MODEL_FILES[self.precision]
@@ -149,7 +169,7 @@ class Manifest:
         Raises:
             BundleError: the manifest breaks a rule that ``from_json`` checks.
         """
-        text = json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(self.fields(), indent=2, sort_keys=True, ensure_ascii=False)
         # What could not be read back is never written.
         Manifest.from_json(text, "the new manifest")
         return text + "\n"

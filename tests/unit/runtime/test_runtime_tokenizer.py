@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.bundle.manifest import Padding
 from clampdown_runtime.errors import BundleError
 from clampdown_runtime.tokenizer import CHARACTERS_PER_TOKEN, BundleTokenizer, Encoded, pad_batch
@@ -112,3 +113,18 @@ def test_a_template_that_repeats_the_text_or_leaves_it_out_is_refused(pristine, 
     description["post_processor"]["single"] = single
     with pytest.raises(BundleError, match="a text stands several times, or not once"):
         BundleTokenizer(json.dumps(description).encode(), 8)
+
+
+def test_the_beginning_is_cut_off_where_the_manifest_says_so(bundle_path, seal, pristine):
+    readable = 8 * CHARACTERS_PER_TOKEN
+    tokenizer = BundleTokenizer(pristine / "tokenizer.json", 8, truncation_side="left")
+    texts = ["bad " * 6 + "good film", "good", "good" + " " * (readable - 3)]
+    assert tokenizer.encode(texts) == [
+        Encoded([2, 5, 5, 5, 5, 4, 6, 3], truncated=True),
+        Encoded([2, 4, 3], truncated=False),
+        # "ood"
+        Encoded([2, 1, 3], truncated=True),
+    ]
+    seal(bundle_path, format_version=2, truncation_side="left")
+    loaded = DefendedClassifier.load(bundle_path)
+    assert loaded.tokenizer.encode(texts[:1])[0].ids == [2, 5, 5, 5, 5, 4, 6, 3]

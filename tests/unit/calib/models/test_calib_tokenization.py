@@ -5,7 +5,7 @@ import json
 import pytest
 import tiny_transformers
 from tokenizers import normalizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
 
 from clampdown_calib.models.model_folder import open_model
 from clampdown_calib.models.tokenization import load_tokenization
@@ -173,3 +173,74 @@ def test_tokenizer_that_fails_on_a_text_is_refused(folder):
     path.write_text(json.dumps(data))
     with pytest.raises(ModelError, match=r"Missing \[UNK\] token|\[NONE\]"):
         load(folder)
+
+
+def as_transformers_reads(folder, texts, length=16):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return tokenizer(texts, truncation=True, max_length=length)["input_ids"]
+
+
+TEXTS = [
+    "the film",
+    "the " * 30 + "good",
+    "a [CLS] film",
+    "the<x>film",
+    "<x>",
+    "電影 good",
+    "GOOD ÉÉ",
+]
+
+
+def test_side_that_is_cut_off_is_the_models(folder):
+    edit(folder / "tokenizer_config.json", truncation_side="left")
+    found = load(folder)
+    assert found.truncation_side == "left"
+    ids = found.encode(TEXTS)
+    assert ids == as_transformers_reads(folder, TEXTS)
+    assert ids[1][-2] == tiny_transformers.WORDS.index("good") + len(tiny_transformers.SPECIAL)
+
+
+def test_tokens_that_another_file_adds_are_read(folder):
+    """In a configuration or a file of their own, and not in tokenizer.json."""
+    added = {"content": "<x>", "special": False, "normalized": False}
+    edit(
+        folder / "tokenizer_config.json",
+        added_tokens_decoder={
+            "16": {**added, "lstrip": False, "rstrip": False, "single_word": False}
+        },
+    )
+    expected = as_transformers_reads(folder, TEXTS)
+    assert 16 in expected[3]
+    assert load(folder).encode(TEXTS) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"do_lower_case": False},
+        {"strip_accents": True},
+        {"tokenize_chinese_chars": False},
+    ],
+)
+def test_normalisers_settings_are_those_that_transformers_reads(tmp_path, folder, changes):
+    """They stand in two files, which can contradict each other."""
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "good",
+        "GOOD",
+        "電",
+        "影",
+        "電影",
+        "e",
+        "é",
+        "film",
+    ]
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("\n".join(words))
+    BertTokenizerFast(vocab_file=str(vocabulary)).save_pretrained(folder)
+    edit(folder / "tokenizer_config.json", model_max_length=16, **changes)
+    texts = ["GOOD film", "電影", "é film"]
+    assert load(folder).encode(texts) == as_transformers_reads(folder, texts)

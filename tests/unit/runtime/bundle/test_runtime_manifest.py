@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -56,8 +57,8 @@ def test_every_detector_that_a_release_wrote_is_read(bundle_path, seal, texts, d
 
 
 def test_a_newer_version_asks_for_an_upgrade_even_with_unknown_keys(fields):
-    error = refuse({**fields, "format_version": 2, "novelty": 1})
-    assert "format version 2" in error.found
+    error = refuse({**fields, "format_version": 3, "novelty": 1})
+    assert "format version 3" in error.found
     assert "pip install --upgrade clampdown" in error.hint
 
 
@@ -197,9 +198,29 @@ def test_numbers_that_json_does_not_have_are_neither_read_nor_written(fields):
     text = json.dumps({**fields, "threshold": float("nan")})
     with pytest.raises(BundleError, match="NaN"):
         Manifest.from_json(text, "m.json")
-    broken = Manifest(
-        **{name: getattr(manifest, name) for name in fields if name != "threshold"},
-        threshold=float("inf"),
-    )
+    broken = dataclasses.replace(manifest, threshold=float("inf"))
     with pytest.raises(BundleError, match="Infinity"):
         broken.to_json()
+
+
+def test_the_side_that_is_cut_off_is_said_from_version_2_on(fields):
+    left = {**fields, "format_version": 2, "truncation_side": "left"}
+    manifest = Manifest.from_json(json.dumps(left), "m.json")
+    assert (manifest.format_version, manifest.truncation_side) == (2, "left")
+    assert json.loads(manifest.to_json()) == left
+    # What version 1 can say is written in it, for readers that know no other.
+    right = Manifest.from_json(json.dumps({**left, "truncation_side": "right"}), "m.json")
+    assert json.loads(right.to_json()) == fields
+    assert Manifest.from_json(json.dumps(fields), "m.json") == right
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"truncation_side": "left"}, "the unknown `truncation_side`"),
+        ({"format_version": 2}, "no `truncation_side`"),
+        ({"format_version": 2, "truncation_side": "middle"}, "'middle'"),
+    ],
+)
+def test_a_side_of_another_version_or_none_is_refused(fields, changes, found):
+    assert refuse({**fields, **changes}).found == found
