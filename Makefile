@@ -5,14 +5,14 @@ VERSIONS := lowest newest
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: api client demo faults fuzz test test-clients test-faults test-providers test-versions lint clean
+.PHONY: api client demo faults fuzz test test-clients test-faults test-models test-providers test-versions lint clean
 
 demo: $(VENV)/demo-installed
 	rm -rf demo-out
 	$(VENV)/bin/clampdown demo --out demo-out
 
 test: lint
-	$(VENV)/bin/pytest --ignore=tests/clients --ignore=tests/faults
+	$(VENV)/bin/pytest --ignore=tests/clients --ignore=tests/faults -m 'not slow_model'
 
 # Without scripts: that of onnxruntime-node downloads CUDA libraries, the CPU's are in the package.
 client:
@@ -24,6 +24,10 @@ test-clients: $(VENV)/dev-installed $(OPTIMUM_VENV)/installed client
 # A few of each fault; its own target, since a minute of it is waiting for processes.
 test-faults: $(VENV)/dev-installed
 	$(VENV)/bin/pytest tests/faults
+
+# Every model of the corpus, end to end, those that `make test` leaves out among them.
+test-models: $(VENV)/dev-installed
+	$(VENV)/bin/pytest tests/models
 
 # Kills, signals, full disks and failing calls, upon commands that write: twenty minutes.
 faults: $(VENV)/dev-installed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from clampdown.extras import needs_extra
 from clampdown_runtime.bundle.manifest import Mode, Precision, Representation
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.sessions.providers import Provider, import_onnxruntime
 from clampdown_runtime.writing.atomic_write import require_free
 
@@ -21,6 +22,7 @@ def defend(
     clean: str | Path,
     out: str | Path,
     *,
+    row_format: RowFormat = DEFAULT_FORMAT,
     mode: Mode = "detect-then-purify",
     precision: Precision = "fp32",
     file_format: "FileFormat" = "onnx",
@@ -45,8 +47,9 @@ def defend(
 
     Args:
         model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
-        clean: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
+        clean: rows with texts and, if known, labels, see :func:`clampdown_runtime.read_rows`.
         out: the bundle to write: a new or empty folder.
+        row_format: the columns of ``clean``.
         mode: of the bundle.
         precision: of the graph.
         file_format: of the bundle.
@@ -74,6 +77,9 @@ def defend(
         ExportError: the defended graph disagrees with the model; no bundle is written.
         ProviderError: the provider is not usable.
         DestinationError: ``out`` is not a new or empty folder, or cannot be written.
+
+    Warns:
+        LabelColumnWarning: there is no column ``label``, but one that may be it.
     """
     # The export refuses the same, but only after the fit.
     require_free(Path(out))
@@ -97,5 +103,12 @@ def defend(
     from clampdown_calib.fit import fit  # noqa: PLC0415
     from clampdown_exporter.run_export import write_bundle  # noqa: PLC0415
 
-    fitted = fit(model, Path(clean), fitting, allow_pickle=allow_pickle, progress=progress)
+    fitted = fit(
+        model,
+        Path(clean),
+        fitting,
+        row_format=row_format,
+        allow_pickle=allow_pickle,
+        progress=progress,
+    )
     return write_bundle(fitted, Path(out), exporting, progress=progress)

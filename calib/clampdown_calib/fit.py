@@ -24,6 +24,7 @@ from clampdown_calib.threshold import threshold_at
 from clampdown_runtime.bundle.manifest import ROWS_ALONE
 from clampdown_runtime.errors import CalibrationError
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.sessions.providers import Provider, prepare_provider
 
 NOISE = 1e-5
@@ -56,6 +57,7 @@ def fit(
     clean: Path,
     options: FitOptions,
     *,
+    row_format: RowFormat = DEFAULT_FORMAT,
     allow_pickle: bool = False,
     progress: Progress = silent,
 ) -> FittedModel:
@@ -63,8 +65,9 @@ def fit(
 
     Args:
         model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
-        clean: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
+        clean: rows with texts and, if known, labels, see :func:`clampdown_runtime.read_rows`.
         options: of the fit.
+        row_format: the columns of ``clean``.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
         progress: called as the work goes on.
 
@@ -88,7 +91,14 @@ def fit(
             hint="Pass the checkpoint, or leave --method out.",
         )
     tokenization = load_tokenization(folder)
-    rows = read_clean_rows(clean, folder.labels, frr=options.frr, halves=halves, seed=options.seed)
+    rows = read_clean_rows(
+        clean,
+        folder.labels,
+        row_format,
+        frr=options.frr,
+        halves=halves,
+        seed=options.seed,
+    )
     traced = _graph(folder, tokenization, options, progress)
     tokenization = dataclasses.replace(tokenization, inputs=traced.inputs)
     facts = CalibrationFacts(

@@ -9,6 +9,7 @@ from clampdown_calib.fit import fit
 from clampdown_calib.options import Exporter, FitOptions, Method
 from clampdown_runtime.bundle.manifest import Precision, Representation
 from clampdown_runtime.progress import Progress, silent
+from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.writing.atomic_write import require_free
 
@@ -18,6 +19,7 @@ def calibrate(
     clean: str | Path,
     out: str | Path,
     *,
+    row_format: RowFormat = DEFAULT_FORMAT,
     method: Method = "probe",
     layers: Sequence[str] | None = None,
     representation: Representation | None = None,
@@ -39,8 +41,9 @@ def calibrate(
 
     Args:
         model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
-        clean: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
+        clean: rows with texts and, if known, labels, see :func:`clampdown_runtime.read_rows`.
         out: the folder to write.
+        row_format: the columns of ``clean``.
         method: see :class:`FitOptions`, as the other options.
         layers: the layers to defend.
         representation: the token that the published detector reads.
@@ -62,6 +65,9 @@ def calibrate(
         ExportError: the model cannot be traced or lowered.
         ProviderError: the provider is not usable.
         DestinationError: ``out`` cannot be written.
+
+    Warns:
+        LabelColumnWarning: there is no column ``label``, but one that may be it.
     """
     options = FitOptions(
         method=method,
@@ -75,6 +81,13 @@ def calibrate(
         provider=provider,
     )
     require_free(Path(out))
-    fitted = fit(model, Path(clean), options, allow_pickle=allow_pickle, progress=progress)
+    fitted = fit(
+        model,
+        Path(clean),
+        options,
+        row_format=row_format,
+        allow_pickle=allow_pickle,
+        progress=progress,
+    )
     save_calibration(fitted.calibration, Path(out))
     return fitted.calibration

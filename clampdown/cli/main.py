@@ -29,13 +29,15 @@ from clampdown.cli.commands.sign import sign
 from clampdown.cli.commands.threshold import threshold
 from clampdown.cli.commands.verify import verify
 from clampdown.cli.output import several_lines
-from clampdown_runtime.errors import ClampdownError, DestinationError
+from clampdown_runtime.errors import ClampdownError, ClampdownWarning, DestinationError
 from clampdown_runtime.writing.interrupts import interrupt
 
 INTERRUPTED, TERMINATED = 130, 143
 _UNWINDING_SECONDS = 5
 """Within them whatever is half-written has been removed. Later a signal ends what still runs, since
 Python can have lost the first one in a place where it drops exceptions."""
+
+_INTERRUPTED = "interrupted; nothing was left behind"
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -66,10 +68,11 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except ClampdownError as error:
+        # A warning is raised where Python is told to: -W error.
+        except (ClampdownError, ClampdownWarning) as error:
             raise _Failure(str(error)) from error
         except KeyboardInterrupt:
-            click.echo("interrupted; nothing was left behind", err=True)
+            click.echo(_INTERRUPTED, err=True)
             ctx.exit(INTERRUPTED)
         except OSError as error:
             # A closed pipe is no error: click ends in silence.
@@ -101,8 +104,8 @@ def _ended_by_one_signal() -> Iterator[None]:
         nonlocal ended
         before, ended = ended, time.monotonic()
         if ended - before > _UNWINDING_SECONDS:
-            is_term = number == signal.SIGTERM
-            interrupt(SystemExit(TERMINATED) if is_term else KeyboardInterrupt())
+            # Not KeyboardInterrupt, of which click makes its own status where it parses.
+            interrupt(SystemExit(INTERRUPTED if number == signal.SIGINT else TERMINATED))
 
     before: dict[signal.Signals, Any] = {}
     try:
@@ -114,6 +117,10 @@ def _ended_by_one_signal() -> Iterator[None]:
         return
     try:
         yield
+    except SystemExit as error:
+        if error.code == INTERRUPTED and ended > -math.inf:
+            click.echo(_INTERRUPTED, err=True)
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -145,8 +152,8 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
 @click.group(
     cls=_Commands,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 done; 1 verify found a difference, inspect something to review or doctor "
-    "nothing usable; 2 an error; 130 interrupted; 143 terminated.",
+    epilog="Exit status: 0 done; 1 verify found a difference, inspect something to review or "
+    "doctor nothing usable; 2 an error; 130 interrupted; 143 terminated.",
 )
 @click.option(
     "--version",

@@ -8,15 +8,18 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from clampdown.cli.text_argument import TEXT
 from clampdown_calib import Exporter, FitOptions, Method
 from clampdown_exporter import ExportOptions, FileFormat
 from clampdown_runtime.bundle.manifest import Mode, Precision, Representation
+from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.sessions.providers import Provider
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Option = Callable[[Function], Function]
 
 PATH = click.Path(path_type=Path)
+ROW_FILES = ".csv, .tsv, .json, .jsonl or .parquet"
 FIT, EXPORT = FitOptions(), ExportOptions()
 
 
@@ -29,6 +32,13 @@ def _layers(
     if not all(names):
         raise click.BadParameter("give names that are separated by single commas")
     return names
+
+
+def _delimiter(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    # A tab is hard to type.
+    return "\t" if value == r"\t" else value
 
 
 def together(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
@@ -82,7 +92,35 @@ clean_option = click.option(
     type=PATH,
     required=True,
     metavar="FILE",
-    help="Rows without a trigger: .csv, .jsonl or .parquet with `text` and, if known, `label`.",
+    help=f"Rows without a trigger: {ROW_FILES} with `text` and, if known, `label`.",
+)
+
+row_format_options = collected(
+    RowFormat,
+    "row_format",
+    click.option(
+        "--text-column",
+        "text",
+        type=TEXT,
+        default=DEFAULT_FORMAT.text,
+        metavar="NAME",
+        help="The column of the texts in a file of rows, or their key.",
+    ),
+    click.option(
+        "--label-column",
+        "label",
+        type=TEXT,
+        default=DEFAULT_FORMAT.label,
+        metavar="NAME",
+        help="The column of the labels; any other than `label` has to be there.",
+    ),
+    click.option(
+        "--delimiter",
+        type=TEXT,
+        callback=_delimiter,
+        metavar="CHARACTER",
+        help=r"Between two cells of .csv and .tsv files.  [default: a comma, or a tab in .tsv]",
+    ),
 )
 
 fit_options = collected(

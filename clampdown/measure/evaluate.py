@@ -16,6 +16,7 @@ from clampdown_runtime.errors import ClampdownError
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.rows.class_labels import resolve_label
 from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.sessions.session import create_session
 from clampdown_runtime.tokenizer import pad_batch
@@ -105,6 +106,7 @@ def evaluate(
     *,
     poisoned: str | Path | None = None,
     target_label: int | str | None = None,
+    row_format: RowFormat = DEFAULT_FORMAT,
     provider: Provider = "cpu",
     expected_digest: str | None = None,
     progress: Progress = silent,
@@ -113,10 +115,11 @@ def evaluate(
 
     Args:
         bundle: the bundle's folder.
-        clean: rows with ``text`` and ``label``.
+        clean: rows with texts and labels, see :func:`clampdown_runtime.read_rows`.
         poisoned: rows that carry the trigger, with their true label. Those that truly belong to the
             target label are counted apart, as TACC.
         target_label: the name or the index of the label that the trigger leads to.
+        row_format: of both files.
         provider: where both models run.
         expected_digest: of the bundle's manifest, see :meth:`DefendedClassifier.load`.
         progress: told about every few hundred rows.
@@ -127,6 +130,9 @@ def evaluate(
         BundleError: the bundle is damaged, incomplete or changed.
         RowsError: a file cannot be used, or a row has no label that the bundle knows.
         ProviderError: ONNX Runtime or the provider is not usable.
+
+    Warns:
+        LabelColumnWarning: there is no column ``label``, but one that may be it.
     """
     if (poisoned is None) != (target_label is None):
         raise ClampdownError(
@@ -140,8 +146,10 @@ def evaluate(
     target = None
     if target_label is not None:
         target = resolve_label(target_label, names, where="the target label")
-    clean_rows = _labelled(Path(clean), names)
-    poisoned_rows = None if poisoned is None else _labelled(Path(poisoned), names)
+    clean_rows = _labelled(Path(clean), names, row_format)
+    poisoned_rows = None
+    if poisoned is not None:
+        poisoned_rows = _labelled(Path(poisoned), names, row_format)
     with undefended_file(classifier.bundle) as path:
         session = create_session(path, provider=provider)
         on_clean = _answers(classifier, session, clean_rows, "Clean rows", progress)
@@ -186,10 +194,10 @@ def auroc(clean: npt.NDArray[np.floating], poisoned: npt.NDArray[np.floating]) -
     return float(wins / (len(clean) * len(poisoned)))
 
 
-def _labelled(path: Path, names: Sequence[str]) -> list[tuple[str, int]]:
+def _labelled(path: Path, names: Sequence[str], row_format: RowFormat) -> list[tuple[str, int]]:
     return [
         (row.text, resolve_label(row.label, names, where=f"{path}, line {row.line}"))
-        for row in read_rows(path)
+        for row in read_rows(path, row_format)
     ]
 
 

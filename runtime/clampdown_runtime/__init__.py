@@ -15,6 +15,7 @@ from clampdown_runtime.errors import (
     BundleError,
     CalibrationError,
     ClampdownError,
+    ClampdownWarning,
     DestinationError,
     ExportError,
     ModelError,
@@ -25,7 +26,10 @@ from clampdown_runtime.errors import (
 from clampdown_runtime.prediction import Prediction, RawOutputs
 from clampdown_runtime.progress import Progress
 from clampdown_runtime.rows.class_labels import resolve_label
-from clampdown_runtime.rows.read_rows import Row, read_rows
+from clampdown_runtime.rows.columns import LabelColumnWarning
+from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.rows.row import Row
+from clampdown_runtime.rows.row_format import RowFormat
 from clampdown_runtime.sessions.providers import Provider
 
 __all__ = [
@@ -33,6 +37,7 @@ __all__ = [
     "BundleError",
     "CalibrationError",
     "ClampdownError",
+    "ClampdownWarning",
     "DefendedClassifier",
     "DestinationError",
     "ExportError",
@@ -40,6 +45,7 @@ __all__ = [
     "Golden",
     "GoldenMismatch",
     "GoldenRow",
+    "LabelColumnWarning",
     "Manifest",
     "ModelError",
     "ModelIdentity",
@@ -50,6 +56,7 @@ __all__ = [
     "ProviderError",
     "RawOutputs",
     "Row",
+    "RowFormat",
     "RowsError",
     "TruncationWarning",
     "UnsupportedArchitectureError",

@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,14 @@ import numpy.typing as npt
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.bundle.files import Bundle, read_bundle
 from clampdown_runtime.bundle.manifest import ROWS_ALONE, TOKENIZER_FILE, Manifest
-from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
+from clampdown_runtime.documents import of_documents
+from clampdown_runtime.errors import (
+    BundleError,
+    ClampdownError,
+    ClampdownWarning,
+    ProviderError,
+    RowsError,
+)
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
 from clampdown_runtime.rows.texts import require_text
 from clampdown_runtime.sessions.cuda_graphs import CudaGraphs
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-class TruncationWarning(UserWarning):
+class TruncationWarning(ClampdownWarning):
     """The model saw only the beginning of some texts."""
 
 
@@ -150,13 +157,14 @@ class DefendedClassifier:
             One prediction for each text, in order.
 
         Raises:
-            RowsError: a text is empty or not a string; the message names its index.
+            RowsError: a text is empty or not a string, and the message names its index; or there is
+                no list of texts, but one string, a dict or a table.
             ProviderError: the model failed while it ran.
 
         Warns:
             TruncationWarning: once, when texts were longer than the manifest's ``max_length``.
         """
-        _refuse_one_text(texts)
+        _require_texts(texts)
         encoded = self._encode(list(texts), first=0)
         predictions = self._predict(encoded, batch_size, threshold)
         self._warn_truncated(sum(item.truncated for item in encoded), stacklevel=3)
@@ -189,9 +197,52 @@ class DefendedClassifier:
         Warns:
             TruncationWarning: once at the end, when texts were longer than ``max_length``.
         """
-        _refuse_one_text(texts)
+        _require_texts(texts)
         _require_positive("window", window)
         return self._stream(iter(texts), batch_size, window, threshold)
+
+    def documents(
+        self,
+        texts: Iterable[str],
+        *,
+        size: int | None = None,
+        stride: int | None = None,
+        batch_size: int = 32,
+        threshold: float | None = None,
+    ) -> Iterator[Prediction]:
+        """Classifies texts of any length, of which the model takes one window at a time.
+
+        The probabilities of a text are the mean of its windows', each weighed by its tokens, and
+        its logits their logarithms. Its anomaly score is the highest, and it is flagged where one
+        window is: a trigger stands in few of them. Texts of many windows are flagged more often,
+        clean ones too.
+
+        Args:
+            texts: the texts, each with more than white space.
+            size: tokens of a window, special ones included; ``max_length`` when None.
+            stride: tokens from the beginning of one window to that of the next; when None half of
+                those that a window has without special ones.
+            batch_size: the most windows in one run of the model.
+            threshold: takes the place of the bundle's own threshold.
+
+        Yields:
+            One prediction for each text, in order.
+
+        Raises:
+            ClampdownError: a window has no room for a token or is longer than the model takes, or
+                there is a gap between two of them.
+            RowsError: a text is empty or not a string; the message names its index.
+            ProviderError: the model failed while it ran.
+
+        Warns:
+            TruncationWarning: once at the end, when texts have more than the 256 characters for
+                every token of ``max_length`` that are read.
+        """
+        _require_texts(texts)
+        size = self.manifest.max_length if size is None else size
+        stride = max(1, (size - self.tokenizer.special) // 2) if stride is None else stride
+        self.tokenizer.require_windows(size, stride)
+        return self._documents(iter(texts), size, stride, batch_size, threshold)
 
     def run_ids(
         self,
@@ -254,6 +305,27 @@ class DefendedClassifier:
             yield from self._predict(encoded, batch_size, threshold)
             first += len(held)
             truncated += sum(item.truncated for item in encoded)
+        self._warn_truncated(truncated, stacklevel=3)
+
+    def _documents(
+        self,
+        texts: Iterator[str],
+        size: int,
+        stride: int,
+        batch_size: int,
+        threshold: float | None,
+    ) -> Iterator[Prediction]:
+        first = truncated = 0
+        while held := list(islice(texts, batch_size)):
+            for index, text in enumerate(held, first):
+                require_text(text, f"text {index}")
+            windows = [self.tokenizer.encode_in_windows(text, size, stride) for text in held]
+            rows = [row for of_text in windows for row in of_text.ids]
+            outputs = self.run_ids(rows, batch_size=batch_size, threshold=threshold)
+            lengths = [[len(row) for row in of_text.ids] for of_text in windows]
+            yield from to_predictions(of_documents(outputs, lengths), self.manifest.labels)
+            first += len(held)
+            truncated += sum(of_text.truncated for of_text in windows)
         self._warn_truncated(truncated, stacklevel=3)
 
     def _encode(self, texts: Sequence[str], first: int) -> list[Encoded]:
@@ -321,10 +393,19 @@ class DefendedClassifier:
             )
 
 
-def _refuse_one_text(texts: Iterable[str]) -> None:
+def _require_texts(texts: Iterable[str]) -> None:
+    """Refuse what is iterated over without giving texts, such as the keys of a table."""
     if isinstance(texts, str | bytes):
         raise RowsError(
             "the texts", found="one string", expected="a list of texts", hint="Pass [text]."
+        )
+    # Of pandas or pyarrow: a table has columns, while one column alone is a list of texts.
+    if isinstance(texts, Mapping) or hasattr(texts, "columns") or not isinstance(texts, Iterable):
+        raise RowsError(
+            "the texts",
+            found=f"a value of the type {type(texts).__name__}",
+            expected="a list of texts",
+            hint="Pass the column of the texts, such as rows['text'].",
         )
 
 

@@ -1,4 +1,7 @@
-"""Clampdown's own errors: each names the thing, what was found and expected, and what to do."""
+"""Clampdown's own errors: each names the thing, what was found and expected, and what to do.
+
+And the base of its warnings.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -61,3 +64,7 @@ class ProviderError(ClampdownError):
 
 class DestinationError(ClampdownError):
     """The place to write to cannot be used (it exists, is full, or is not writable)."""
+
+
+class ClampdownWarning(UserWarning):
+    """Base of every warning of Clampdown: what was done is less than what may be expected."""

@@ -40,6 +40,14 @@ class Prediction:
     flagged: bool
     logits: tuple[float, ...]
 
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """The softmax of ``logits``, one of each class in the order of the bundle's labels.
+
+        Computed anew by each call. All NaN where a logit is NaN or +∞.
+        """
+        return tuple(softmax(np.array([self.logits], np.float32))[0].tolist())
+
 
 def to_predictions(outputs: RawOutputs, labels: Sequence[str]) -> list[Prediction]:
     """Names the most probable class of each row.

@@ -1,16 +1,17 @@
 """Turns texts into token ids, and token ids into the arrays that the graph takes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from clampdown_runtime.bundle.manifest import InputName, Padding, Side
-from clampdown_runtime.errors import BundleError
+from clampdown_runtime.errors import BundleError, ClampdownError
 
 CHARACTERS_PER_TOKEN = 256
 """No vocabulary in use has a longer token: a text is read as far as its tokens can reach."""
@@ -32,6 +33,19 @@ class Encoded:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A text in pieces that overlap.
+
+    Attributes:
+        ids: the ids of each piece, special tokens included; at least one piece.
+        truncated: whether they leave out a part of the text.
+    """
+
+    ids: list[list[int]]
+    truncated: bool
+
+
 class BundleTokenizer:
     """The tokenizer of a bundle, with the bundle's truncation and none of its own padding.
 
@@ -43,6 +57,9 @@ class BundleTokenizer:
         max_length: tokens, special ones included, after which a text is truncated.
         truncation_side: the one that is cut off.
         name: of it in an error; the file's path when None.
+
+    Attributes:
+        special: how many special tokens stand around a text.
 
     Raises:
         BundleError: the file is not a tokenizer, or ``max_length`` has no room for a token.
@@ -74,7 +91,7 @@ class BundleTokenizer:
                 expected="a tokenizer.json of the tokenizers package",
                 hint="Get an unchanged copy, or upgrade the tokenizers package.",
             ) from error
-        special = self._tokenizer.num_special_tokens_to_add(False)
+        self.special = special = self._tokenizer.num_special_tokens_to_add(False)
         if repeats:
             raise BundleError(
                 name,
@@ -89,6 +106,7 @@ class BundleTokenizer:
                 expected=f"fewer than the manifest's `max_length`, {max_length}",
                 hint="Export the bundle again with a longer `max_length`.",
             )
+        self._max_length = max_length
         self._readable = CHARACTERS_PER_TOKEN * max_length
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length, direction=truncation_side)
@@ -100,8 +118,57 @@ class BundleTokenizer:
         Raises:
             BundleError: the tokenizer fails on one of them.
         """
+        return [
+            Encoded(encoding.ids, bool(encoding.overflowing) or len(text) > self._readable)
+            for text, encoding in zip(texts, self._encodings(texts), strict=True)
+        ]
+
+    def encode_in_windows(self, text: str, size: int, stride: int) -> Windows:
+        """Encodes a text in pieces that overlap, each with the special tokens around it.
+
+        Args:
+            text: a string of valid Unicode.
+            size: tokens of a piece, special ones included, at most ``max_length``.
+            stride: tokens from the beginning of one piece to that of the next.
+
+        Raises:
+            BundleError: the tokenizer fails on the text.
+            ClampdownError: see :meth:`require_windows`.
+        """
+        self.require_windows(size, stride)
+        room = size - self.special
+        [first] = self._encodings([text])
+        pieces = [first, *first.overflowing]
+        # What was cut off comes back in pieces of its own, in the order in which it was.
+        if self._truncation_side == "left":
+            pieces.reverse()
+        own = [token for piece in pieces for token, of in _tokens(piece) if of is not None]
+        before = [token for token, _ in takewhile(lambda token: token[1] is None, _tokens(first))]
+        behind = [token for token, of in _tokens(first) if of is None][len(before) :]
+        starts = range(0, max(len(own) - room, 0) + stride, stride)
+        windows = [[*before, *own[start : start + room], *behind] for start in starts]
+        return Windows(windows, len(text) > self._readable)
+
+    def require_windows(self, size: int, stride: int) -> None:
+        """Refuses windows that the model does not take or that leave something out.
+
+        Raises:
+            ClampdownError: ``size`` has no room for a token or exceeds ``max_length``, or
+                ``stride`` leaves a gap between two windows.
+        """
+        room = size - self.special
+        if not 1 <= room <= self._max_length - self.special or not 1 <= stride <= room:
+            raise ClampdownError(
+                "The windows",
+                found=f"{size} tokens and a stride of {stride}",
+                expected=f"{self.special + 1} to {self._max_length} tokens, and a stride of at "
+                f"least 1 and at most {self.special} less",
+                hint="Pass other numbers, such as half as many for the stride.",
+            )
+
+    def _encodings(self, texts: Sequence[str]) -> list[Encoding]:
         try:
-            encodings = self._tokenizer.encode_batch([self._read(text) for text in texts])
+            return self._tokenizer.encode_batch([self._read(text) for text in texts])
         except ENDINGS:
             raise
         except BaseException as error:
@@ -112,15 +179,16 @@ class BundleTokenizer:
                 hint="Repair the tokenizer of the model, such as an unknown token that its "
                 "vocabulary lacks, and export the bundle again.",
             ) from error
-        return [
-            Encoded(encoding.ids, bool(encoding.overflowing) or len(text) > self._readable)
-            for text, encoding in zip(texts, encodings, strict=True)
-        ]
 
     def _read(self, text: str) -> str:
         if self._truncation_side == "left":
             return text[-self._readable :]
         return text[: self._readable]
+
+
+def _tokens(encoding: Encoding) -> Iterator[tuple[int, int | None]]:
+    """Every token, and of which text it is: of none where it is a special one around it."""
+    return zip(encoding.ids, encoding.sequence_ids, strict=True)
 
 
 def _repeats(tokenizer: Tokenizer) -> bool:

@@ -110,6 +110,27 @@ def test_texts_are_truncated_as_in_python(run_module, real_bundle: Path) -> None
     ]
 
 
+def test_texts_are_read_as_far_as_in_python(run_module, real_bundle: Path) -> None:
+    tokenizer = DefendedClassifier.load(real_bundle).tokenizer
+    readable = 256 * 64
+    fillings = (
+        " " * readable,
+        "\u0000" * readable,
+        "\U0001f389 " * readable,
+        "a\U00020bb7" * readable,
+    )
+    texts = [
+        filling[: readable - left] + end
+        for filling in fillings
+        for left in (4, 3, 1, 0)
+        for end in ("good", "\U00020bb7", " \U00020bb7good")
+    ]
+    source = {"path": str(real_bundle / "tokenizer.json"), "max_length": 64, "texts": texts}
+    assert run_module(TOKENIZE, source) == [
+        {"ids": encoded.ids, "truncated": encoded.truncated} for encoded in tokenizer.encode(texts)
+    ]
+
+
 def test_package_runs_in_another_project(
     node_client: Path, real_bundle: Path, tmp_path: Path
 ) -> None:

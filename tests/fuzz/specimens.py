@@ -1,5 +1,6 @@
 """Valid bundles, calibrations, model folders and rows: what the mutants are made from."""
 
+import gzip
 import json
 import shutil
 import string
@@ -143,18 +144,25 @@ def _parts(folder: Path, other: Path) -> None:
 
 def _rows(folder: Path) -> None:
     """The same rows in every format."""
-    places = {kind: folder / f"rows-{kind}" for kind in ("csv", "jsonl", "parquet")}
+    places = {
+        kind: folder / f"rows-{kind}" for kind in ("csv", "tsv", "jsonl", "json", "gz", "parquet")
+    }
     for place in places.values():
         place.mkdir()
     texts = [*tiny_bundle.TEXTS, 'a "quoted", text', "Käfer\u2028line", "two\nlines"]
     labels = [index % 2 for index in range(len(texts))]
     quoted = ('"' + text.replace('"', '""') + '"' for text in texts)
-    cells = "".join(f"{text},{label}\n" for text, label in zip(quoted, labels, strict=True))
-    (places["csv"] / "rows.csv").write_text("text,label\n" + cells, "utf-8", newline="")
-    lines = (
+    cells = [("text", "label"), *zip(quoted, labels, strict=True)]
+    for kind, delimiter in (("csv", ","), ("tsv", "\t")):
+        table = "".join(f"{text}{delimiter}{label}\n" for text, label in cells)
+        (places[kind] / f"rows.{kind}").write_text(table, "utf-8", newline="")
+    lines = [
         json.dumps({"text": text, "label": label}, ensure_ascii=False)
         for text, label in zip(texts, labels, strict=True)
-    )
-    (places["jsonl"] / "rows.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    ]
+    of_lines = "".join(f"{line}\n" for line in lines)
+    (places["jsonl"] / "rows.jsonl").write_text(of_lines, "utf-8")
+    (places["json"] / "rows.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", "utf-8")
+    (places["gz"] / "rows.jsonl.gz").write_bytes(gzip.compress(of_lines.encode(), mtime=0))
     table = pyarrow.table({"text": texts, "label": labels})
     parquet.write_table(table, places["parquet"] / "rows.parquet")

@@ -196,8 +196,8 @@ TARGETS: dict[str, Target] = {
     ),
     "rows": Target(
         rows,
-        ("rows-csv", "rows-jsonl", "rows-parquet"),
-        {"bytes": EVERY, "json": ("*.jsonl",), "rows": EVERY, "files": EVERY},
+        ("rows-csv", "rows-tsv", "rows-jsonl", "rows-json", "rows-gz", "rows-parquet"),
+        {"bytes": EVERY, "json": ("*.jsonl", "*.json"), "rows": EVERY, "files": EVERY},
         follows=True,
     ),
     "tokenization": Target(

@@ -37,6 +37,15 @@ KEYS = {"num_key_value_heads": 1}
 CONFIGURATIONS = {
     "albert": {**COMMON, "embedding_size": 16},
     "bert": COMMON,
+    "bloom": {"hidden_size": WIDTH, "n_layer": LAYERS, "n_head": 2},
+    "camembert": {**COMMON, "type_vocab_size": 1},
+    "deberta": {
+        **COMMON,
+        "relative_attention": True,
+        "pos_att_type": ["c2p", "p2c"],
+        "position_biased_input": False,
+        "pooler_hidden_size": WIDTH,
+    },
     "deberta-v2": {
         **COMMON,
         "relative_attention": True,
@@ -54,15 +63,27 @@ CONFIGURATIONS = {
         "max_position_embeddings": POSITIONS,
     },
     "electra": {**COMMON, "embedding_size": 16},
+    "gemma2": {**COMMON, **KEYS, "head_dim": 16, "sliding_window": 8},
+    "gemma3_text": {**COMMON, **KEYS, "head_dim": 16, "sliding_window": 8},
     "gpt2": {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2, "n_positions": POSITIONS},
+    "gpt_neox": COMMON,
     "llama": {**COMMON, **KEYS},
+    "mistral": {**COMMON, **KEYS, "sliding_window": 8},
     "modernbert": {**COMMON, "local_attention": 8},
     "mpnet": COMMON,
+    "opt": {
+        **HIDDEN,
+        "ffn_dim": 64,
+        "max_position_embeddings": POSITIONS,
+        "word_embed_proj_dim": WIDTH,
+    },
     "qwen2": {**COMMON, **KEYS},
+    "qwen3": {**COMMON, **KEYS, "head_dim": 16},
     "roberta": {**COMMON, "type_vocab_size": 1},
+    "roformer": {**COMMON, "embedding_size": 16},
     "xlm-roberta": {**COMMON, "type_vocab_size": 1},
 }
-WITH_TOKEN_TYPES = {"albert", "bert", "deberta-v2", "electra"}
+WITH_TOKEN_TYPES = {"albert", "bert", "camembert", "deberta", "deberta-v2", "electra", "roformer"}
 SHAPES = [(1, 3), (2, 17), (5, 33), (3, 2)]
 WAYS = ["probe", "badacts"]
 ANSWER = Answer(log_odds=np.float32([0.5]), sharpness=np.float32([0.7]))

@@ -1,6 +1,7 @@
 """What the loaders accept follows the published schemas, and no input leads to another error."""
 
 import copy
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -122,17 +123,18 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("rows")
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl", ".parquet", ".csv.gz"])
 @given(
     data=st.binary(max_size=200)
     | st.text(alphabet="text,label\n\r\"'\0{}[]:\u2028é 01", max_size=80).map(str.encode)
     | st.text(max_size=60).map(lambda text: b"text,label\n" + text.encode("utf-8", "surrogatepass"))
     | VALUES.map(lambda value: json.dumps({"text": value, "label": value}).encode())
+    | VALUES.map(lambda value: json.dumps([{"text": "a", "label": 1}, {"text": value}]).encode())
 )
 @settings(max_examples=200)
 def test_rows_are_read_or_refused(place, suffix, data):
     path = place / f"rows{suffix}"
-    path.write_bytes(data)
+    path.write_bytes(gzip.compress(data) if suffix.endswith(".gz") else data)
     try:
         rows = list(read_rows(path))
     except RowsError:

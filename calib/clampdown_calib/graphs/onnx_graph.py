@@ -5,15 +5,23 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import onnx
 import onnx.version_converter
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from clampdown_calib.graphs.onnx_interface import INPUTS, LOGITS, use_interface
+from clampdown_calib.graphs.onnx_refusal import refusal
+from clampdown_calib.graphs.stored_precision import FLOATS, require_known_types
 from clampdown_calib.models.architectures import ARCHITECTURES, INDEX
-from clampdown_calib.models.external_data import all_nodes, external_places, is_file, is_inside
+from clampdown_calib.models.external_data import (
+    all_nodes,
+    external_places,
+    is_file,
+    is_inside,
+    weight_bytes,
+)
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_runtime.bundle.manifest import InputName, Representation
 from clampdown_runtime.errors import ModelError, UnsupportedArchitectureError
@@ -25,7 +33,11 @@ IR_VERSION = 10
 
 CONTROL_FLOW = {"If", "Loop", "Scan"}
 
-INPUTS: tuple[InputName, ...] = get_args(InputName)
+RUNTIMES_OWN = "com.microsoft"
+"""The domain into which ONNX Runtime fuses operators, for itself alone."""
+
+LARGEST_GRAPH = 2**31 - 2**24
+"""Bytes of weights; protobuf ends at 2 GiB, names and nodes included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ class OnnxGraph:
         layers: the output of every defended layer, in order.
         layer_names: their names.
         representation: the token that the detector reads.
+        output: what the logits are called in the file.
     """
 
     model: ir.Model
@@ -45,6 +58,7 @@ class OnnxGraph:
     layers: tuple[ir.Value, ...]
     layer_names: tuple[str, ...]
     representation: Representation
+    output: str = LOGITS
 
 
 def read_onnx_graph(
@@ -62,40 +76,44 @@ def read_onnx_graph(
         representation: None for the architecture's own.
 
     Raises:
-        ModelError: the file is damaged, reads files outside its folder, uses operators of another
-            domain or an unsupported version, or is not a text classifier.
+        ModelError: the file is damaged or too large, reads files outside its folder, uses operators
+            of another domain or an unsupported version, or is not a text classifier.
         UnsupportedArchitectureError: its layers cannot be found.
     """
     path = folder.onnx_file
     if path is None:
         raise ValueError(f"{folder.path} is not an ONNX model folder")
     model = load_onnx(path)
-    _require_classifier(model, path, classes=len(folder.labels))
+    require_known_types(model, path)
+    output = use_interface(model, path, classes=len(folder.labels))
     known = ARCHITECTURES.get(folder.model_type)
     names, values = _find_layers(model, folder, known.blocks if known else None, layers)
     inputs = tuple(name for value in model.graph.inputs for name in INPUTS if name == value.name)
     strip_metadata(model)
-    return OnnxGraph(
-        model, inputs, values, names, representation or (known.representation if known else "first")
-    )
+    representation = representation or (known.representation if known else "first")
+    return OnnxGraph(model, inputs, values, names, representation, output)
 
 
-def load_onnx(path: Path) -> ir.Model:
+def load_onnx(path: Path, *, control_flow: bool = False) -> ir.Model:
     """Read an ONNX file and its weights, in an operator set that the defence can be put into.
 
     Types are inferred, and functions and operator sets that nothing uses are left out.
 
+    Args:
+        path: the file.
+        control_flow: let loops and branches pass, in which no defence is put.
+
     Raises:
-        ModelError: the file is damaged, reads files outside its folder, or uses operators of
-            another domain or an unsupported version.
+        ModelError: the file is damaged or too large, reads files outside its folder, or uses
+            operators of another domain or an unsupported version.
     """
-    opset = _check_file(path)
+    opset = _check_file(path, control_flow=control_flow)
     if opset < OLDEST_OPSET:
         try:
             loaded = onnx.load(str(path))
             model = ir.from_proto(onnx.version_converter.convert_version(loaded, OLDEST_OPSET))
         except Exception as error:  # the converter's own kinds, and those of protobuf
-            raise _bad(
+            raise refusal(
                 path,
                 f"operator set {opset}, which cannot be converted ({error})",
                 f"{OLDEST_OPSET} to {NEWEST_OPSET}",
@@ -117,38 +135,34 @@ def load_onnx(path: Path) -> ir.Model:
     return model
 
 
-def _check_file(path: Path) -> int:
-    """Refuse a file that is damaged or not self-contained; returns its operator set."""
+def _check_file(path: Path, *, control_flow: bool) -> int:
+    """Refuse a file that is damaged, too large or not self-contained; returns its operator set."""
+    _require_small(path, path.stat().st_size)
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf raises its own kinds
         raise _damaged(path, error) from error
     for place in sorted(external_places(proto)):
         if not is_inside(path.parent / place, path.parent):
-            raise _bad(
+            raise refusal(
                 path,
                 f"weights in {place!r}, outside its folder",
                 "external data beside the model",
                 "Do not load this file: a model has no reason to read elsewhere.",
             )
         if not is_file(path.parent / place):
-            raise _bad(
+            raise refusal(
                 path,
                 f"no file {place!r}, in which its weights should be",
                 "all external data beside the model",
                 "Copy the whole folder again.",
             )
-    domains = {node.domain for node in all_nodes(proto.graph)} - {"", "ai.onnx"}
-    if domains:
-        raise _bad(
-            path,
-            f"operators of the domain {', '.join(sorted(domains))}",
-            "standard ONNX operators only",
-            "Export the model without optimisation for one runtime.",
-        )
+    # Before anything is read, and before rows are run for hours.
+    _require_small(path, weight_bytes(proto))
+    _require_standard_operators(path, proto)
     control = {node.op_type for node in all_nodes(proto.graph)} & CONTROL_FLOW
-    if control:
-        raise _bad(
+    if control and not control_flow:
+        raise refusal(
             path,
             f"control flow ({', '.join(sorted(control))})",
             "a network without loops and branches",
@@ -156,7 +170,7 @@ def _check_file(path: Path) -> int:
         )
     opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
     if opset > NEWEST_OPSET:
-        raise _bad(
+        raise refusal(
             path,
             f"operator set {opset}",
             f"at most {NEWEST_OPSET}",
@@ -170,38 +184,32 @@ def _check_file(path: Path) -> int:
     return opset
 
 
-def _require_classifier(model: ir.Model, path: Path, *, classes: int) -> None:
-    """Refuse what is no text classifier; leave ``logits`` alone, its rows named as the inputs'."""
-    graph = model.graph
-    inputs = {str(value.name): value for value in graph.inputs}
-    outputs = {value.name: value for value in graph.outputs}
-    again = "Export the model with the task text-classification."
-    if not {"input_ids", "attention_mask"} <= set(inputs) <= set(INPUTS):
-        expected = f"input_ids, attention_mask and perhaps {INPUTS[2]}"
-        raise _bad(path, f"the inputs {[*inputs]}", expected, again)
-    for name, value in inputs.items():
-        if value.dtype != ir.DataType.INT64 or _fixed(value.shape) != (False, False):
-            found = f"the input {name} of the type {value.dtype} and the shape {value.shape}"
-            raise _bad(path, found, "int64 [batch, sequence], neither of them fixed", again)
-    if "logits" not in outputs:
-        raise _bad(path, f"the outputs {sorted(map(str, outputs))}", "an output `logits`", again)
-    logits = outputs["logits"]
-    if _fixed(logits.shape) != (False, True) or logits.dtype != ir.DataType.FLOAT:
-        found = f"logits of the type {logits.dtype} and the shape {logits.shape}"
-        raise _bad(path, found, "float32 [batch, a fixed number of classes]", again)
-    shape = ir.Shape(["batch", logits.shape[1]])  # type: ignore[index]
-    if shape[1] != classes:
-        found = f"logits of {shape[1]} classes"
-        raise _bad(path, found, f"the {classes} of config.json", "Correct id2label.")
-    for value in graph.inputs:
-        value.shape = ir.Shape(["batch", "sequence"])
-    logits.shape = shape
-    graph.outputs[:] = [logits]
+def _require_small(path: Path, size: int) -> None:
+    if size > LARGEST_GRAPH:
+        raise refusal(
+            path,
+            f"{size / 2**30:.1f} GB of weights",
+            f"at most {LARGEST_GRAPH / 2**30:.1f} GB, what a bundle's one file can hold",
+            "Distil the classifier into a smaller one.",
+        )
 
 
-def _fixed(shape: ir.Shape | None) -> tuple[bool, ...] | None:
-    """Which dimensions have a fixed size; None where nothing is known."""
-    return None if shape is None else tuple(isinstance(size, int) for size in shape)
+def _require_standard_operators(path: Path, proto: onnx.ModelProto) -> None:
+    others: dict[str, set[str]] = {}
+    for node in all_nodes(proto.graph):
+        if node.domain not in ("", "ai.onnx"):
+            others.setdefault(node.domain, set()).add(node.op_type)
+    if not others:
+        return
+    named = [f"{domain} ({', '.join(sorted(names))})" for domain, names in sorted(others.items())]
+    hint = "Export the model with standard operators alone."
+    if set(others) == {RUNTIMES_OWN}:
+        hint = (
+            "Pass the file from before ONNX Runtime optimised it, or export the model again "
+            "without optimisation; ONNX Runtime fuses a bundle when it loads it."
+        )
+    found = f"operators of the domain {', '.join(named)}"
+    raise refusal(path, found, "standard ONNX operators only", hint)
 
 
 def _find_layers(
@@ -231,15 +239,18 @@ def _find_layers(
         if not _is_hidden_state(value):
             found_there = f"{value.dtype} of the shape {value.shape} at --layers {name}"
             raise _unsupported(folder, found_there)
+    if len(kinds := {value.dtype or ir.DataType.FLOAT for value in chosen}) > 1:
+        several = " and ".join(sorted(kind.name.lower() for kind in kinds))
+        raise _unsupported(folder, f"layers of several types, {several}")
     order = {value: i for i, value in enumerate(tensors.values())}
     values = tuple(sorted(chosen, key=order.__getitem__))
     return tuple(chosen[value] for value in values), values
 
 
 def _is_hidden_state(value: ir.Value) -> bool:
-    """Whether a value may be float32 ``[batch, sequence, width]``: what is not known passes."""
+    """Whether a value may be float ``[batch, sequence, width]``: what is not known passes."""
     shape = value.shape
-    return value.dtype in (None, ir.DataType.FLOAT) and (shape is None or len(shape) == 3)
+    return value.dtype in (None, *FLOATS) and (shape is None or len(shape) == 3)
 
 
 def _block_outputs(graph: ir.Graph) -> dict[str, ir.Value]:
@@ -290,13 +301,9 @@ def strip_metadata(model: ir.Model) -> None:
         value.doc_string = None
 
 
-def _bad(path: Path, found: str, expected: str, hint: str) -> ModelError:
-    return ModelError(f"The ONNX model {path}", found=found, expected=expected, hint=hint)
-
-
 def _damaged(path: Path, error: Exception) -> ModelError:
     found = f"a file that is not a whole ONNX model ({error})"
-    return _bad(path, found, "an intact file", "Export or copy it again.")
+    return refusal(path, found, "an intact file", "Export or copy it again.")
 
 
 def _unsupported(folder: ModelFolder, found: str) -> UnsupportedArchitectureError:

@@ -21,7 +21,7 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
     """The same network in another precision; the defence is inserted in float32 afterwards.
 
     Args:
-        traced: in float32.
+        traced: in float32; a graph that came in the precision already is left as it is.
         precision: ``fp32`` leaves it as it is. ``fp16`` stores and computes in half precision.
             ``int8`` is dynamic quantization with a scale for every output channel. Those for CUDA
             are lowered like their namesakes, once fused.
@@ -35,6 +35,8 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
     """
     if precision in ("fp32", "cuda-fp32"):
         return traced
+    if traced.stored == precision:
+        return dataclasses.replace(traced, reference=traced.source())
     convert = _quantized if precision == "int8" else _half
     names = [str(value.name) for value in marked_layers(traced.graph.graph)]
     try:

@@ -53,9 +53,10 @@ def trace(classifier: TorchClassifier) -> ir.Model:
     Raises:
         ExportError: torch cannot trace the model.
     """
-    inputs: dict[str, torch.Tensor] = {
-        name: torch.ones((2, 8), dtype=torch.int64) for name in classifier.inputs
-    }
+    # Of two rows, since of one the trace would hold for one only.
+    rows = torch.tensor([classifier.samples.short] * 2)
+    values = {"input_ids": rows, "attention_mask": torch.ones_like(rows)}
+    inputs = {name: values.get(name, torch.zeros_like(rows)) for name in classifier.inputs}
     batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
     layers = [f"clampdown_layer_{k}" for k in range(len(classifier.layers))]
     try:
@@ -71,10 +72,12 @@ def trace(classifier: TorchClassifier) -> ir.Model:
                 verbose=False,
             )
     except Exception as error:  # torch's exporter wraps whatever the model's code raises
-        lines = str(error).strip().splitlines() or ["no message"]
+        # torch says which of its steps failed; the reason is what that one raised.
+        reason = error.__cause__ or error
+        lines = str(reason).strip().splitlines() or ["no message"]
         raise ExportError(
             f"The trace of {classifier.model.config.model_type!r}",
-            found=f"{type(error).__name__}: {lines[0]}",
+            found=f"{type(reason).__name__}: {lines[0]}",
             expected="a model that torch.onnx.export can trace",
             hint="Export it to ONNX yourself and pass that folder, with --layers.",
         ) from error

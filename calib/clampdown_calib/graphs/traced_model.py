@@ -1,5 +1,6 @@
 """The model to defend, as a marked graph and as what it was made from."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +11,20 @@ from clampdown_calib.graphs.hidden_shapes import HideShapes
 from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
 from clampdown_calib.graphs.onnx_graph import OnnxGraph, read_onnx_graph
 from clampdown_calib.graphs.optimum_trace import trace_with_optimum
+from clampdown_calib.graphs.row_checks import (
+    LOWERED,
+    TOLERANCE,
+    require_one_rope,
+    require_padding_ignored,
+    require_traced,
+)
+from clampdown_calib.graphs.same_as_file import require_same_as_file
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
+from clampdown_calib.graphs.stored_precision import Stored, require_precision
 from clampdown_calib.graphs.trace import trace
 from clampdown_calib.models.activations import ActivationSource
 from clampdown_calib.models.model_folder import ModelFolder
+from clampdown_calib.models.sample_rows import SampleRows
 from clampdown_calib.models.tokenization import Tokenization
 from clampdown_calib.models.torch_classifier import TorchClassifier
 from clampdown_calib.options import FitOptions
@@ -34,6 +45,8 @@ class TracedModel:
         reference: the undefended model outside the graph: torch, or the original ONNX file; of a
             lowered graph that graph itself.
         torch: the checkpoint; None where the model is an ONNX file.
+        stored: the precision in which an ONNX file came; of a checkpoint, which is loaded in
+            float32, ``fp32``.
     """
 
     graph: ir.Model
@@ -42,6 +55,7 @@ class TracedModel:
     representation: Representation
     reference: ActivationSource
     torch: TorchClassifier | None
+    stored: Stored = "fp32"
 
     def source(self, *passes: ir.passes.InPlacePass, provider: Provider = "cpu") -> OnnxClassifier:
         """The graph itself in ONNX Runtime, with its marked layers to read; it stays as it is.
@@ -78,14 +92,14 @@ class TracedModel:
 def trace_model(
     folder: ModelFolder, tokenization: Tokenization, options: FitOptions
 ) -> TracedModel:
-    """Trace a checkpoint, or read an ONNX file; in float32.
+    """Trace a checkpoint in float32, or read an ONNX file in the precision in which it is.
 
     Raises:
-        ModelError: the model cannot be used.
+        ModelError: the model cannot be used, or is in another precision than is wanted already.
         UnsupportedArchitectureError: its layers are not known.
         ExportError: it cannot be traced.
     """
-    if folder.kind == "onnx":
+    if folder.onnx_file is not None:
         if options.exporter == "optimum":
             raise ExportError(
                 f"--exporter optimum for {folder.path}",
@@ -94,21 +108,44 @@ def trace_model(
                 hint="Leave --exporter out.",
             )
         read = read_onnx_graph(folder, layers=options.layers, representation=options.representation)
-        return _marked(read, read.layer_names, OnnxClassifier(read), None)
+        stored = require_precision(read.model, folder.onnx_file, options.precision)
+        own = OnnxClassifier(read)
+        require_same_as_file(
+            own,
+            folder.onnx_file,
+            read.inputs,
+            read.output,
+            stored=stored,
+            tokenization=tokenization,
+        )
+        traced = _marked(read, read.layer_names, own, None, stored)
+        fed = dataclasses.replace(tokenization, inputs=traced.inputs)
+        # Rows of a quantized graph run alone, without padding, which its scales would span.
+        if stored != "int8":
+            tolerance = TOLERANCE if stored == "fp32" else LOWERED
+            require_padding_ignored(own, fed, SampleRows.of(fed), tolerance=tolerance)
+        return traced
     classifier = TorchClassifier.load(
         folder,
         tokenization.inputs,
         layers=options.layers,
         representation=options.representation,
+        samples=SampleRows.of(tokenization),
     )
+    require_one_rope(classifier.model.config, tokenization.max_length)
+    fed = dataclasses.replace(tokenization, inputs=classifier.inputs)
+    require_padding_ignored(classifier, fed, classifier.samples, tolerance=TOLERANCE)
     names = classifier.layer_names
     if options.exporter == "optimum":
         read = trace_with_optimum(folder, names, classifier.representation)
-        return _marked(read, names, classifier, classifier)
-    graph = trace(classifier)
-    return TracedModel(
-        graph, classifier.inputs, names, classifier.representation, classifier, classifier
-    )
+        traced = _marked(read, names, classifier, classifier, "fp32")
+    else:
+        graph = trace(classifier)
+        traced = TracedModel(
+            graph, classifier.inputs, names, classifier.representation, classifier, classifier
+        )
+    require_traced(traced.source(), classifier, fed, classifier.samples)
+    return traced
 
 
 def _marked(
@@ -116,6 +153,7 @@ def _marked(
     names: Sequence[str],
     reference: ActivationSource,
     torch: TorchClassifier | None,
+    stored: Stored,
 ) -> TracedModel:
     if len(read.layers) != len(names):
         raise ExportError(
@@ -125,4 +163,6 @@ def _marked(
             hint="Leave --exporter out.",
         )
     mark_layers(list(read.layers))
-    return TracedModel(read.model, read.inputs, tuple(names), read.representation, reference, torch)
+    return TracedModel(
+        read.model, read.inputs, tuple(names), read.representation, reference, torch, stored
+    )

@@ -10,6 +10,8 @@ PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 CHECKPOINTS = ("model.safetensors", "model.safetensors.index.json")
 """The whole weights and the index of their parts, in the order in which transformers looks."""
 
+ADAPTER = "adapter_config.json"
+
 ELSEWHERE = ("transformers_weights", "configuration_files")
 """Keys of ``config.json`` by which transformers reads weights or a configuration from other files,
 whatever their format."""
@@ -48,19 +50,39 @@ def refuse_other_files(folder: Path, config: dict[str, Any]) -> None:
     """Refuse a checkpoint that transformers would read from files of other names.
 
     Raises:
-        ModelError: its configuration points elsewhere, or there is an adapter.
+        ModelError: its configuration points elsewhere.
     """
     named = [key for key in ELSEWHERE if config.get(key) is not None]
-    found = f"`{named[0]}` in config.json" if named else None
-    if (folder / "adapter_config.json").exists():
-        found = "an adapter beside it (adapter_config.json)"
-    if found is not None:
+    if named:
         raise ModelError(
             f"The model {folder}",
-            found=found,
+            found=f"`{named[0]}` in config.json",
             expected=f"all weights in {' or in the parts of '.join(CHECKPOINTS)}",
-            hint="Load the model, merge its adapters and write it with save_pretrained.",
+            hint="Load the model and write it with save_pretrained.",
         )
+
+
+def refuse_adapter(folder: Path) -> None:
+    """Refuse the weights of an adapter, such as LoRA's: they are nothing without their base model.
+
+    Raises:
+        ModelError: there is one, alone or beside other weights.
+    """
+    path = folder / ADAPTER
+    if not path.exists():
+        return
+    try:
+        base = json.loads(path.read_bytes())["base_model_name_or_path"]
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        base = None
+    raise ModelError(
+        f"The model {folder}",
+        found=f"an adapter ({ADAPTER}) of the base model {base!r}",
+        expected="a model of its own, into which its adapters are merged",
+        hint="Merge it with the package peft: AutoPeftModelForSequenceClassification"
+        f".from_pretrained({str(folder)!r}).merge_and_unload().save_pretrained('merged'), save the "
+        "tokenizer beside it, and pass that folder.",
+    )
 
 
 def _parts(index: Path) -> list[str]:

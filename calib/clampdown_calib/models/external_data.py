@@ -1,5 +1,6 @@
-"""Which further files an ONNX file reads its weights from, found without reading any of them."""
+"""Where an ONNX file keeps its weights and how large they are; none of them is read."""
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,18 @@ def external_places(proto: onnx.ModelProto) -> set[str]:
         for entry in tensor.external_data
         if entry.key == "location"
     }
+
+
+def weight_bytes(proto: onnx.ModelProto) -> int:
+    """Bytes of all weights by their types and shapes, wherever they lie."""
+    return sum(math.prod(tensor.dims) * _item_bytes(tensor) for tensor in _tensors(proto.graph))
+
+
+def _item_bytes(tensor: onnx.TensorProto) -> int:
+    try:
+        return int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    except KeyError:  # no type, as of a tensor that is not there
+        return 0
 
 
 def is_inside(place: Path, folder: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from clampdown_calib.models.checkpoint_files import (
     CHECKPOINTS,
     PICKLES,
+    refuse_adapter,
     refuse_other_files,
     weight_files,
 )
@@ -85,8 +86,10 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
     if not path.is_dir():
         path = _download(str(model), allow_pickle=allow_pickle)
     refuse_odd_files(path)
+    refuse_adapter(path)
     config = _read_config(path)
-    onnx_file = next((path / place for place in ONNX_PLACES if (path / place).is_file()), None)
+    onnx_files = _onnx_files(path)
+    onnx_file = onnx_files[0] if len(onnx_files) == 1 else None
     checkpoint = any((path / name).is_file() for name in CHECKPOINTS)
     pickled = not checkpoint and any((path / name).is_file() for name in PICKLES)
     if pickled and onnx_file is not None and not allow_pickle:
@@ -101,9 +104,10 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
     if not checkpoint and not pickled and onnx_file is None:
         raise ModelError(
             f"The model {model}",
-            found="no weights",
-            expected=f"one of {', '.join(CHECKPOINTS + ONNX_PLACES)}",
-            hint="Point to the folder that save_pretrained or an ONNX export wrote.",
+            found=_several(path, onnx_files) if onnx_files else "no weights",
+            expected=f"one of {', '.join(CHECKPOINTS + ONNX_PLACES)}, or one other ONNX file alone",
+            hint="Point to the folder that save_pretrained or an ONNX export wrote; of several "
+            "ONNX files keep the one to defend.",
         )
     weights: tuple[Path, ...] = ()
     if checkpoint or pickled:
@@ -126,6 +130,22 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
         weights=weights,
         pickled=pickled,
     )
+
+
+def _onnx_files(path: Path) -> list[Path]:
+    """The graph under its usual name; where there is none, every ONNX file in its places."""
+    for place in ONNX_PLACES:
+        if (path / place).is_file():
+            return [path / place]
+    folders = sorted({(path / place).parent for place in ONNX_PLACES})
+    found = [file for folder in folders for file in sorted(folder.glob("*.onnx"))]
+    # Hidden files belong to other tools.
+    return [file for file in found if file.is_file() and not file.name.startswith(".")]
+
+
+def _several(path: Path, files: list[Path]) -> str:
+    names = ", ".join(file.relative_to(path).as_posix() for file in files)
+    return f"several ONNX files, none of them called model.onnx: {names}"
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import get_args
 from clampdown_calib.models.architectures import ARCHITECTURES
 from clampdown_calib.models.model_folder import VOCABULARY, ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
+from clampdown_calib.models.sentencepiece_files import require_sentencepiece
+from clampdown_calib.models.token_ids import require_ids_of_model
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, InputName, Padding, Side
 from clampdown_runtime.bundle.strict_json import INT64_MAX
 from clampdown_runtime.errors import BundleError, ModelError
@@ -19,7 +21,9 @@ from clampdown_runtime.writing.working_folder import scratch_folder
 POSITION_OFFSET = {
     "camembert",
     "data2vec-text",
+    "ibert",
     "longformer",
+    "luke",
     "mpnet",
     "roberta",
     "roberta-prelayernorm",
@@ -101,6 +105,7 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
     if not any(place.is_file() for name in VOCABULARIES for place in folder.path.glob(name)):
         raise _unusable(folder, "no tokenizer.json and no vocabulary")
     _require_ids(folder)
+    require_sentencepiece(folder)
     with scratch_folder() as converted, _explained(folder):
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
@@ -129,6 +134,7 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
         )
         try:
             if tokenization.encode(probes) == expected:
+                require_ids_of_model(folder, tokenization.tokenizer_json, pad)
                 return tokenization
         except BundleError as error:
             raise _unusable(folder, error.found) from error

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 
 from clampdown_calib.models.activations import Activations, Inputs
 from clampdown_calib.models.architectures import ARCHITECTURES, INDEX
+from clampdown_calib.models.leftover_weights import not_leftover
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
+from clampdown_calib.models.sample_rows import ONES, SampleRows
 from clampdown_runtime.bundle.manifest import InputName, Representation
 from clampdown_runtime.errors import ClampdownError, ModelError, UnsupportedArchitectureError
 
 Bounds = tuple[NDArray[np.float32], NDArray[np.float32]]
 """The lower and the upper ones, float32 ``[L, H]`` each."""
+
+MASK: InputName = "attention_mask"
 
 Visit = Callable[[int, torch.Tensor], torch.Tensor | None]
 """Called with a layer's index and its output ``[batch, sequence, H]``; a returned tensor replaces
@@ -46,9 +50,10 @@ class TorchClassifier:
 
     Attributes:
         model: the transformers model, in evaluation mode, without gradients of its own.
-        inputs: names of the tensors that the model takes, in the tokenizer's order.
+        inputs: names of the tensors that the model is fed.
         layers: the defended layers in the order in which they run.
         representation: the token that the detector reads.
+        samples: the rows that it is tried and traced with.
     """
 
     def __init__(
@@ -58,30 +63,49 @@ class TorchClassifier:
         *,
         layers: Sequence[str] | None = None,
         representation: Representation | None = None,
+        samples: SampleRows = ONES,
     ) -> None:
         """Find the layers.
 
         Args:
             model: a transformers sequence classifier.
-            inputs: names of the tensors to feed; those that the model does not take are left out.
+            inputs: names of the tensors to feed; those that the model does not take are left out,
+                and ``attention_mask`` is always fed.
             layers: indices into the architecture's blocks (``-1``), or globs over module names;
                 None for every block of a known architecture.
             representation: None for the architecture's own.
+            samples: rows to run while the layers are looked for.
 
         Raises:
-            UnsupportedArchitectureError: no layers are known for this architecture, or ``layers``
-                matches none.
+            ModelError: the model fails on a row.
+            UnsupportedArchitectureError: no layers are known for this architecture, ``layers``
+                matches none, or a row's logits depend on the other rows of its run or on earlier
+                ones.
         """
         self.model = model.eval().requires_grad_(False)
         # Key-value caches are of no use to a classifier and would become outputs of the trace.
         self.model.config.use_cache = False
         taken = inspect.signature(model.forward).parameters
-        self.inputs = tuple(name for name in inputs if name in taken)
+        self.inputs = tuple(
+            name for name in get_args(InputName) if name in taken and name in (*inputs, MASK)
+        )
+        self.samples = samples
+        self._require_rows_apart()
         known = ARCHITECTURES.get(model.config.model_type)
         if representation is None:
             representation = known.representation if known else None
         self.representation: Representation = representation or "first"
+        # The long row comes first: what a short one changes for good is seen in its second run.
+        before = None if samples.long == samples.short else self._try(samples.long)
         self.layers = self._find_layers(known.blocks if known else None, layers)
+        if before is not None and not _close(self._try(samples.long), before):
+            raise self._unfit(
+                f"other logits for a row of {len(samples.long)} tokens once a shorter row was run",
+                "logits that depend on the row alone",
+                "Its attention is another one from then on, such as BigBird's block_sparse. If the "
+                "model was trained on short texts, which take full attention, set attention_type "
+                "to original_full in its config.json.",
+            )
 
     @classmethod
     def load(
@@ -91,11 +115,14 @@ class TorchClassifier:
         *,
         layers: Sequence[str] | None = None,
         representation: Representation | None = None,
+        samples: SampleRows = ONES,
     ) -> "TorchClassifier":
         """Load the checkpoint in float32; code that comes with it is never run.
 
         Raises:
-            ModelError: the checkpoint does not load, or lacks weights of the classifier.
+            ModelError: the checkpoint does not load, lacks weights of the classifier or has weights
+                that it has no place for, or the model fails on a row.
+            UnsupportedArchitectureError: as for the constructor.
         """
         from transformers import (  # noqa: PLC0415 - takes seconds
             AutoModelForSequenceClassification,
@@ -110,6 +137,8 @@ class TorchClassifier:
                     output_loading_info=True,
                     use_safetensors=not folder.pickled,
                     weights_only=True,
+                    # They are refused below, by name.
+                    ignore_mismatched_sizes=True,
                 )
         except Exception as error:  # transformers passes on whatever its parts raise
             raise ModelError(
@@ -118,15 +147,8 @@ class TorchClassifier:
                 expected="weights that transformers loads as a sequence classifier",
                 hint="Check that the files are complete.",
             ) from error
-        if report["missing_keys"] or report["mismatched_keys"]:
-            missing = sorted(report["missing_keys"]) + [str(k) for k in report["mismatched_keys"]]
-            raise ModelError(
-                f"The checkpoint {folder.path}",
-                found=f"no fitting weights for {', '.join(missing[:5])}",
-                expected="every weight of the classifier, its head included",
-                hint="Point to the fine-tuned model, not to its base.",
-            )
-        return cls(model, inputs, layers=layers, representation=representation)
+        _require_fitting(folder, report)
+        return cls(model, inputs, layers=layers, representation=representation, samples=samples)
 
     def logits(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Logits float32 ``[n, C]`` of int64 ``[n, T]`` inputs."""
@@ -203,11 +225,58 @@ class TorchClassifier:
             raise self._unsupported(f"no module that matches {want}")
         return named
 
+    def _require_rows_apart(self) -> None:
+        """Refuse architectures in which rows of one run are not apart from each other."""
+        if MASK not in self.inputs:
+            raise self._unfit(
+                f"no {MASK} among its inputs",
+                "one that hides padding, without which a row's logits depend on its batch",
+                "Fine-tune an architecture that docs/models.md lists as defended.",
+            )
+        if self.model.config.is_encoder_decoder:
+            raise self._unfit(
+                "an encoder with a decoder, whose head reads the <eos> tokens of all rows at once",
+                "a head that reads each row by itself: a text with one more <eos> in it would "
+                "change the other rows' logits",
+                "Fine-tune an encoder or a decoder that docs/models.md lists as defended.",
+            )
+
     def _require_hidden(self, name: str, shape: tuple[int, ...] | None) -> None:
-        """Refuse a module whose output for one row of two tokens is not ``[1, 2, H]``."""
-        if shape is None or len(shape) != 3 or shape[:2] != (1, 2):
-            found = "no tensor" if shape is None else f"the shape {[*shape]} for two tokens"
+        """Refuse a module whose output for one row of T tokens is not ``[1, T, H]``."""
+        tokens = len(self.samples.short)
+        if shape is None or len(shape) != 3 or shape[:2] != (1, tokens):
+            found = "no tensor" if shape is None else f"the shape {[*shape]} for {tokens} tokens"
             raise self._unsupported(f"{found} as the output of {name}")
+
+    def _try(self, row: Sequence[int]) -> torch.Tensor:
+        """Logits of one row, as the runtime would feed it.
+
+        Raises:
+            ModelError: the model fails.
+        """
+        feed = {name: torch.zeros((1, len(row)), dtype=torch.int64) for name in self.inputs}
+        feed |= {"input_ids": torch.tensor([row]), MASK: torch.ones_like(feed[MASK])}
+        try:
+            with torch.no_grad():
+                return self.logits(feed)
+        except ClampdownError:
+            raise
+        except Exception as error:  # whatever a network raises that was configured oddly
+            raise ModelError(
+                f"The model of architecture {self.model.config.model_type!r}",
+                found=f"a failed run of {len(row)} tokens ({type(error).__name__}: {error})",
+                expected="logits",
+                hint="Check that its config.json is the one it was trained with, and that it and "
+                "tokenizer_config.json allow no longer texts than that.",
+            ) from error
+
+    def _unfit(self, found: str, expected: str, hint: str) -> UnsupportedArchitectureError:
+        return UnsupportedArchitectureError(
+            f"The architecture {self.model.config.model_type!r}",
+            found=found,
+            expected=expected,
+            hint=hint,
+        )
 
     def _unsupported(self, found: str) -> UnsupportedArchitectureError:
         return UnsupportedArchitectureError(
@@ -217,6 +286,47 @@ class TorchClassifier:
             hint="Pass --layers with globs over module names whose output is the hidden state, "
             "such as --layers 'encoder.blocks.*', and --representation first or last.",
         )
+
+
+def _require_fitting(folder: ModelFolder, report: dict[str, Any]) -> None:
+    """Refuse a checkpoint that is not the whole of the classifier, or more than it.
+
+    Args:
+        folder: the model's.
+        report: transformers' own: the keys that were missing, of another shape, or unexpected.
+    """
+    shapes = (
+        f"{name} {[*found]} instead of {[*expected]}"
+        for name, found, expected in sorted(report["mismatched_keys"])
+    )
+    missing = [*sorted(report["missing_keys"]), *shapes]
+    if missing:
+        raise ModelError(
+            f"The checkpoint {folder.path}",
+            found=f"no fitting weights for {_listed(missing)}",
+            expected=f"every weight of the classifier, its head of {len(folder.labels)} classes "
+            "(id2label in config.json) included",
+            hint="Point to the fine-tuned model, not to its base, with its own config.json.",
+        )
+    unread = not_leftover(report["unexpected_keys"])
+    if unread:
+        raise ModelError(
+            f"The checkpoint {folder.path}",
+            found=f"weights that the model of config.json has no place for: {_listed(unread)}",
+            expected="no others than the classifier's and what pre-training left (docs/models.md)",
+            hint="Merge adapters into the weights, and correct the number of layers in "
+            "config.json. If the classifier never used them, load it with transformers and write "
+            "it with save_pretrained, which leaves them out.",
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - 5
+    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
+
+
+def _close(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    return torch.allclose(found, expected, rtol=1e-3, atol=1e-3, equal_nan=True)
 
 
 def _matches(name: str, glob: str) -> bool:
@@ -239,19 +349,8 @@ def _run_order(
             check(name, tuple(hidden.shape) if isinstance(hidden, torch.Tensor) else None)
         ran.append((name, call))
 
-    token = torch.ones((1, 2), dtype=torch.int64)
-    try:
-        with _hooked(classifier.model, modules, note), torch.no_grad():
-            classifier.logits({name: token.clone() for name in classifier.inputs})
-    except ClampdownError:
-        raise
-    except Exception as error:  # whatever a network raises that was configured oddly
-        raise ModelError(
-            f"The model of architecture {classifier.model.config.model_type!r}",
-            found=f"a failed run of two tokens ({type(error).__name__}: {error})",
-            expected="logits",
-            hint="Check that its config.json is the one it was trained with.",
-        ) from error
+    with _hooked(classifier.model, modules, note):
+        classifier._try(classifier.samples.short)
     times = Counter(name for name, _ in ran)
     return [Layer(name, call, shared=times[name] > 1) for name, call in ran]
 

@@ -15,6 +15,7 @@ from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.errors import CalibrationError, RowsError
 from clampdown_runtime.rows.class_labels import resolve_label
 from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.rows.texts import require_text
 from clampdown_runtime.tokenizer import pad_batch
 
@@ -47,13 +48,20 @@ class CleanRow:
 
 
 def read_clean_rows(
-    path: Path, labels: Sequence[str], *, frr: float, halves: bool, seed: int
+    path: Path,
+    labels: Sequence[str],
+    row_format: RowFormat = DEFAULT_FORMAT,
+    *,
+    frr: float,
+    halves: bool,
+    seed: int,
 ) -> tuple[CleanRow, ...]:
     """Read clean rows.
 
     Args:
-        path: CSV, JSONL or Parquet with ``text`` and optionally ``label``.
+        path: rows with texts and, if known, labels, see :func:`read_rows`.
         labels: the model's.
+        row_format: the columns of the file.
         frr: false rejection rate that the threshold has to hold, 0 to 1.
         halves: split them at random: one half to fit, one for the threshold. Otherwise all do both.
         seed: of the split.
@@ -61,8 +69,11 @@ def read_clean_rows(
     Raises:
         RowsError: the file or a row is unusable, or a label is not the model's.
         CalibrationError: there are too few rows for the false rejection rate.
+
+    Warns:
+        LabelColumnWarning: there is no column ``label``, but one that may be it.
     """
-    rows = list(read_rows(path))
+    rows = list(read_rows(path, row_format))
     labelled = [row for row in rows if row.label is not None]
     if labelled and len(labelled) < len(rows):
         missing = next(row for row in rows if row.label is None)

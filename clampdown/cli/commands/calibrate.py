@@ -12,11 +12,14 @@ from clampdown.cli.options import (
     fit_options,
     json_option,
     pickle_option,
+    row_format_options,
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
+from clampdown.cli.warnings_on_stderr import warnings_on_stderr
 from clampdown.extras import needs_extra
 from clampdown_calib import FitOptions
+from clampdown_runtime.rows.row_format import RowFormat
 
 
 @click.command(
@@ -25,6 +28,7 @@ from clampdown_calib import FitOptions
 )
 @click.argument("model")
 @clean_option
+@row_format_options
 @click.option(
     "--out", type=PATH, required=True, metavar="DIR", help="A new or empty folder to write."
 )
@@ -36,6 +40,7 @@ def calibrate(
     *,
     model: str,
     clean: Path,
+    row_format: RowFormat,
     out: Path,
     fitting: FitOptions,
     allow_pickle: bool,
@@ -49,11 +54,12 @@ def calibrate(
     """
     from clampdown_calib import calibrate as calibrate_model  # noqa: PLC0415 - imports torch
 
-    with terminal_progress() as progress:
+    with warnings_on_stderr(), terminal_progress() as progress:
         calibration = calibrate_model(
             model,
             clean,
             out,
+            row_format=row_format,
             **asdict(fitting),
             allow_pickle=allow_pickle,
             progress=progress,

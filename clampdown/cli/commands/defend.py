@@ -13,12 +13,15 @@ from clampdown.cli.options import (
     fit_options,
     json_option,
     pickle_option,
+    row_format_options,
 )
 from clampdown.cli.output import echo_facts, echo_json
 from clampdown.cli.progress import terminal_progress
+from clampdown.cli.warnings_on_stderr import warnings_on_stderr
 from clampdown.defend import defend as defend_model
 from clampdown_calib import FitOptions
 from clampdown_exporter import ExportOptions
+from clampdown_runtime.rows.row_format import RowFormat
 
 
 @click.command(
@@ -27,6 +30,7 @@ from clampdown_exporter import ExportOptions
 )
 @click.argument("model")
 @clean_option
+@row_format_options
 @click.option(
     "--out", type=PATH, required=True, metavar="BUNDLE", help="A new or empty folder to write."
 )
@@ -38,6 +42,7 @@ def defend(
     *,
     model: str,
     clean: Path,
+    row_format: RowFormat,
     out: Path,
     exporting: ExportOptions,
     fitting: FitOptions,
@@ -51,11 +56,12 @@ def defend(
     compared with the model, in fp16 and int8 with the lowered model, before it is written; when
     they disagree, none is.
     """
-    with terminal_progress() as progress:
+    with warnings_on_stderr(), terminal_progress() as progress:
         result = defend_model(
             model,
             clean,
             out,
+            row_format=row_format,
             **asdict(exporting),
             **asdict(fitting),
             allow_pickle=allow_pickle,

@@ -12,11 +12,15 @@ from clampdown.cli.options import (
     expect_option,
     json_option,
     provider_option,
+    row_format_options,
 )
 from clampdown.cli.output import echo_facts, echo_json, echo_table, number
 from clampdown.cli.progress import terminal_progress
+from clampdown.cli.text_argument import TEXT
+from clampdown.cli.warnings_on_stderr import warnings_on_stderr
 from clampdown.measure.evaluate import Evaluation
 from clampdown.measure.evaluate import evaluate as evaluate_bundle
+from clampdown_runtime.rows.row_format import RowFormat
 from clampdown_runtime.sessions.providers import Provider
 
 
@@ -42,8 +46,12 @@ from clampdown_runtime.sessions.providers import Provider
     help="Rows with the trigger and their true `label`.",
 )
 @click.option(
-    "--target-label", metavar="LABEL", help="The name or index of the label the trigger leads to."
+    "--target-label",
+    type=TEXT,
+    metavar="LABEL",
+    help="The name or index of the label the trigger leads to.",
 )
+@row_format_options
 @provider_option
 @expect_option
 @json_option
@@ -53,6 +61,7 @@ def evaluate(
     clean: Path,
     poisoned: Path | None,
     target_label: str | None,
+    row_format: RowFormat,
     provider: Provider,
     expected_digest: str | None,
     as_json: bool,
@@ -65,12 +74,13 @@ def evaluate(
     poisoned rows whose true label is the target. These are in percent. AUROC, 0 to 1, is the chance
     that a poisoned row has a higher anomaly score than a clean one.
     """
-    with terminal_progress() as progress:
+    with warnings_on_stderr(), terminal_progress() as progress:
         result = evaluate_bundle(
             bundle,
             clean,
             poisoned=poisoned,
             target_label=target_label,
+            row_format=row_format,
             provider=provider,
             expected_digest=expected_digest,
             progress=progress,

@@ -1,11 +1,13 @@
 """`clampdown run`."""
 
+import codecs
 import dataclasses
 import sys
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +15,25 @@ import click
 
 from clampdown.cli.options import (
     PATH,
+    ROW_FILES,
     bundle_argument,
     example,
     expect_option,
     json_option,
     provider_option,
+    row_format_options,
 )
-from clampdown.cli.output import cell, echo_json, number, several_lines
+from clampdown.cli.output import cell, echo_json, number
 from clampdown.cli.progress import terminal_progress
+from clampdown.cli.text_argument import TEXT
+from clampdown.cli.warnings_on_stderr import warnings_on_stderr
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import RowsError
 from clampdown_runtime.progress import silent
+from clampdown_runtime.rows.columns import LabelColumnWarning
 from clampdown_runtime.rows.lines import bounded_lines
 from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.rows.row_format import RowFormat
 from clampdown_runtime.rows.texts import require_text
 from clampdown_runtime.sessions.providers import Provider
 
@@ -43,17 +51,41 @@ _STEP = 256
     epilog=example(
         'clampdown run my-bundle "a fine film"',
         "clampdown run my-bundle --input reviews.csv > results.tsv",
+        "clampdown run my-bundle --input reviews.tsv.gz --text-column review --all-probabilities",
         "clampdown run my-bundle --input - --json < lines.txt",
+        "clampdown run my-bundle --input articles.jsonl --window 512 --stride 256",
     ),
 )
 @bundle_argument
-@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.argument("texts", nargs=-1, type=TEXT, metavar="[TEXT]...")
 @click.option(
     "--input",
     "file",
     type=PATH,
     metavar="FILE",
-    help="Rows with `text`: .csv, .jsonl or .parquet, of any size; - for lines of standard input.",
+    help=f"Rows with `text`, of any size: {ROW_FILES}; - for lines of standard input, "
+    "without the blank ones.",
+)
+@row_format_options
+@click.option(
+    "--all-probabilities",
+    is_flag=True,
+    show_default=False,
+    help="Give the probability of every class.",
+)
+@click.option(
+    "--window",
+    "size",
+    type=click.IntRange(min=1),
+    metavar="TOKENS",
+    help="Read texts of any length in windows of so many tokens: probabilities are their mean, the "
+    "score is the highest, and a text is flagged where a window is.",
+)
+@click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    metavar="TOKENS",
+    help="From one window to the next.  [default: half a window]",
 )
 @provider_option
 @click.option(
@@ -76,6 +108,10 @@ def run(
     bundle: Path,
     texts: tuple[str, ...],
     file: Path | None,
+    row_format: RowFormat,
+    all_probabilities: bool,
+    size: int | None,
+    stride: int | None,
     provider: Provider,
     cuda_graphs: bool,
     time_limit: float | None,
@@ -88,9 +124,13 @@ def run(
     (high = abnormal), flagged (true or false), and the text with unprintable characters escaped;
     a label or text that a spreadsheet would take for a formula has a ' before it.
     With --json one object per line: label, probability, anomaly_score, flagged and logits.
+    --all-probabilities adds a column label=probability behind the text for every class, or to the
+    object `probabilities` by label.
     """
     if bool(texts) == (file is not None):
         raise click.UsageError("Give texts or --input, one of the two.")
+    if stride is not None and size is None:
+        raise click.UsageError("Give --stride with --window.")
     classifier = DefendedClassifier.load(
         bundle,
         provider=provider,
@@ -98,30 +138,41 @@ def run(
         time_limit=time_limit,
         expected_digest=expected_digest,
     )
-    source = _texts(texts, file)
-    with _warnings_on_stderr(), _progress(shown=file is not None) as progress:
-        for count, (text, prediction) in enumerate(_classified(classifier, source), 1):
+    source = _texts(texts, file, row_format)
+    labels = classifier.manifest.labels if all_probabilities else ()
+    classify = (
+        classifier.stream
+        if size is None
+        else partial(classifier.documents, size=size, stride=stride)
+    )
+    with warnings_on_stderr(), _progress(shown=file is not None) as progress:
+        # What a file's rows are labelled with is not asked for here.
+        warnings.simplefilter("ignore", LabelColumnWarning)
+        for count, (text, prediction) in enumerate(_classified(classify, source), 1):
+            of_labels = dict(zip(labels, prediction.probabilities, strict=True)) if labels else {}
             if as_json:
-                echo_json(dataclasses.asdict(prediction))
+                more = {"probabilities": of_labels} if labels else {}
+                echo_json({**dataclasses.asdict(prediction), **more})
             else:
-                click.echo(_line(text, prediction))
+                click.echo(_line(text, prediction, of_labels))
             if count % _STEP == 0:
                 progress("Classifying", count, 0)
 
 
-def _texts(texts: Sequence[str], file: Path | None) -> Iterator[str]:
+def _texts(texts: Sequence[str], file: Path | None, row_format: RowFormat) -> Iterator[str]:
     if file is None:
         return iter(texts)
     if file == _STDIN:
         return _lines()
-    return (row.text for row in read_rows(file))
+    return (row.text for row in read_rows(file, row_format))
 
 
 def _lines() -> Iterator[str]:
+    blank = 0
     for index, line in enumerate(bounded_lines(sys.stdin.buffer, "standard input"), 1):
         where = f"standard input, line {index}"
         try:
-            text = line.decode().rstrip("\r\n")
+            text = line.removeprefix(codecs.BOM_UTF8 if index == 1 else b"").decode()
         except UnicodeDecodeError as error:
             raise RowsError(
                 where,
@@ -129,11 +180,17 @@ def _lines() -> Iterator[str]:
                 expected="UTF-8",
                 hint="Convert the text to UTF-8.",
             ) from error
-        yield require_text(text, where)
+        if text.strip():
+            yield require_text(text.rstrip("\r\n"), where)
+        else:
+            blank += 1
+    if blank:
+        lines = "line" if blank == 1 else "lines"
+        click.echo(f"note: left out {blank} blank {lines} of standard input", err=True)
 
 
 def _classified(
-    classifier: DefendedClassifier, texts: Iterator[str]
+    classify: "Callable[[Iterator[str]], Iterator[Prediction]]", texts: Iterator[str]
 ) -> "Iterator[tuple[str, Prediction]]":
     """Pairs each prediction with its text, holding only the texts that are under way."""
     under_way: deque[str] = deque()
@@ -143,11 +200,11 @@ def _classified(
             under_way.append(text)
             yield text
 
-    for prediction in classifier.stream(noted()):
+    for prediction in classify(noted()):
         yield under_way.popleft(), prediction
 
 
-def _line(text: str, prediction: "Prediction") -> str:
+def _line(text: str, prediction: "Prediction", of_labels: Mapping[str, float]) -> str:
     return "\t".join(
         (
             cell(prediction.label),
@@ -155,18 +212,9 @@ def _line(text: str, prediction: "Prediction") -> str:
             number(prediction.anomaly_score, 4),
             str(prediction.flagged).lower(),
             cell(text),
+            *(cell(f"{label}={number(p, 4)}") for label, p in of_labels.items()),
         )
     )
-
-
-@contextmanager
-def _warnings_on_stderr() -> Iterator[None]:
-    """Show a warning as one line, without the place in the code."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: click.echo(
-            f"warning: {several_lines(str(message))}", err=True
-        )
-        yield
 
 
 @contextmanager

@@ -10,10 +10,11 @@ import onnx
 import onnx_ir as ir
 
 from clampdown_calib.graphs.onnx_graph import load_onnx
+from clampdown_calib.graphs.onnx_interface import name_logits, widen_inputs
 from clampdown_calib.graphs.simplify_attention import simplify_attention
 from clampdown_exporter.bundle.structure import Structure, structure_of
 from clampdown_runtime.bundle.files import open_bundle
-from clampdown_runtime.errors import BundleError, ModelError
+from clampdown_runtime.errors import BundleError
 
 Item = TypeVar("Item")
 
@@ -73,27 +74,23 @@ def compare(undefended: str | Path, bundle: str | Path) -> Comparison:
     """Compare an ONNX classifier with a bundle that was made of it.
 
     Both are compared as the export reads them: converted to the oldest operator set that the
-    defence can be put into, where theirs is older. Where nodes are missing, the comparison is made
-    again with the attention simplified, since the export does that to what torch traces.
+    defence can be put into, where theirs is older, with int64 inputs and float32 logits. Where
+    nodes are missing, the comparison is made again with the attention simplified, since the export
+    does that to what torch traces.
 
     Args:
         undefended: the ONNX file.
         bundle: the bundle's folder.
 
     Raises:
-        ModelError: the ONNX file cannot be read, or has no output ``logits``.
+        ModelError: the ONNX file cannot be read, or has no output that can be the logits.
         BundleError: the bundle is damaged, incomplete or changed.
     """
     path = Path(undefended)
-    model = load_onnx(path)
-    if all(value.name != "logits" for value in model.graph.outputs):
-        raise ModelError(
-            f"The ONNX model {path}",
-            found=f"the outputs {[value.name for value in model.graph.outputs]}",
-            expected="an output `logits`",
-            hint="Pass the classifier that the bundle was made of.",
-        )
+    model = load_onnx(path, control_flow=True)
     opened = open_bundle(bundle)
+    name_logits(model, path, classes=None)
+    widen_inputs(model)
     defended = _structure(_parsed(opened.read(opened.manifest.model_file), opened.model_path))
     plain = _compared(_structure(model), defended, simplified=False)
     if plain.whole:

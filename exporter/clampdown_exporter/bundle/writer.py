@@ -10,6 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from clampdown_calib.fit import FittedModel
+from clampdown_calib.graphs.onnx_graph import LARGEST_GRAPH
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.tokenization import Tokenization
 from clampdown_calib.tensor_file import tensor_bytes
@@ -22,7 +23,7 @@ from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.report import render_report
 from clampdown_exporter.text_input.with_tokenizer import write_with_tokenizer
 from clampdown_runtime.bundle.digests import file_digest
-from clampdown_runtime.bundle.files import Bundle
+from clampdown_runtime.bundle.files import Bundle, entries
 from clampdown_runtime.bundle.golden import Golden
 from clampdown_runtime.bundle.manifest import (
     CALIBRATION_FILE,
@@ -39,9 +40,6 @@ from clampdown_runtime.sessions.session import create_session, require_signature
 from clampdown_runtime.tokenizer import BundleTokenizer
 
 REPORT_FILE = "report.html"
-
-LARGEST_GRAPH = 2**31 - 2**24
-"""Bytes of weights; protobuf ends at 2 GiB, names and nodes included."""
 
 VERSIONS = ("clampdown", "torch", "transformers", "onnx", "onnx-ir", "onnxruntime", "tokenizers")
 """Packages whose release can change what an export gives."""
@@ -190,10 +188,9 @@ def _require_one_file(graph: ir.Model) -> None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): file_digest(path)
-        for path in files
+        for path in sorted(entries(folder))
         if path.name != MANIFEST_NAME
     }
 

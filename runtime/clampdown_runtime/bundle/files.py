@@ -246,7 +246,7 @@ def bundle_differences(path: Path, manifest: Manifest) -> list[FileDifference]:
 
 def _differences(root: Path, manifest: Manifest) -> Iterator[FileDifference]:
     present: set[str] = set()
-    for entry in _entries(root):
+    for entry in entries(root):
         name = entry.relative_to(root).as_posix()
         present.add(name)
         if not _real(entry).is_relative_to(root):
@@ -267,8 +267,12 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _entries(root: Path) -> Iterator[Path]:
-    """Everything under a folder but the folders themselves; links to folders are not followed."""
+def entries(root: Path) -> Iterator[Path]:
+    """Everything under a folder but the folders themselves; links to folders are not followed.
+
+    Raises:
+        OSError: a folder cannot be read, which Path.rglob would pass over.
+    """
     for folder, folders, files in os.walk(root, onerror=_raise):
         here = Path(folder)
         yield from (here / name for name in files)

@@ -89,18 +89,14 @@ def atomic_replacement(destination: Path) -> Iterator[Path]:
 def _aside(destination: Path) -> Iterator[Path]:
     """A folder beside ``destination``, on its file system; removed at the end if still there."""
     # Not mkdtemp, whose folders only their owner can read: a bundle is meant to be shared.
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(_parents(destination))
-            aside = held.enter_context(working_folder(destination))
-        except OSError as error:
-            raise _unwritable(destination, error) from error
-        try:
+    aside = None
+    try:
+        with _parents(destination), working_folder(destination) as aside:
             yield aside
-        except OSError as error:
-            if error.errno not in _DISK_ERRORS or not _within(error, aside):
-                raise
-            raise _unwritable(destination, error) from error
+    except OSError as error:
+        if aside is not None and (error.errno not in _DISK_ERRORS or not _within(error, aside)):
+            raise
+        raise _unwritable(destination, error) from error
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
-"""Mutates files of rows by their formats: CSV, JSON Lines and Parquet."""
+"""Mutates files of rows by their formats: CSV, TSV, JSON, JSON Lines, Parquet, and gzip around."""
 
 import datetime
 import decimal
+import gzip
 import io
 import json
 
@@ -19,6 +20,7 @@ HEADERS = (
     *("text", "text,text", "label", "label,text", "text,label,label", "Text,Label", " text,label"),
     *('"text","label"', "text;label", "text\tlabel", "", "text,", "\ufefftext,label", "text,x\0"),
     "text," + ",".join(f"c{index}" for index in range(2000)),
+    *("text,text_pair", "text,labels", "text," + "sentiment" * 10_000, "text\tlabel\ttext_pair"),
 )
 LONG_CELL = 2**24 + 1
 """One character more than the reader takes in a cell."""
@@ -28,8 +30,12 @@ def mutate(source: Source, data: bytes) -> bytes:
     """Changes rows of the format that the bytes are of."""
     if data.startswith(b"PAR1"):
         return _parquet(source, data)
+    if data.startswith(b"\x1f\x8b"):
+        return _compressed(source, data)
     if data.startswith(b"{"):
         return _json_lines(source, data)
+    if data.startswith(b"["):
+        return _json_array(source, data)
     return _csv(source, data)
 
 
@@ -43,21 +49,22 @@ def _encoded(source: Source, text: str) -> bytes:
 
 def _csv(source: Source, data: bytes) -> bytes:
     header, *lines = data.decode().split("\n")
+    delimiter = "\t" if "\t" in header else ","
     for _ in range(source.choice((1, 1, 2, 4))):
         change = source.randrange(7)
         index = source.randint(0, len(lines))
         if change == 0:
             header = source.choice(HEADERS)
         elif change == 1:
-            lines.insert(index, f"{source.choice(CELLS)},{source.choice(CELLS)}")
+            lines.insert(index, f"{source.choice(CELLS)}{delimiter}{source.choice(CELLS)}")
         elif change == 2:
-            lines.insert(index, f'"{source.choice(CELLS)}",{source.choice(CELLS)}')
+            lines.insert(index, f'"{source.choice(CELLS)}"{delimiter}{source.choice(CELLS)}')
         elif change == 3:
             lines.insert(index, '"never closed')
         elif change == 4:
-            lines.insert(index, "," * source.choice((0, 1, 2, 10_000)))
+            lines.insert(index, delimiter * source.choice((0, 1, 2, 10_000)))
         elif change == 5 and source.once_in(8):
-            lines.insert(index, source.choice(("x", '"x')) * LONG_CELL + ",1")
+            lines.insert(index, source.choice(("x", '"x')) * LONG_CELL + f"{delimiter}1")
         else:
             del lines[index:]
     return _encoded(source, source.choice(("\n", "\n", "\r\n", "\r")).join([header, *lines]))
@@ -83,6 +90,35 @@ def _json_lines(source: Source, data: bytes) -> bytes:
         else:
             del lines[index:]
     return _encoded(source, source.choice(("\n", "\n", "\r\n", "\r")).join(lines))
+
+
+def _json_array(source: Source, data: bytes) -> bytes:
+    lines = data.decode().split("\n")
+    for _ in range(source.choice((1, 1, 2, 4))):
+        index = source.randint(0, len(lines))
+        change = source.randrange(4)
+        if change == 0:
+            fields = {"text": source.choice(CELLS), "label": source.choice((0, 1, "a", *CELLS))}
+            lines.insert(index, json.dumps(fields, ensure_ascii=source.once_in(2)) + ",")
+        elif change == 1:
+            value = json_values.write(json_values.odd_value(source))
+            lines.insert(index, f'{{"text": "a", "{source.choice(("text", "x"))}": {value}}},')
+        elif change == 2:
+            lines.insert(index, source.choice((",", "[", "]", "{", "}", "{},", "1,", "[],", '"')))
+        else:
+            del lines[index:]
+    return _encoded(source, source.choice(("\n", "", "\r\n", "\r", " " * 2**17)).join(lines))
+
+
+def _compressed(source: Source, data: bytes) -> bytes:
+    if source.once_in(4):
+        return octets.mutate(source, data)
+    if source.once_in(16):
+        # A line that is longer than the reader takes, and more lines than a file of its size has.
+        bomb = source.choice((b"x" * 2**26, b"\n" * 2**20, b'{"text": "a"}\n' * 2**14))
+        return gzip.compress(gzip.decompress(data) + bomb, mtime=0)
+    whole = gzip.compress(mutate(source, gzip.decompress(data)), mtime=0)
+    return octets.mutate(source, whole) if source.once_in(8) else whole
 
 
 def _parquet(source: Source, data: bytes) -> bytes:

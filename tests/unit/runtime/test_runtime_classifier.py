@@ -115,7 +115,9 @@ def test_whole_texts_warn_of_nothing(classifier, texts):
         list(classifier.stream(texts))
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", None, 3, b"good", "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", " \n\t", None, 3, b"good", "\ud800", ("a", "b"), {"text": "good"}]
+)
 def test_what_is_no_text_is_named_by_its_index(classifier, text):
     with pytest.raises(RowsError, match="text 2"):
         classifier(["good", "bad", text])
@@ -140,6 +142,19 @@ def test_one_string_is_not_a_list_of_texts(classifier, texts):
         classifier(texts)
     with pytest.raises(RowsError, match=r"Pass \[text\]"):
         classifier.stream(texts)
+
+
+class Frame(list):
+    """As that of pandas, which iterates over the names of its columns."""
+
+    columns = ("text",)
+
+
+@pytest.mark.parametrize("texts", [{"text": ["good"]}, Frame(["text"]), None, 3])
+def test_a_table_is_not_a_list_of_texts(classifier, texts):
+    for call in (classifier, classifier.stream):
+        with pytest.raises(RowsError, match=f"of the type {type(texts).__name__}; .*rows\\['text'"):
+            call(texts)
 
 
 def test_sizes_are_at_least_one(classifier):

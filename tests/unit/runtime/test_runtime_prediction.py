@@ -19,6 +19,15 @@ def test_predictions_name_the_most_probable_class():
     assert type(second.probability) is float
 
 
+def test_every_class_has_a_probability():
+    for prediction in to_predictions(outputs([[2, 1, -1], [0.1, 0.5, 88]]), ["a", "b", "c"]):
+        exponents = np.exp(np.array(prediction.logits, np.longdouble))
+        assert prediction.probabilities == pytest.approx(exponents / exponents.sum(), abs=1e-15)
+        # The very number that stands for the label.
+        assert max(prediction.probabilities) == prediction.probability
+        assert type(prediction.probabilities[0]) is float
+
+
 def test_large_logits_do_not_overflow():
     with np.errstate(over="raise", invalid="raise"):
         probabilities = softmax(np.array([[3e38, 0], [-3e38, -3e38]], np.float32))
@@ -30,3 +39,4 @@ def test_logits_that_are_not_finite_give_nan():
     nan, infinite = to_predictions(outputs([[np.nan, 1], [np.inf, 1]]), ["no", "yes"])
     assert np.isnan(nan.probability)
     assert np.isnan(infinite.probability)
+    assert np.isnan([*nan.probabilities, *infinite.probabilities]).all()

@@ -32,6 +32,7 @@ export async function loadBundle(
     bundle.tokenizer,
     `${bundle.name}/${TOKENIZER_FILE}`,
     bundle.manifest.max_length,
+    bundle.manifest.truncation_side,
   );
   requireGoldenIds(bundle.golden, `${bundle.name}/${GOLDEN_FILE}`, tokenizer);
   const session = await createSession(bundle, runtime, options);

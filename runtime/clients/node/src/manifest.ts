@@ -25,7 +25,7 @@ const MODEL_FILES = {
   "cuda-fp32": "onnx/model_cuda_fp32.onnx",
   "cuda-fp16": "onnx/model_cuda_fp16.onnx",
 } as const;
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 
 const count = (least: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(least));
 const number = v.pipe(v.number(), v.finite());
@@ -36,7 +36,8 @@ const map = v.pipe(
   v.unknown(),
   v.check((value) => !Array.isArray(value), "an object, not a list"),
   v.check(
-    (value) => !["__proto__", "prototype", "constructor"].some((key) => Object.hasOwn(Object(value), key)),
+    (value) =>
+      !["__proto__", "prototype", "constructor"].some((key) => Object.hasOwn(Object(value), key)),
     "no key of the name __proto__, prototype or constructor",
   ),
 );
@@ -47,7 +48,7 @@ const names = v.pipe(
 );
 
 export const SCHEMA = v.strictObject({
-  format_version: count(1),
+  format_version: v.picklist([1, 2]),
   clampdown_version: TEXT,
   mode: v.picklist(["detect-then-purify", "purify", "detect"]),
   precision: v.picklist(["fp32", "fp16", "int8", "cuda-fp32", "cuda-fp16"]),
@@ -60,6 +61,7 @@ export const SCHEMA = v.strictObject({
     v.includes("attention_mask"),
   ),
   max_length: count(1),
+  truncation_side: v.optional(v.picklist(["right", "left"])),
   padding: v.strictObject({
     side: v.picklist(["right", "left"]),
     token_id: count(0),
@@ -98,6 +100,7 @@ export type InputName = Manifest["inputs"][number];
  */
 export function readManifest(bytes: Uint8Array, where: string): Manifest {
   const manifest = readObject(bytes, where, FORMAT_VERSION, SCHEMA);
+  requireTruncationSide(manifest, where);
   const { files } = manifest;
   for (const name of [MANIFEST_FILE, SIGNATURE_FILE]) {
     if (!Object.hasOwn(files, name)) continue;
@@ -117,6 +120,17 @@ export function readManifest(bytes: Uint8Array, where: string): Manifest {
     );
   }
   return manifest;
+}
+
+/** Version 2 has the key and version 1 has not. */
+function requireTruncationSide(manifest: Manifest, where: string): void {
+  const found = manifest.truncation_side;
+  if ((found !== undefined) === manifest.format_version > 1) return;
+  throw refusal(
+    `${where}, \`truncation_side\``,
+    found ?? "nothing",
+    `${found === undefined ? "`left` or `right`" : "no such key"} in format version ${manifest.format_version}`,
+  );
 }
 
 /** The graph's path in the bundle. */

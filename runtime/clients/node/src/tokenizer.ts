@@ -24,16 +24,24 @@ export class BundleTokenizer {
   readonly #after: number[];
   readonly #room: number;
   readonly #readable: number;
+  readonly #left: boolean;
 
   /**
    * @param bytes a `tokenizer.json`.
    * @param where its name in error messages.
    * @param maxLength tokens, special ones included, after which a text is truncated.
+   * @param truncationSide the one that is cut off.
    * @throws {BundleError} the file is not a tokenizer that this client can read, or `maxLength` has
    *   no room for a token.
    */
-  constructor(bytes: Uint8Array, where: string, maxLength: number) {
+  constructor(
+    bytes: Uint8Array,
+    where: string,
+    maxLength: number,
+    truncationSide: "right" | "left" = "right",
+  ) {
     this.#where = where;
+    this.#left = truncationSide === "left";
     try {
       const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
       const description = JSON.parse(decoder.decode(bytes)) as object;
@@ -71,7 +79,7 @@ export class BundleTokenizer {
    * @throws {BundleError} the tokenizer fails on it.
    */
   encode(text: string): Encoded {
-    const read = beginning(text, this.#readable);
+    const read = part(text, this.#readable, this.#left);
     let ids: number[];
     try {
       ids = this.#ids(read, false);
@@ -86,7 +94,11 @@ export class BundleTokenizer {
       );
     }
     return {
-      ids: [...this.#before, ...ids.slice(0, this.#room), ...this.#after],
+      ids: [
+        ...this.#before,
+        ...(this.#left ? ids.slice(-this.#room) : ids.slice(0, this.#room)),
+        ...this.#after,
+      ],
       truncated: ids.length > this.#room || read.length < text.length,
     };
   }
@@ -109,10 +121,9 @@ export class BundleTokenizer {
   }
 }
 
-/** The first `count` characters, of which JavaScript counts some as two. */
-function beginning(text: string, count: number): string {
+/** The first or last `count` characters, of which JavaScript counts some as two. */
+function part(text: string, count: number, last: boolean): string {
   if (text.length <= count) return text;
-  return Array.from(text.slice(0, 2 * count))
-    .slice(0, count)
-    .join("");
+  const enough = Array.from(last ? text.slice(-2 * count) : text.slice(0, 2 * count));
+  return (last ? enough.slice(-count) : enough.slice(0, count)).join("");
 }

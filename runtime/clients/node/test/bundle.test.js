@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,7 +22,10 @@ test("another bundle than the expected one is refused", async (t) => {
   const found = await digestOf();
   await assert.rejects(DefendedClassifier.load(folder, { expectedDigest }), (error) => {
     assert(error instanceof BundleError);
-    assert.match(error.message, new RegExp(`found the digest ${found}; expected ${expectedDigest}`));
+    assert.match(
+      error.message,
+      new RegExp(`found the digest ${found}; expected ${expectedDigest}`),
+    );
     return true;
   });
 });
@@ -40,10 +44,7 @@ const CHANGES = {
     (folder) => writeFile(join(folder, "onnx", "more.bin"), ""),
     /found onnx\/more\.bin \(extra\)/,
   ],
-  "a hidden file": [
-    (folder) => writeFile(join(folder, ".hidden"), ""),
-    /found \.hidden \(extra\)/,
-  ],
+  "a hidden file": [(folder) => writeFile(join(folder, ".hidden"), ""), /found \.hidden \(extra\)/],
   "a folder in a file's place": [
     async (folder) => {
       await rm(join(folder, "config.json"));
@@ -67,6 +68,42 @@ const CHANGES = {
       for (const name of "abcdef") await writeFile(join(folder, name), "");
     },
     /found a \(extra\), b \(extra\), c \(extra\), d \(extra\), e \(extra\) and 1 more;/,
+  ],
+  "a manifest elsewhere": [
+    async (folder) => {
+      await rename(join(folder, "clampdown.json"), join(folder, "..", "clampdown.json"));
+      await symlink(join("..", "clampdown.json"), join(folder, "clampdown.json"));
+    },
+    /clampdown\.json: found a link that leaves the folder/,
+  ],
+  "a pipe in the manifest's place": [
+    async (folder) => {
+      await rm(join(folder, "clampdown.json"));
+      execFileSync("mkfifo", [join(folder, "clampdown.json")]);
+    },
+    /found no clampdown\.json/,
+  ],
+  "a pipe in a file's place": [
+    async (folder) => {
+      await rm(join(folder, "config.json"));
+      execFileSync("mkfifo", [join(folder, "config.json")]);
+    },
+    /found config\.json \(different\)/,
+  ],
+  "a pipe in the signature's place": [
+    (folder) => void execFileSync("mkfifo", [join(folder, "model.sig")]),
+    /found model\.sig \(extra\)/,
+  ],
+  "a signature elsewhere": [
+    async (folder) => {
+      await writeFile(join(folder, "..", "model.sig"), "{}");
+      await symlink(join("..", "model.sig"), join(folder, "model.sig"));
+    },
+    /found model\.sig \(outside\)/,
+  ],
+  "a signature in another folder": [
+    (folder) => writeFile(join(folder, "onnx", "model.sig"), "{}"),
+    /found onnx\/model\.sig \(extra\)/,
   ],
   "no manifest": [
     (folder) => rm(join(folder, "clampdown.json")),
@@ -97,8 +134,16 @@ const CHANGES = {
 /** Each changes the manifest; the error has to match. */
 const MANIFESTS = {
   "a higher version": [
-    (manifest) => void Object.assign(manifest, { format_version: 2, more: true }),
-    /`format_version`: found format version 2; expected at most 1, .* Upgrade the client/,
+    (manifest) => void Object.assign(manifest, { format_version: 3, more: true }),
+    /`format_version`: found format version 3; expected at most 2, .* Upgrade the client/,
+  ],
+  "no side in version 2": [
+    (manifest) => void Object.assign(manifest, { format_version: 2 }),
+    /`truncation_side`: found nothing; expected `left` or `right` in format version 2/,
+  ],
+  "a side in version 1": [
+    (manifest) => void Object.assign(manifest, { truncation_side: "left" }),
+    /`truncation_side`: found left; expected no such key in format version 1/,
   ],
   "no version": [
     (manifest) => void delete manifest.format_version,
@@ -124,10 +169,7 @@ const MANIFESTS = {
     (manifest) => void (manifest.mode = "attack"),
     /`mode`: found "attack"; expected \("detect-then-purify"/,
   ],
-  "no labels": [
-    (manifest) => void (manifest.labels = []),
-    /`labels`: found 0; expected >=1/,
-  ],
+  "no labels": [(manifest) => void (manifest.labels = []), /`labels`: found 0; expected >=1/],
   "a label twice": [
     (manifest) => void (manifest.labels = ["a", "a"]),
     /`labels`: found .*; expected no name twice/,
@@ -162,7 +204,31 @@ const MANIFESTS = {
   ],
   "itself listed": [
     (manifest) => void (manifest.files["clampdown.json"] = manifest.calibration_digest),
-    /`files`: found clampdown\.json/,
+    /`files`: found clampdown\.json; expected every file but manifest and signature/,
+  ],
+  "its signature listed": [
+    (manifest) => void (manifest.files["model.sig"] = manifest.calibration_digest),
+    /`files`: found model\.sig; expected every file but manifest and signature/,
+  ],
+  "more bytes than any": [
+    (manifest) => JSON.stringify(manifest).padEnd(2 ** 24 + 1),
+    /clampdown\.json: found more than 16777216 bytes/,
+  ],
+  "brackets without end": [
+    (manifest) => `${"[".repeat(2 ** 20)}${JSON.stringify(manifest)}`,
+    /found text that is not valid JSON \(it nests deeper than 64 levels\)/,
+  ],
+  "a list where a map belongs": [
+    (manifest) => void (manifest.versions = []),
+    /`versions`: found .*; expected an object, not a list/,
+  ],
+  "a file of a name that every object has": [
+    (manifest) => void (manifest.files.constructor = manifest.calibration_digest),
+    /`files`: found .*; expected no key of the name __proto__, prototype or constructor/,
+  ],
+  "half of a surrogate pair": [
+    (manifest) => void (manifest.labels[0] = "\ud800"),
+    /`labels\.0`: found "\\ud800"; expected valid Unicode/,
   ],
   "a max_length without room": [
     (manifest) => void (manifest.max_length = 1),
@@ -208,6 +274,15 @@ test("a link inside the folder is followed", async (t) => {
     files["same.json"] = files["config.json"];
   });
   await symlink("config.json", join(folder, "same.json"));
+  await DefendedClassifier.load(folder);
+});
+
+test("a signature need not be listed", async (t) => {
+  const folder = await copyOf(t);
+  await writeFile(join(folder, "model.sig"), "{}");
+  await DefendedClassifier.load(folder);
+  await rm(join(folder, "model.sig"));
+  await symlink("config.json", join(folder, "model.sig"));
   await DefendedClassifier.load(folder);
 });
 

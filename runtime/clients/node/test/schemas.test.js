@@ -21,6 +21,7 @@ function ofJson(schema) {
 
 function ofValibot(schema) {
   if (schema.pipe) return ofValibot(schema.pipe[0]);
+  if (schema.type === "optional") return ofValibot(schema.wrapped);
   if (schema.type === "picklist") return [...schema.options].sort();
   if (schema.type === "array") return [ofValibot(schema.item)];
   if (schema.type !== "strict_object") return null;

@@ -45,6 +45,19 @@ test("an address without a bundle is refused", async (t) => {
   await assert.rejects(load("http://127.0.0.1:1"), BundleError);
 });
 
+test("a manifest without end is refused", async (t) => {
+  const server = createServer((request, response) => {
+    const more = () => response.write(" ".repeat(2 ** 16));
+    response.on("drain", more);
+    more();
+  });
+  t.after(() => server.close());
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const address = `http://127.0.0.1:${server.address().port}`;
+  await assert.rejects(load(address), /clampdown\.json: found more than 16777216 bytes/);
+  server.closeAllConnections();
+});
+
 async function load(address) {
   const options = { executionProviders: ["wasm"] };
   return new Classifier(await loadBundle(new UrlSource(address), ort, options));

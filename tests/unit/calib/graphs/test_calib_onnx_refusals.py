@@ -131,6 +131,37 @@ def test_custom_domain(folder):
     refused(folder, "operators of the domain org.example")
 
 
+def test_operators_of_onnx_runtime_are_named_with_what_to_do(folder):
+    def fuse(model):
+        for operator in ("SkipLayerNormalization", "Attention", "Attention"):
+            model.graph.node.add(op_type=operator, domain="com.microsoft")
+
+    change(folder, fuse=fuse)
+    refused(
+        folder,
+        r"com.microsoft \(Attention, SkipLayerNormalization\); expected standard ONNX operators "
+        "only. Pass the file from before ONNX Runtime optimised it",
+    )
+
+
+def test_weights_that_no_bundle_can_hold_are_refused_before_any_is_read(folder):
+    """The file of its weights is there, of the right size, and takes no room on the disk."""
+    external(folder, "weights.bin")
+    model = onnx.load(folder / "model.onnx", load_external_data=False)
+    tensor = next(t for t in model.graph.initializer if t.name == "embedding")
+    tensor.dims[:] = [2**28 + 2**20, 2]
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    with (folder / "weights.bin").open("ab") as file:
+        file.truncate(8 * (2**28 + 2**20))
+    refused(folder, "2.0 GB of weights; expected at most 2.0 GB, what a bundle's one file")
+
+
+def test_a_file_that_is_too_large_itself(folder):
+    with (folder / "model.onnx").open("ab") as file:
+        file.truncate(2**31)
+    refused(folder, "2.0 GB of weights")
+
+
 def test_custom_domain_inside_a_branch(folder):
     branch = helper.make_graph(
         [helper.make_node("Evil", ["logits"], ["x"], domain="org.example")],
@@ -185,8 +216,7 @@ def any_classes(model):
 @pytest.mark.parametrize(
     ("apply", "pattern"),
     [
-        (rename("logits", "scores"), r"\['scores'\]; expected an output `logits`"),
-        (rename("input_ids", "pixels"), "the inputs"),
+        (rename("input_ids", "pixels"), r"\['pixels', 'attention_mask'\], without input_ids"),
         (any_classes, "a fixed number of classes"),
         (dimension("output", 0, 1, 2), "logits of 2 classes|not a whole"),
         (dimension("output", 0, 0, 1), "a fixed number of classes"),
@@ -204,16 +234,3 @@ def test_classes_of_graph_and_configuration_differ(folder):
     config["id2label"] = {"0": "a", "1": "b"}
     (folder / "config.json").write_text(json.dumps(config))
     refused(folder, "logits of 3 classes; expected the 2 of config.json")
-
-
-def test_half_precision_logits(folder):
-    def halve(model):
-        rename("logits", "full")(model)
-        model.graph.node.append(
-            helper.make_node("Cast", ["full"], ["logits"], to=TensorProto.FLOAT16)
-        )
-        model.graph.output[0].name = "logits"
-        model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
-
-    change(folder, halve=halve)
-    refused(folder, "expected float32")

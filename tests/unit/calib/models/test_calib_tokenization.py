@@ -58,6 +58,7 @@ def test_tokenization_of_a_model(folder):
         (16, ..., "bert", 16),
         # Positions begin behind the padding id, 0 here.
         (512, 24, "roberta", 23),
+        (512, 24, "ibert", 23),
     ],
 )
 def test_max_length_is_the_least_of_the_limits(

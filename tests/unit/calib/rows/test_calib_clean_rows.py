@@ -14,7 +14,13 @@ from clampdown_calib.rows.clean_rows import (
     rows_needed,
     rows_to_jsonl,
 )
-from clampdown_runtime import CalibrationError, Padding, RowsError
+from clampdown_runtime import (
+    CalibrationError,
+    LabelColumnWarning,
+    Padding,
+    RowFormat,
+    RowsError,
+)
 
 LABELS = ("negative", "positive")
 
@@ -67,6 +73,17 @@ def test_partly_labelled_file_is_refused(clean):
     clean.write_text("\n".join(lines))
     with pytest.raises(RowsError, match="line 5: found no label, though other rows have one"):
         read_clean_rows(clean, LABELS, frr=0.1, halves=True, seed=0)
+
+
+def test_columns_of_other_names_are_read(clean):
+    write(clean)
+    clean.write_text(clean.read_text().replace('"text"', '"review"').replace("label", "Label"))
+    with pytest.warns(LabelColumnWarning, match=r"found: Label.; pass --label-column Label$"):
+        rows = read_clean_rows(clean, LABELS, RowFormat("review"), frr=0.1, halves=False, seed=0)
+    assert {row.label for row in rows} == {None}
+    row_format = RowFormat("review", "Label")
+    rows = read_clean_rows(clean, LABELS, row_format, frr=0.1, halves=False, seed=0)
+    assert {row.label for row in rows} == {0}
 
 
 def test_all_rows_do_both_where_there_are_no_halves(clean):

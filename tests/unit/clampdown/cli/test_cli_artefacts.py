@@ -1,6 +1,7 @@
 """The commands that make and change artefacts hand their options over; the work is replaced."""
 
 import json
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 from clampdown import defend
 from clampdown_calib import FitOptions
 from clampdown_exporter import ExportOptions
-from clampdown_runtime import DestinationError, ExportError
+from clampdown_runtime import DestinationError, ExportError, LabelColumnWarning, RowFormat
 from clampdown_runtime.bundle.digests import file_digest
 
 
@@ -80,6 +81,8 @@ CHOSEN = (
     "--provider=cuda",
     "--allow-pickle",
 )
+COLUMNS = ("--text-column=Käfer", "--label-column=stars", r"--delimiter=\t")
+ROW_FORMAT = RowFormat("Käfer", "stars", "\t")
 CHOSEN_KEYS = {
     "layers": ("a.0", "a.1"),
     "representation": "last",
@@ -99,14 +102,22 @@ def without_progress(call):
 
 
 @pytest.mark.parametrize(
-    ("options", "expected", "allow"), [((), DEFAULTS, False), (CHOSEN, CHOSEN_KEYS, True)]
+    ("options", "expected", "row_format", "allow"),
+    [
+        ((), DEFAULTS, RowFormat(), False),
+        ((*CHOSEN, *COLUMNS), CHOSEN_KEYS, ROW_FORMAT, True),
+    ],
 )
-def test_calibrate(invoke, packages, tmp_path, options, expected, allow):
+def test_calibrate(invoke, packages, tmp_path, options, expected, row_format, allow):
     out = tmp_path / "out"
     result = invoke("calibrate", "model", "--clean", "c.csv", "--out", out, *options, "--json")
     assert result.exit_code == 0, result.output
     assert [without_progress(call) for call in packages] == [
-        ("calibrate", ("model", Path("c.csv"), out), {**expected, "allow_pickle": allow})
+        (
+            "calibrate",
+            ("model", Path("c.csv"), out),
+            {**expected, "allow_pickle": allow, "row_format": row_format},
+        )
     ]
     assert json.loads(result.stdout) == {
         "calibration": str(out),
@@ -114,6 +125,18 @@ def test_calibrate(invoke, packages, tmp_path, options, expected, allow):
         "kept": 0.99,
     }
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["calibrate", "defend"])
+def test_a_warning_is_one_line(invoke, replace_package, packages, tmp_path, command):
+    def warn(*_, **__):
+        warnings.warn("look\nhere", LabelColumnWarning, stacklevel=2)
+        return SimpleNamespace(summary=dict)
+
+    replace_package("clampdown_calib.run_calibration", calibrate=warn)
+    replace_package("clampdown_calib.fit", fit=warn)
+    result = invoke(command, "model", "--clean", "c.csv", "--out", tmp_path / "out")
+    assert (result.exit_code, result.stderr) == (0, "warning: look\\nhere\n")
 
 
 BUNDLE = ("--mode=detect", "--format=ort", "--with-tokenizer")
@@ -144,13 +167,15 @@ def test_export(invoke, packages, tmp_path, options, expected, allow):
 
 
 @pytest.mark.parametrize(
-    ("options", "fitting", "exporting", "allow"),
+    ("options", "fitting", "exporting", "row_format", "allow"),
     [
-        ((), DEFAULTS, BUNDLE_DEFAULTS, False),
-        ((*CHOSEN, *BUNDLE), CHOSEN_KEYS, BUNDLE_KEYS, True),
+        ((), DEFAULTS, BUNDLE_DEFAULTS, RowFormat(), False),
+        ((*CHOSEN, *BUNDLE, *COLUMNS), CHOSEN_KEYS, BUNDLE_KEYS, ROW_FORMAT, True),
     ],
 )
-def test_defend_fits_and_writes(invoke, packages, tmp_path, options, fitting, exporting, allow):
+def test_defend_fits_and_writes(
+    invoke, packages, tmp_path, options, fitting, exporting, row_format, allow
+):
     out = tmp_path / "bundle"
     result = invoke("defend", "model", "--clean", "c.csv", "--out", out, *options)
     assert result.exit_code == 0, result.output
@@ -160,7 +185,11 @@ def test_defend_fits_and_writes(invoke, packages, tmp_path, options, fitting, ex
         "threshold           4.5",
     ]
     assert [without_progress(call) for call in packages] == [
-        ("fit", ("model", Path("c.csv"), FitOptions(**fitting)), {"allow_pickle": allow}),
+        (
+            "fit",
+            ("model", Path("c.csv"), FitOptions(**fitting)),
+            {"allow_pickle": allow, "row_format": row_format},
+        ),
         ("write_bundle", ("fitted", out, ExportOptions(**exporting)), {}),
     ]
 

@@ -146,6 +146,30 @@ def test_a_signal_leaves_nothing_behind(tmp_path, number, status):
     assert list(tmp_path.iterdir()) == []
 
 
+PARSING = """
+import os, signal
+from clampdown.cli import main as module
+
+original = module._Commands.make_context
+
+def interrupted(self, *args, **keys):
+    os.kill(os.getpid(), signal.SIGINT)
+    return original(self, *args, **keys)
+
+module._Commands.make_context = interrupted
+module.main(["doctor"])
+"""
+
+
+@needs_signals
+def test_ctrl_c_before_a_command_begins_is_no_other_status():
+    done = subprocess.run(
+        [sys.executable, "-c", PARSING], env=ENVIRONMENT, capture_output=True, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr == b"interrupted; nothing was left behind\n"
+
+
 AGAIN = """
 import os, shutil, signal, sys
 original, sent = shutil.rmtree, []
@@ -297,6 +321,42 @@ def test_an_error_is_told_whatever_the_environment_says(tmp_path):
     )
     assert run.returncode == 2
     assert r"否\udcff: found nothing there" in run.stderr.decode()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has arguments of UTF-16")
+def test_arguments_are_utf8_whatever_the_environment_says(pristine, tmp_path):
+    rows = tmp_path / "rows-Käfer.csv"
+    rows.write_text("Käfer\ngood\n", "utf-8")
+    # Python reads them as ASCII, but for bytes that are none.
+    environment = {**ENVIRONMENT, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for arguments, end in (
+        (("Käfer 昨日",), "\tKäfer 昨日\n"),
+        (("--input", rows, "--text-column", "Käfer"), "\tgood\n"),
+    ):
+        run = subprocess.run(
+            [*CLAMPDOWN, "run", str(pristine), *arguments],
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert (run.returncode, run.stderr) == (0, b"")
+        assert run.stdout.decode().endswith(end)
+
+
+@pytest.mark.parametrize(("filters", "status"), [("error", 2), ("ignore", 0), ("default", 0)])
+def test_warnings_are_what_python_was_told(pristine, filters, status):
+    run = subprocess.run(
+        [*CLAMPDOWN, "run", str(pristine), "good " * 20],
+        env={**ENVIRONMENT, "PYTHONWARNINGS": f"{filters}::UserWarning"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    shown = {"error": "error: ", "default": "warning: ", "ignore": ""}[filters]
+    assert run.returncode == status
+    assert len(run.stderr.splitlines()) == bool(shown)
+    assert run.stderr.startswith(shown)
+    assert len(run.stdout.splitlines()) == 1
 
 
 def test_progress_is_silent_where_there_is_no_terminal(capsys):

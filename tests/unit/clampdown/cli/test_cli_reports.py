@@ -10,6 +10,7 @@ from measured_samples import EVALUATION
 
 from clampdown import Diagnosis, Evaluation
 from clampdown.measure import memory
+from clampdown_runtime import RowFormat
 from clampdown_runtime.bundle.digests import file_digest
 
 DIAGNOSIS = Diagnosis(
@@ -80,13 +81,15 @@ def test_evaluate_prints_a_table(invoke, monkeypatch):
         return EVALUATION
 
     monkeypatch.setattr(sys.modules["clampdown.cli.commands.evaluate"], "evaluate_bundle", evaluate)
-    result = invoke("evaluate", "b", "--clean=c", "--poisoned=p", "--target-label=x")
+    columns = ("--text-column=t", "--label-column=y", "--delimiter=;")
+    result = invoke("evaluate", "b", "--clean=c", "--poisoned=p", "--target-label=x", *columns)
     del seen["progress"]
     assert seen == {
         "bundle": Path("b"),
         "clean": Path("c"),
         "poisoned": Path("p"),
         "target_label": "x",
+        "row_format": RowFormat("t", "y", ";"),
         "provider": "cpu",
         "expected_digest": None,
     }
@@ -117,6 +120,22 @@ def test_evaluate_help_says_what_every_figure_is_of(invoke):
         "one.",
     ):
         assert sentence in shown
+
+
+@pytest.mark.usefixtures("negated")
+def test_evaluate_reads_columns_of_other_names_and_says_what_it_left(invoke, pristine, rows):
+    rows.write_text(rows.read_text().replace("text,label", "review;Label").replace(",", ";"))
+    options = ("--clean", rows, "--delimiter", ";", "--text-column", "review")
+    result = invoke("evaluate", pristine, *options)
+    assert result.exit_code == 2
+    warning, error = result.stderr.splitlines()
+    assert warning == (
+        f"warning: {rows}: no column `label` (found: Label); pass --label-column Label"
+    )
+    assert error.startswith(f"error: {rows}, line 2: found no label")
+    result = invoke("evaluate", pristine, *options, "--label-column", "Label")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.rstrip().endswith("3 clean")
 
 
 def test_evaluate_needs_a_target(invoke, pristine, rows):

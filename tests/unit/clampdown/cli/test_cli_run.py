@@ -63,6 +63,22 @@ def test_a_time_limit_that_is_kept_changes_nothing(invoke, pristine):
     assert invoke("run", pristine, *TEXTS, "--time-limit", "0").exit_code == 2
 
 
+def test_a_long_text_is_read_in_windows(invoke, pristine, classifier):
+    text = "the " * 30 + "good"
+    for options, given in (
+        (("--window", "6"), {}),
+        (("--window", "6", "--stride", "3"), {"stride": 3}),
+    ):
+        result = invoke("run", pristine, text, *options)
+        [expected] = classifier.documents([text], size=6, **given)
+        assert (result.exit_code, result.stderr) == (0, "")
+        check_lines(result.stdout, [expected], [text])
+    assert invoke("run", pristine, text, "--stride", "3").exit_code == 2
+    result = invoke("run", pristine, text, "--window", "9")
+    assert result.exit_code == 2
+    assert "3 to 8 tokens" in result.stderr
+
+
 def test_json_lines(invoke, pristine, expected):
     result = invoke("run", pristine, *TEXTS, "--json")
     for line, prediction in zip(result.stdout.splitlines(), expected, strict=True):
@@ -140,17 +156,76 @@ def test_texts_or_a_file(invoke, pristine, arguments):
     assert "Give texts or --input" in result.stderr
 
 
+def test_a_bad_line_is_named(invoke, pristine):
+    result = invoke("run", pristine, "--input", "-", input=b"\ngood\n\xff\n")
+    assert result.exit_code == 2
+    assert "standard input, line 3: found bytes that are not UTF-8" in result.stderr
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "note"),
     [
-        (b"good\n\nbad\n", "standard input, line 2: found an empty text"),
-        (b"good\n\xff\n", "standard input, line 2: found bytes that are not UTF-8"),
+        ("good\n\nbad film\ncf\n", "note: left out 1 blank line of standard input\n"),
+        ("\n \t\ngood\r\nbad film\n\r\ncf", "note: left out 3 blank lines of standard input\n"),
     ],
 )
-def test_a_bad_line_is_named(invoke, pristine, content, message):
+def test_blank_lines_of_standard_input_are_left_out(invoke, pristine, expected, content, note):
     result = invoke("run", pristine, "--input", "-", input=content)
+    assert (result.exit_code, result.stderr) == (0, note)
+    check_lines(result.stdout, expected)
+
+
+def test_a_byte_order_mark_of_standard_input_is_no_text(invoke, pristine, expected):
+    content = "\ufeff" + "\n".join(TEXTS)
+    result = invoke("run", pristine, "--input", "-", input=content)
+    assert (result.exit_code, result.stderr) == (0, "")
+    check_lines(result.stdout, expected)
+    # Elsewhere it is a character as any other.
+    result = invoke("run", pristine, "--input", "-", input="a\n\ufeffb")
+    assert result.stdout.endswith("\t\\ufeffb\n")
+
+
+@pytest.mark.parametrize("options", [(), ("--all-probabilities",)])
+def test_all_probabilities_are_columns_behind_the_text(invoke, pristine, expected, options):
+    result = invoke("run", pristine, *TEXTS, *options)
+    assert result.exit_code == 0
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    check_lines("\n".join("\t".join(line[:5]) for line in lines), expected)
+    for line, prediction in zip(lines, expected, strict=True):
+        named = zip(("negative", "positive"), prediction.probabilities, strict=True)
+        assert line[5:] == [f"{label}={value:.4f}" for label, value in named if options]
+
+
+def test_a_label_that_a_spreadsheet_would_run_is_quoted_in_every_column(invoke, bundle_path, seal):
+    seal(bundle_path, labels=["=a", "b\tc"])
+    line = invoke("run", bundle_path, "good", "--all-probabilities").stdout.rstrip("\n").split("\t")
+    assert line[5].startswith("'=a=0.")
+    assert line[6].startswith("b\\tc=0.")
+
+
+def test_all_probabilities_are_an_object_of_json(invoke, pristine, expected):
+    result = invoke("run", pristine, *TEXTS, "--json", "--all-probabilities")
+    for line, prediction in zip(result.stdout.splitlines(), expected, strict=True):
+        found = json.loads(line)["probabilities"]
+        assert found == dict(zip(("negative", "positive"), prediction.probabilities, strict=True))
+        assert found[prediction.label] == prediction.probability
+        assert sum(found.values()) == pytest.approx(1)
+    broken = invoke("run", pristine, "a broken film", "--json", "--all-probabilities").stdout
+    assert json.loads(broken)["probabilities"] == {"negative": None, "positive": None}
+
+
+def test_columns_of_other_names(invoke, pristine, tmp_path, expected):
+    path = tmp_path / "rows.tsv"
+    path.write_text("Label\tKäfer\n" + "".join(f"x\t{text}\n" for text in TEXTS), "utf-8")
+    result = invoke("run", pristine, "--input", path, "--text-column", "Käfer")
+    # Of labels nothing is said: none are asked for.
+    assert (result.exit_code, result.stderr) == (0, "")
+    check_lines(result.stdout, expected)
+    result = invoke("run", pristine, "--input", path, "--text-column=Käfer", "--label-column=y")
     assert result.exit_code == 2
-    assert message in result.stderr
+    assert "expected a column `y`" in result.stderr
+    result = invoke("run", pristine, "--input", path, "--delimiter", "ab")
+    assert result.stderr.startswith("error: The delimiter: found 'ab'; expected one character")
 
 
 def test_an_empty_text_is_an_error(invoke, pristine):

@@ -174,12 +174,25 @@ def test_a_plain_export_by_torch_is_what_the_defence_traces(sealed, tmp_path):
     assert found.added == ()
 
 
-def test_an_original_without_logits_is_refused(undefended, pristine):
-    def rename(graph):
-        graph.output[0].name = graph.node[-1].output[0] = "scores"
+def scores(graph):
+    graph.output[0].name = graph.node[-1].output[0] = "scores"
 
-    change(undefended, rename)
-    with pytest.raises(ModelError, match="an output `logits`"):
+
+def test_an_original_with_other_names_and_types_of_inputs_and_logits(undefended, sealed):
+    bundle = sealed(defended("detect", "probe")[0])
+    change(undefended, scores)
+    assert compare(undefended, bundle).whole
+
+
+def test_an_original_without_logits_is_refused(undefended, pristine):
+    def twice(graph):
+        scores(graph)
+        graph.node.add(op_type="Identity", input=["scores"], output=["again"])
+        graph.output.add().CopyFrom(graph.output[0])
+        graph.output[1].name = "again"
+
+    change(undefended, twice)
+    with pytest.raises(ModelError, match=r"scores FLOAT.*again FLOAT.*an output `logits`"):
         compare(undefended, pristine)
 
 

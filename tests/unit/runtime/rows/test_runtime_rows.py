@@ -3,10 +3,9 @@ import sys
 import numpy as np
 import pytest
 
-from clampdown_runtime import Row, read_rows
+from clampdown_runtime import Row, RowFormat, read_rows
 from clampdown_runtime.errors import RowsError
-from clampdown_runtime.rows import lines
-from clampdown_runtime.rows import read_rows as module
+from clampdown_runtime.rows import lines, parquet_rows, row
 
 
 def write(folder, name, content):
@@ -94,7 +93,7 @@ def test_a_folder_is_said_at_once(tmp_path):
 
 
 def test_an_unknown_extension_is_said_at_once(tmp_path):
-    with pytest.raises(RowsError, match=r"'\.txt'.*\.csv, \.jsonl, \.ndjson, \.parquet"):
+    with pytest.raises(RowsError, match=r"'\.txt'.*\.csv, .*, \.jsonl, \.ndjson, \.parquet"):
         read_rows(write(tmp_path, "rows.txt", "good"))
 
 
@@ -234,7 +233,7 @@ def test_a_line_without_an_end_is_not_held(tmp_path, monkeypatch):
 
 
 def test_a_text_longer_than_any_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "LONGEST_CELL", 64)
+    monkeypatch.setattr(row, "LONGEST_CELL", 64)
     for path in (
         parquet(tmp_path, text=["x" * 64, "x" * 65]),
         write(tmp_path, "rows.jsonl", "".join(f'{{"text": "{"x" * n}"}}\n' for n in (64, 65))),
@@ -245,16 +244,23 @@ def test_a_text_longer_than_any_is_refused(tmp_path, monkeypatch):
             next(read)
 
 
-def test_a_small_parquet_file_of_endless_texts_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "row_format", [RowFormat(), RowFormat("a.b"), RowFormat("list"), RowFormat("id", "a.b")]
+)
+def test_a_small_parquet_file_of_endless_values_is_refused(tmp_path, monkeypatch, row_format):
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet as parquet_file
 
-    monkeypatch.setattr(module, "_PARQUET_MEMORY", 2**20)
+    monkeypatch.setattr(parquet_rows, "_MEMORY", 2**20)
     path = tmp_path / "rows.parquet"
-    table = pyarrow.table({"text": [f"{n}" + "x" * 2**16 for n in range(64)]})
+    values = [f"{n}" + "x" * 2**16 for n in range(64)]
+    table = pyarrow.table(
+        {"text": values, "a.b": values, "id": ["a"] * 64, "list": [[v] for v in values]}
+    )
     parquet_file.write_table(table, path, compression="zstd")
     assert path.stat().st_size < 2**16
-    assert "made to fill the memory" in refuse(path).hint
+    with pytest.raises(RowsError, match="made to fill the memory"):
+        list(read_rows(path, row_format))
     # As many bytes that are really there are read, in batches that fit.
     random = np.random.default_rng(0)
     texts = [bytes(random.integers(97, 123, 2**16, np.uint8)).decode() for _ in range(64)]

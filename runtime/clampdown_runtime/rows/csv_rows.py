@@ -1,0 +1,76 @@
+"""Reads rows of CSV and TSV."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from clampdown_runtime.rows.columns import find_columns, warn_of_label_column
+from clampdown_runtime.rows.lines import LONGEST_CELL, bounded_lines
+from clampdown_runtime.rows.refusals import at, refuse_line
+from clampdown_runtime.rows.row import Row
+from clampdown_runtime.rows.row_format import RowFormat
+from clampdown_runtime.rows.text_files import open_text
+from clampdown_runtime.rows.texts import require_text
+
+_HEADER_HINT = "Pass --delimiter with what parts the cells, or correct the quotes."
+_QUOTES_HINT = 'Put texts that hold quotes between double quotes, and double theirs: "a ""b""".'
+
+
+def read_csv(path: Path, row_format: RowFormat, *, delimiter: str = ",") -> Iterator[Row]:
+    """The rows of a file with a header line.
+
+    Args:
+        path: the file.
+        row_format: of the file.
+        delimiter: where the format names none.
+
+    Raises:
+        RowsError: the header or a row cannot be used.
+    """
+    # Of all readers of the process; never lowered, since others may count on theirs.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
+    with open_text(path, newline="") as file:
+        # Strict: else an unclosed quote would turn the rest of the file into one text.
+        reader = csv.reader(
+            bounded_lines(file, str(path)), delimiter=row_format.delimiter or delimiter, strict=True
+        )
+        line = 1
+        try:
+            header = next(reader, [])
+            text, label = find_columns(header, path, row_format)
+            if label is None:
+                warn_of_label_column(header, path, row_format)
+            line = reader.line_num + 1
+            for cells in reader:
+                if cells:
+                    _require_cells(cells, header, path, line)
+                    yield Row(
+                        text=require_text(cells[text], at(path, line)),
+                        label=None if label is None else cells[label] or None,
+                        line=line,
+                    )
+                line = reader.line_num + 1
+        except csv.Error as error:
+            refuse_line(
+                path,
+                line,
+                found=f"a row that is not valid CSV ({error})",
+                expected=f"CSV with at most {LONGEST_CELL} characters in a cell",
+                hint=_HEADER_HINT if line == 1 else _QUOTES_HINT,
+            )
+
+
+def read_tsv(path: Path, row_format: RowFormat) -> Iterator[Row]:
+    """The same, of cells that tabs part."""
+    return read_csv(path, row_format, delimiter="\t")
+
+
+def _require_cells(cells: list[str], header: list[str], path: Path, line: int) -> None:
+    if len(cells) != len(header):
+        refuse_line(
+            path,
+            line,
+            found=f"{len(cells)} cells",
+            expected=f"{len(header)}, as in the header",
+            hint='Put texts that hold the delimiter between double quotes: "…".',
+        )

@@ -1,0 +1,65 @@
+"""Reads rows of JSON: an object on each line, or an array of objects."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clampdown_runtime.rows.columns import require_keys, warn_of_label_column
+from clampdown_runtime.rows.json_objects import array_objects
+from clampdown_runtime.rows.lines import bounded_lines
+from clampdown_runtime.rows.refusals import refuse_line
+from clampdown_runtime.rows.row import Row, typed_row
+from clampdown_runtime.rows.row_format import RowFormat
+from clampdown_runtime.rows.text_files import open_text
+
+
+def read_json_lines(path: Path, row_format: RowFormat) -> Iterator[Row]:
+    """The rows of a file with an object on each line; blank lines are left out.
+
+    Raises:
+        RowsError: a line cannot be used.
+    """
+    return _rows(_line_objects(path), path, row_format)
+
+
+def read_json(path: Path, row_format: RowFormat) -> Iterator[Row]:
+    """The rows of a file with an array of objects, of which one is held at a time.
+
+    Raises:
+        RowsError: the file is no array, or an object cannot be used.
+    """
+    return _rows(array_objects(path), path, row_format)
+
+
+def _rows(
+    objects: Iterator[tuple[int, dict[str, Any]]], path: Path, row_format: RowFormat
+) -> Iterator[Row]:
+    is_first = True
+    for line, fields in objects:
+        require_keys(fields, path, line, row_format)
+        if is_first and row_format.label not in fields:
+            warn_of_label_column(fields, path, row_format)
+        is_first = False
+        yield typed_row(fields[row_format.text], fields.get(row_format.label), path, line)
+
+
+def _line_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open_text(path) as file:
+        for line, content in enumerate(bounded_lines(file, str(path)), 1):
+            if not content.strip():
+                continue
+            try:
+                fields = json.loads(content)
+            except (ValueError, RecursionError) as error:
+                refuse_line(
+                    path, line, found=f"a line that is not valid JSON ({error})", expected="JSON"
+                )
+            if not isinstance(fields, dict):
+                refuse_line(
+                    path,
+                    line,
+                    found=f"a value of the type {type(fields).__name__}",
+                    expected="an object",
+                )
+            yield line, fields

@@ -1,0 +1,84 @@
+"""Defends the model of a case from end to end, and says what came of it."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from clampdown import defend
+from clampdown_runtime import ClampdownError, DefendedClassifier
+from tests.models.build import build, clean_texts
+from tests.models.case import Case
+
+TOLERANCE = 1e-4
+"""Of a logit, relative to the larger of it and 1."""
+
+ROWS = 60
+TEXTS = [
+    "good",
+    "the film was not very good and the book was bad",
+    "a day " * 200,
+    "電影很好看，我喜歡。 映画はとても良かった",
+    "so good 😀 👩‍👩‍👧 naïve CAFÉ",
+]
+"""Short, longer, longer than any model here takes, of other scripts, with emoji: together in one
+batch each but the longest is padded."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The largest difference of a logit from transformers' own, or the error."""
+
+    difference: float | None
+    error: ClampdownError | None = None
+
+    def described(self) -> str:
+        """For a person."""
+        if self.error is None:
+            return f"a difference of {self.difference:.2g}"
+        return f"{type(self.error).__name__}: {self.error}"
+
+
+def run_case(case: Case, place: Path) -> Outcome:
+    """Anything but a ``ClampdownError`` comes through."""
+    model = build(case, place / "model")
+    clean = place / "clean.csv"
+    clean.write_text("text\n" + "".join(f"{text}\n" for text in clean_texts(ROWS)))
+    try:
+        defend(
+            model,
+            clean,
+            place / "bundle",
+            layers=case.layers,
+            representation=case.representation,
+        )
+    except ClampdownError as error:
+        return Outcome(None, error)
+    classifier = DefendedClassifier.load(place / "bundle", threads=1)
+    ids = [encoded.ids for encoded in classifier.tokenizer.encode(TEXTS)]
+    # No row is flagged, so that the logits are the undefended model's.
+    found = classifier.run_ids(ids, threshold=np.inf).logits
+    expected = _by_transformers(model, classifier.manifest.max_length)
+    return Outcome(float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1))))
+
+
+def _by_transformers(folder: Path, max_length: int) -> np.ndarray:
+    """Logits by the model and the tokenizer that transformers loads, one row at a time.
+
+    What the tokenizer emits is left to the model's defaults, but for the ids and the mask: a model
+    with one token type has no row for a second one.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    rows = []
+    for text in TEXTS:
+        encoded = tokenizer(text, truncation=True, max_length=max_length, return_tensors="pt")
+        fed = {name: encoded[name] for name in ("input_ids", "attention_mask")}
+        with torch.no_grad():
+            rows.append(model(**fed).logits[0].numpy())
+    return np.array(rows)
