@@ -123,7 +123,10 @@ def _hashing(folder: Path) -> "hashing.Config":
     from model_signing import hashing  # noqa: PLC0415 - an extra
 
     config = hashing.Config()  # type: ignore[no-untyped-call]
-    return config.set_ignored_paths(paths=[folder / SIGNATURE_FILE], ignore_git_paths=False)
+    # Absolute: it takes a relative path for one within the folder.
+    return config.set_ignored_paths(
+        paths=[folder.absolute() / SIGNATURE_FILE], ignore_git_paths=False
+    )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import datetime
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,15 @@ def test_a_signed_bundle_is_still_the_bundle(signed, keys, pristine, texts):
     assert open_bundle(signed).digest == open_bundle(pristine).digest
     assert DefendedClassifier.load(signed)(texts) == DefendedClassifier.load(pristine)(texts)
     assert sorted(path.name for path in signed.parent.iterdir()) == ["bundle", "keys"]
+
+
+def test_a_path_may_be_relative(bundle_path, keys, monkeypatch):
+    monkeypatch.chdir(bundle_path.parent)
+    for path in (Path("bundle"), "./bundle"):
+        sign(path, private_key=keys / "ours.pem")
+        check_signature(path, public_key=keys / "ours.pub")
+    monkeypatch.chdir(bundle_path)
+    check_signature(".", public_key=keys / "ours.pub")
 
 
 def test_another_key_is_refused(signed, keys):
