@@ -44,7 +44,7 @@ def sign(
     with needs_extra("sign", "signing"):
         from model_signing import signing  # noqa: PLC0415 - an extra
     config = signing.Config()  # type: ignore[no-untyped-call]
-    config.set_hashing_config(_hashing(opened.path))
+    config.set_hashing_config(_hashing())
     with _explained(private_key, "a key, and certificates if any, to sign with"):
         if certificate is None:
             # Bytes, whatever its annotation says: it hands them on to cryptography as they are.
@@ -99,7 +99,7 @@ def check_signature(
             hint="Get it from whom the bundle is from: `clampdown sign` makes it.",
         )
     config = verifying.Config()  # type: ignore[no-untyped-call]
-    config.set_hashing_config(_hashing(folder))
+    config.set_hashing_config(_hashing())
     with _explained(public_key or chain[0], "the key or certificates of who signed"):
         if public_key is not None:
             config.use_elliptic_key_verifier(public_key=public_key)
@@ -119,14 +119,12 @@ def check_signature(
         ) from error
 
 
-def _hashing(folder: Path) -> "hashing.Config":
+def _hashing() -> "hashing.Config":
     from model_signing import hashing  # noqa: PLC0415 - an extra
 
     config = hashing.Config()  # type: ignore[no-untyped-call]
-    # Absolute: it takes a relative path for one within the folder.
-    return config.set_ignored_paths(
-        paths=[folder.absolute() / SIGNATURE_FILE], ignore_git_paths=False
-    )
+    # Relative to the folder that is signed.
+    return config.set_ignored_paths(paths=[SIGNATURE_FILE], ignore_git_paths=False)
 
 
 @contextmanager
