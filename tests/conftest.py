@@ -10,6 +10,13 @@ import tiny_bundle
 from clampdown_runtime import DefendedClassifier
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process, and those of the demo, which takes minutes to make."""
+    for item in items:
+        of_demo = "demo" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("demo" if of_demo else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory) -> Path:
     return tiny_bundle.make_bundle(tmp_path_factory.mktemp("pristine") / "bundle")
