@@ -19,7 +19,17 @@ WITHOUT_TYPES = BERT[:2]
 OWN_PADDING = {"mpnet": 1}
 """Of an architecture that takes no other."""
 
-COUNTS_FROM_PADDING = {"gpt2", "llama", "mpnet", "qwen2", "roberta", "xlm-roberta"}
+DECODERS = {
+    *("bloom", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "llama", "mistral", "opt", "qwen2"),
+    "qwen3",
+}
+COUNTS_FROM_PADDING = {*DECODERS, "camembert", "mpnet", "roberta", "xlm-roberta"}
+
+GROUPED = {"num_key_value_heads": 1}
+KEYS = {
+    **dict.fromkeys(("llama", "qwen2", "mistral"), GROUPED),
+    **{key: {**GROUPED, "head_dim": 8} for key in ("gemma2", "gemma3_text", "qwen3")},
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +70,7 @@ def logits(model, ids):
 @pytest.mark.parametrize("model_type", sorted(ARCHITECTURES))
 def test_every_architecture_is_clean(model_type, tmp_path):
     padding = OWN_PADDING.get(model_type, 0)
-    keys = {"num_key_value_heads": 1} if model_type in ("llama", "qwen2") else {}
+    keys = KEYS.get(model_type, {})
     model = tiny_transformers.transformer(model_type, pad_token_id=padding, **keys)
     graph_backdoors.export(model, tmp_path / "model.onnx", WITHOUT_TYPES)
     (tmp_path / "config.json").write_text(json.dumps({"pad_token_id": padding}))

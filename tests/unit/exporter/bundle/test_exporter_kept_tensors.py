@@ -114,7 +114,7 @@ def test_clean_scores_that_make_another_rate_are_seen(changed):
         {"latency.unflagged": np.zeros(2, np.float32)},
         {"another": np.zeros(1, np.float32)},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_tensors_that_are_not_as_specified_are_refused(changed, changes):
     bundle = changed(**changes)
