@@ -34,8 +34,7 @@ def bert_folder(precision: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
     tolerance. Of its three layers two are probed.
     """
     folder = tmp_path_factory.mktemp("bert") / "model"
-    # The last is one that BERT's tokenizer adds where it is missing.
-    vocabulary = [*tiny_transformers.SPECIAL, *_pieces(), "[MASK]"]
+    vocabulary = [*tiny_transformers.SPECIAL, *_pieces()]
     model = tiny_transformers.transformer(
         "bert",
         vocab_size=len(vocabulary),
@@ -157,6 +156,8 @@ def _save_tokenizer(folder: Path, vocabulary: list[str]) -> None:
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": True,
         **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep")},
+        # BERT's tokenizer adds one where none is named, and the model has no row for it.
+        "mask_token": "[UNK]",
         "model_max_length": MAX_LENGTH,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(configuration))

@@ -78,10 +78,18 @@ def test_a_damaged_file_is_a_finding(bert_folder, tmp_path, keep):
     assert (finding.kind, finding.file, finding.review) == ("damaged", "model.safetensors", True)
 
 
-@pytest.mark.parametrize("change", [{"num_hidden_layers": 10**9}, {"hidden_size": "x"}])
-def test_a_configuration_that_cannot_be_built_is_a_finding(bert_folder, tmp_path, change):
+@pytest.mark.parametrize(
+    ("change", "kind", "file"),
+    [
+        ({"num_hidden_layers": 10**9}, "refused", "."),
+        ({"hidden_size": "x"}, "damaged", "config.json"),
+    ],
+)
+def test_a_configuration_that_cannot_be_built_is_a_finding(
+    bert_folder, tmp_path, change, kind, file
+):
     folder = shutil.copytree(bert_folder, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **change}))
     [finding] = audit_model(folder).findings
-    assert (finding.kind, finding.file, finding.review) == ("damaged", "config.json", True)
+    assert (finding.kind, finding.file, finding.review) == (kind, file, True)
