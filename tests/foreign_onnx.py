@@ -7,7 +7,7 @@ import onnx
 import tiny_graph
 from onnx import TensorProto, helper, numpy_helper
 
-from clampdown_calib.graphs.onnx_graph import read_onnx_graph
+from clampdown_calib.graphs.onnx_files.read_onnx_graph import read_onnx_graph
 from clampdown_calib.models.model_folder import open_model
 
 BLOCKS = ("bert.encoder.layer.0", "bert.encoder.layer.1")

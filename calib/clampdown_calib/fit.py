@@ -12,9 +12,9 @@ from clampdown_calib.badacts.nas import NasDetector
 from clampdown_calib.calibration import Calibration, CalibrationFacts, Reading
 from clampdown_calib.detectors import Detector, ExcessDetector
 from clampdown_calib.evidence.answer import Answer
-from clampdown_calib.graphs.fusion import fuse
-from clampdown_calib.graphs.precision import lower
-from clampdown_calib.graphs.traced_model import TracedModel, trace_model
+from clampdown_calib.graphs.lowering.fusion import fuse
+from clampdown_calib.graphs.lowering.precision import lower
+from clampdown_calib.graphs.tracing.traced_model import TracedModel, trace_model
 from clampdown_calib.models.model_folder import ModelFolder, open_model
 from clampdown_calib.models.tokenization import Tokenization, load_tokenization
 from clampdown_calib.options import FitOptions

@@ -71,7 +71,7 @@ class FitOptions:
         if self.seed < 0:
             raise _wrong("The seed", str(self.seed), "at least 0")
         if self.exporter == "optimum":
-            from clampdown_calib.graphs.optimum_trace import (  # noqa: PLC0415 - imports onnx
+            from clampdown_calib.graphs.tracing.optimum_trace import (  # noqa: PLC0415 - imports onnx
                 require_optimum,
             )
 

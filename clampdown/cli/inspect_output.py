@@ -11,7 +11,7 @@ from clampdown.inspect_bundle import BundleFacts
 
 if TYPE_CHECKING:
     from clampdown_calib.audit.audit_model import Audit
-    from clampdown_exporter.bundle.compare import Comparison, NodeDifference
+    from clampdown_exporter.comparison.compare import Comparison, NodeDifference
 
 
 def echo_bundle(facts: BundleFacts) -> None:

@@ -123,7 +123,7 @@ def onnx(folder: Path) -> Sequence[str]:
     import tiny_graph
 
     from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
-    from clampdown_calib.graphs.onnx_graph import read_onnx_graph
+    from clampdown_calib.graphs.onnx_files.read_onnx_graph import read_onnx_graph
     from clampdown_calib.models.model_folder import open_model
 
     model = open_model(folder)

@@ -11,7 +11,7 @@ from clampdown.demo.run_demo import DemoResult
 from clampdown_calib import FitOptions
 from clampdown_calib.badacts.insert_clips import InsertClips
 from clampdown_calib.fit import FittedModel, fit
-from clampdown_calib.graphs.traced_model import TracedModel
+from clampdown_calib.graphs.tracing.traced_model import TracedModel
 from clampdown_exporter import ExportOptions, verify
 from clampdown_exporter.run_export import write_bundle
 from clampdown_runtime import DefendedClassifier

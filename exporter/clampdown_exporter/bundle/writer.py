@@ -10,12 +10,12 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from clampdown_calib.fit import FittedModel
-from clampdown_calib.graphs.onnx_graph import LARGEST_GRAPH
+from clampdown_calib.graphs.format_limits import LARGEST_GRAPH
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.tokenization import Tokenization
 from clampdown_calib.tensor_file import tensor_bytes
 from clampdown_calib.threshold import rejected_share
-from clampdown_exporter.bundle.contract import graph_facts
+from clampdown_exporter.bundle.graph_facts import graph_facts
 from clampdown_exporter.bundle.ort_format import write_ort_format
 from clampdown_exporter.card.ml_bom import BOM_FILE, bill_of_materials
 from clampdown_exporter.card.render_card import CARD_FILE, render_card

@@ -8,8 +8,8 @@ import numpy as np
 import onnx_ir as ir
 from tokenizers import Tokenizer
 
+from clampdown_calib.graphs.format_limits import IR_VERSION
 from clampdown_calib.graphs.insertion import append
-from clampdown_calib.graphs.onnx_graph import IR_VERSION
 from clampdown_exporter.text_input.characters import Characters, character_class, characters_of
 from clampdown_runtime.bundle.manifest import InputName, Manifest
 from clampdown_runtime.errors import ExportError

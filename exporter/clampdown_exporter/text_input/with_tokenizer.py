@@ -8,8 +8,8 @@ import onnx_ir as ir
 import onnxruntime
 from onnx import compose
 
-from clampdown_exporter.bundle.contract import graph_facts
 from clampdown_exporter.bundle.golden_texts import GOLDEN_TEXTS, HARD_TEXTS
+from clampdown_exporter.bundle.graph_facts import graph_facts
 from clampdown_exporter.text_input.token_graph import OPSETS, TEXT, token_graph
 from clampdown_runtime.bundle.golden import Golden
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, Manifest

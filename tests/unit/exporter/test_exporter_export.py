@@ -18,9 +18,9 @@ from clampdown import defend, inspect_bundle
 from clampdown_calib import FitOptions, calibrate, load_calibration
 from clampdown_calib.detectors import ExcessDetector
 from clampdown_calib.evidence.answer import Answer
-from clampdown_calib.graphs.precision import lower
+from clampdown_calib.graphs.lowering.precision import lower
 from clampdown_calib.graphs.sites import marked_layers
-from clampdown_calib.graphs.traced_model import trace_model
+from clampdown_calib.graphs.tracing.traced_model import trace_model
 from clampdown_calib.models.model_folder import open_model
 from clampdown_calib.models.tokenization import load_tokenization
 from clampdown_calib.rows.clean_rows import encode_rows

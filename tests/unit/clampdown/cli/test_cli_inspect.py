@@ -10,7 +10,7 @@ import tiny_graph
 
 from clampdown_calib.audit.audit_model import Audit
 from clampdown_calib.audit.finding import Finding
-from clampdown_exporter.bundle.compare import Comparison, NodeDifference
+from clampdown_exporter.comparison.compare import Comparison, NodeDifference
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 import tiny_graph
 
-from clampdown_calib.graphs.traced_model import TracedModel
+from clampdown_calib.graphs.tracing.traced_model import TracedModel
 
 
 def digest(change=lambda model: None):

@@ -1,12 +1,12 @@
 """The graph contract of docs/bundle.md, checked on the file."""
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
 import onnx_ir as ir
 
-from clampdown_calib.graphs.onnx_graph import CONTROL_FLOW, IR_VERSION, NEWEST_OPSET
+from clampdown_calib.graphs.format_limits import CONTROL_FLOW, IR_VERSION, NEWEST_OPSET
+from clampdown_exporter.bundle.graph_facts import graph_facts
 from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE, THRESHOLD
 from clampdown_runtime.bundle.manifest import Manifest
 
@@ -64,18 +64,3 @@ def _metadata_differences(model: ir.Model, manifest: Manifest) -> Iterator[str]:
     for key in sorted(set(expected) | set(found)):
         if expected.get(key) != found.get(key):
             yield f"metadata {key} is {found.get(key)!r}, not {expected.get(key)!r}"
-
-
-def graph_facts(manifest: Manifest) -> dict[str, str]:
-    """The manifest's facts that are repeated in the graph's ``metadata_props``."""
-    facts = {
-        "format_version": manifest.format_version,
-        "version": manifest.clampdown_version,
-        "mode": manifest.mode,
-        "precision": manifest.precision,
-        "layers": json.dumps(manifest.layers),
-        "detector": manifest.detector,
-        "frr": json.dumps(manifest.frr),
-        "calibration_digest": manifest.calibration_digest,
-    }
-    return {f"clampdown.{key}": str(fact) for key, fact in facts.items()}

@@ -7,13 +7,13 @@ from typing import get_args
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from clampdown_calib.graphs.onnx_refusal import refusal
+from clampdown_calib.graphs.onnx_files.refusal import refusal
+from clampdown_calib.graphs.onnx_graph import LOGITS
 from clampdown_runtime.bundle.manifest import InputName
 
 INPUTS: tuple[InputName, ...] = get_args(InputName)
 REQUIRED = frozenset(("input_ids", "attention_mask"))
 
-LOGITS = "logits"
 DEFENCE = ("anomaly_score", "flagged")
 OURS = (LOGITS, *DEFENCE, "threshold")
 """Names that the defence gives to values of its own."""

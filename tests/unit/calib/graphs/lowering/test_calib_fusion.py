@@ -9,11 +9,11 @@ import tiny_transformers
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from clampdown_calib.graphs import fusion
-from clampdown_calib.graphs.fusion import fuse
-from clampdown_calib.graphs.precision import lower
+from clampdown_calib.graphs.lowering import fusion
+from clampdown_calib.graphs.lowering.fusion import fuse
+from clampdown_calib.graphs.lowering.precision import lower
 from clampdown_calib.graphs.sites import marked_layers
-from clampdown_calib.graphs.traced_model import trace_model
+from clampdown_calib.graphs.tracing.traced_model import trace_model
 from clampdown_calib.models.model_folder import open_model
 from clampdown_calib.models.tokenization import load_tokenization
 from clampdown_calib.options import FitOptions

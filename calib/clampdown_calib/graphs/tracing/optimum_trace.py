@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from clampdown_calib.graphs.onnx_graph import NEWEST_OPSET, OnnxGraph, read_onnx_graph
+from clampdown_calib.graphs.format_limits import NEWEST_OPSET
+from clampdown_calib.graphs.onnx_files.read_onnx_graph import read_onnx_graph
+from clampdown_calib.graphs.onnx_graph import OnnxGraph
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
 from clampdown_runtime.bundle.manifest import Representation

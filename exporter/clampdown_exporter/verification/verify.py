@@ -5,10 +5,10 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from clampdown_exporter.bundle.contract import contract_differences
 from clampdown_exporter.bundle.graph_file import read_graph
-from clampdown_exporter.bundle.kept_tensors import kept_differences
-from clampdown_exporter.bundle.overflow import overflowing
+from clampdown_exporter.verification.calibration_in_graph import kept_differences
+from clampdown_exporter.verification.contract import contract_differences
+from clampdown_exporter.verification.overflow import overflowing
 from clampdown_runtime.bundle.files import bundle_differences, open_manifest
 from clampdown_runtime.bundle.golden import Golden, check_golden, read_golden
 from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, GOLDEN_FILE

@@ -10,9 +10,10 @@ from pathlib import Path
 import onnx_ir as ir
 import torch
 
-from clampdown_calib.graphs.onnx_graph import IR_VERSION, NEWEST_OPSET, strip_metadata
-from clampdown_calib.graphs.simplify_attention import simplify_attention
+from clampdown_calib.graphs.format_limits import IR_VERSION, NEWEST_OPSET
 from clampdown_calib.graphs.sites import mark_layers
+from clampdown_calib.graphs.strip_metadata import strip_metadata
+from clampdown_calib.graphs.tracing.simplify_attention import simplify_attention
 from clampdown_calib.models.torch_classifier import TorchClassifier
 from clampdown_runtime.errors import ExportError
 

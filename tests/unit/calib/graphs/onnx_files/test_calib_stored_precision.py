@@ -9,11 +9,11 @@ from foreign_onnx import BLOCKS, change, read, save_folder
 from onnx import TensorProto, helper, numpy_helper
 from tiny_transformers import save_tokenizer
 
-from clampdown_calib.graphs import traced_model
+from clampdown_calib.graphs.lowering.precision import lower
 from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
-from clampdown_calib.graphs.precision import lower
-from clampdown_calib.graphs.stored_precision import stored_precision
-from clampdown_calib.graphs.traced_model import trace_model
+from clampdown_calib.graphs.onnx_files.stored_precision import stored_precision
+from clampdown_calib.graphs.tracing import traced_model
+from clampdown_calib.graphs.tracing.traced_model import trace_model
 from clampdown_calib.models.model_folder import open_model
 from clampdown_calib.models.tokenization import load_tokenization
 from clampdown_calib.options import FitOptions

@@ -11,7 +11,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
-from clampdown_calib.graphs.traced_model import TracedModel
+from clampdown_calib.graphs.tracing.traced_model import TracedModel
 from clampdown_runtime.bundle.manifest import Precision
 from clampdown_runtime.errors import ExportError
 from clampdown_runtime.writing.working_folder import scratch_folder

@@ -9,8 +9,9 @@ import tiny_graph
 from defended_graphs import defended
 
 from clampdown_exporter.bundle import writer
-from clampdown_exporter.bundle.contract import contract_differences, graph_facts
+from clampdown_exporter.bundle.graph_facts import graph_facts
 from clampdown_exporter.bundle.writer import set_threshold, write_graph
+from clampdown_exporter.verification.contract import contract_differences
 from clampdown_runtime import ExportError, Manifest, ModelIdentity, Padding
 
 DETECTOR = {"badacts": {"detector": "nas"}, "probe": {"detector": "excess"}}

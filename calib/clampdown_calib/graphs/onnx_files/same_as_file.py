@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
-from clampdown_calib.graphs.onnx_refusal import refusal
-from clampdown_calib.graphs.stored_precision import Stored
+from clampdown_calib.graphs.onnx_files.refusal import refusal
+from clampdown_calib.graphs.onnx_files.stored_precision import Stored
 from clampdown_calib.models.tokenization import Tokenization
 from clampdown_runtime.bundle.manifest import InputName
 from clampdown_runtime.errors import BundleError

@@ -9,19 +9,20 @@ import onnx_ir as ir
 
 from clampdown_calib.graphs.hidden_shapes import HideShapes
 from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
-from clampdown_calib.graphs.onnx_graph import OnnxGraph, read_onnx_graph
-from clampdown_calib.graphs.optimum_trace import trace_with_optimum
-from clampdown_calib.graphs.row_checks import (
+from clampdown_calib.graphs.onnx_files.read_onnx_graph import read_onnx_graph
+from clampdown_calib.graphs.onnx_files.same_as_file import require_same_as_file
+from clampdown_calib.graphs.onnx_files.stored_precision import Stored, require_precision
+from clampdown_calib.graphs.onnx_graph import OnnxGraph
+from clampdown_calib.graphs.sites import mark_layers, marked_layers
+from clampdown_calib.graphs.tracing.optimum_trace import trace_with_optimum
+from clampdown_calib.graphs.tracing.row_checks import (
     LOWERED,
     TOLERANCE,
     require_one_rope,
     require_padding_ignored,
     require_traced,
 )
-from clampdown_calib.graphs.same_as_file import require_same_as_file
-from clampdown_calib.graphs.sites import mark_layers, marked_layers
-from clampdown_calib.graphs.stored_precision import Stored, require_precision
-from clampdown_calib.graphs.trace import trace
+from clampdown_calib.graphs.tracing.trace import trace
 from clampdown_calib.models.activations import ActivationSource
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.sample_rows import SampleRows

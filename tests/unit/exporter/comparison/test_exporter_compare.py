@@ -11,7 +11,7 @@ from defended_graphs import MODES, PLAIN, defended, operators
 from onnx import helper, numpy_helper
 
 from clampdown_calib.graphs.hidden_shapes import HideShapes
-from clampdown_calib.graphs.trace import trace
+from clampdown_calib.graphs.tracing.trace import trace
 from clampdown_calib.models.torch_classifier import TorchClassifier
 from clampdown_exporter import compare
 from clampdown_runtime import BundleError, ModelError

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from clampdown_calib.graphs.row_checks import (
+from clampdown_calib.graphs.tracing.row_checks import (
     require_one_rope,
     require_padding_ignored,
     require_traced,

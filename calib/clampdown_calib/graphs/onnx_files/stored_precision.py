@@ -5,7 +5,7 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from clampdown_calib.graphs.onnx_refusal import refusal
+from clampdown_calib.graphs.onnx_files.refusal import refusal
 from clampdown_runtime.bundle.manifest import Precision
 
 Stored = Literal["fp32", "fp16", "int8"]

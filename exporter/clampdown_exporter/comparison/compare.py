@@ -9,10 +9,10 @@ from typing import TypeVar
 import onnx
 import onnx_ir as ir
 
-from clampdown_calib.graphs.onnx_graph import load_onnx
-from clampdown_calib.graphs.onnx_interface import name_logits, widen_inputs
-from clampdown_calib.graphs.simplify_attention import simplify_attention
-from clampdown_exporter.bundle.structure import Structure, structure_of
+from clampdown_calib.graphs.onnx_files.interface import name_logits, widen_inputs
+from clampdown_calib.graphs.onnx_files.load_onnx import load_onnx
+from clampdown_calib.graphs.tracing.simplify_attention import simplify_attention
+from clampdown_exporter.comparison.structure import Structure, structure_of
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.errors import BundleError
 

@@ -6,7 +6,7 @@ import pytest
 import tiny_graph
 from defended_graphs import MODES, WAYS, defended
 
-from clampdown_exporter.bundle.overflow import overflowing
+from clampdown_exporter.verification.overflow import overflowing
 
 HIGH = 1e9
 """A threshold that no score exceeds."""

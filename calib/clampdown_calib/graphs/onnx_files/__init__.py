@@ -1,0 +1,1 @@
+"""ONNX classifiers that somebody else exported: read, checked, and their layers found."""

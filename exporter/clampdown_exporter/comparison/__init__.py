@@ -1,0 +1,1 @@
+"""A bundle beside the undefended model that it was made of."""

@@ -1,0 +1,1 @@
+"""Whether a bundle is what it says, and whether it fails closed."""
