@@ -27,9 +27,9 @@ from benchmarks.victims import ATTACKS, CACHE, LABELS, Victim
 from clampdown_calib.detectors import ExcessDetector
 from clampdown_calib.evidence import answer, discriminants, probes
 from clampdown_calib.evidence.answer import Answer
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.tokenization import load_tokenization
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_calib.rows import folds
 from clampdown_calib.rows.clean_rows import EncodedRows
 from clampdown_calib.rows.clean_run import CleanRun, run_clean_rows

@@ -15,7 +15,7 @@ from clampdown_calib.badacts.nas import NasDetector
 from clampdown_calib.detectors import Detector, ExcessDetector
 from clampdown_calib.evidence.answer import Answer
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_calib.rows.clean_rows import EncodedRows
 from clampdown_calib.rows.clean_run import CleanRun, token_positions
 from clampdown_runtime import Padding

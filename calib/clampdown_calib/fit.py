@@ -16,7 +16,7 @@ from clampdown_calib.graphs.lowering.fusion import fuse
 from clampdown_calib.graphs.lowering.precision import lower
 from clampdown_calib.graphs.tracing.traced_model import TracedModel, trace_model
 from clampdown_calib.models.model_folder import ModelFolder, open_model
-from clampdown_calib.models.tokenization import Tokenization, load_tokenization
+from clampdown_calib.models.tokenizer.tokenization import Tokenization, load_tokenization
 from clampdown_calib.options import FitOptions
 from clampdown_calib.rows.clean_rows import CleanRow, EncodedRows, Use, encode_rows, read_clean_rows
 from clampdown_calib.rows.clean_run import CleanRun, run_clean_rows

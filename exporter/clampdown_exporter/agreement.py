@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from clampdown_calib.calibration import Calibration
 from clampdown_calib.detectors import ExcessDetector
 from clampdown_calib.models.activations import ActivationSource, Inputs
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.rows.clean_rows import EncodedRows
 from clampdown_calib.rows.clean_run import CleanRun
 from clampdown_runtime.bundle.manifest import Precision

@@ -101,7 +101,7 @@ def rows(folder: Path) -> Sequence[str]:
 def tokenization(folder: Path) -> Sequence[str]:
     """Load the model's tokenizer and encode texts."""
     from clampdown_calib.models.model_folder import open_model
-    from clampdown_calib.models.tokenization import load_tokenization
+    from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 
     assert len(load_tokenization(open_model(folder)).encode(TEXTS)) == len(TEXTS)
     return ()
@@ -109,8 +109,8 @@ def tokenization(folder: Path) -> Sequence[str]:
 
 def checkpoint(folder: Path) -> Sequence[str]:
     """Load the checkpoint, which is run once to find its layers."""
+    from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
     from clampdown_calib.models.model_folder import open_model
-    from clampdown_calib.models.torch_classifier import TorchClassifier
 
     model = open_model(folder)
     model.digest()

@@ -8,7 +8,7 @@ import transformers.models.auto.tokenization_auto
 import transformers.models.bert.modeling_bert
 
 import clampdown.inspect_bundle
-import clampdown_calib.models.torch_classifier
+import clampdown_calib.models.checkpoint.torch_classifier
 import clampdown_exporter
 import tests.fuzz.mutant
 import tests.fuzz.mutators.onnx_fields

@@ -24,7 +24,7 @@ from clampdown_calib.detectors import Detector, ExcessDetector
 from clampdown_calib.evidence.answer import Answer
 from clampdown_calib.graphs.tracing.trace import trace
 from clampdown_calib.models.architectures import ARCHITECTURES
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.rows.clean_run import CleanRun
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from clampdown_calib.models.architectures import ARCHITECTURES
-from clampdown_calib.models.leftover_weights import BUFFERS, HEADS, WHOLE_NAMES
-from clampdown_calib.models.sample_rows import LONGEST
+from clampdown_calib.models.checkpoint.leftover_weights import BUFFERS, HEADS, WHOLE_NAMES
+from clampdown_calib.models.tokenizer.sample_rows import LONGEST
 from tests.models.case import Case
 from tests.models.cases import BY_HAND, KNOWN, ODD, REFUSED
 from tests.models.run_case import Outcome

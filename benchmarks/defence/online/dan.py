@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from benchmarks.defence.rows import LabelledRows
 from benchmarks.demo_victim import DemoVictim
 from benchmarks.victims import Victim
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.tokenization import load_tokenization
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_calib.rows.clean_run import token_states
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.tokenizer import pad_batch

@@ -10,7 +10,7 @@ from clampdown_calib.badacts.insert_clips import InsertClips
 from clampdown_calib.badacts.intervals import Intervals
 from clampdown_calib.badacts.optimiser import CleanBatch, Optimiser, kept_share, published_start
 from clampdown_calib.graphs.tracing.traced_model import TracedModel
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.options import FitOptions
 from clampdown_calib.rows.clean_rows import EncodedRows
 from clampdown_calib.rows.clean_run import CleanRun, run_clean_rows

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from clampdown_calib.badacts.intervals import Intervals
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from clampdown_calib.models.checkpoint_files import (
+from clampdown_calib.models.checkpoint.checkpoint_files import (
     CHECKPOINTS,
     PICKLES,
     refuse_adapter,

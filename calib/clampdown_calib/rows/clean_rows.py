@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_calib.threshold import fewest_scores
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.errors import CalibrationError, RowsError

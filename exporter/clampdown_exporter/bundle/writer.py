@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from clampdown_calib.fit import FittedModel
 from clampdown_calib.graphs.format_limits import LARGEST_GRAPH
 from clampdown_calib.models.model_folder import ModelFolder
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_calib.tensor_file import tensor_bytes
 from clampdown_calib.threshold import rejected_share
 from clampdown_exporter.bundle.graph_facts import graph_facts

@@ -11,9 +11,9 @@ import tiny_transformers
 from clampdown_calib import calibrate, load_calibration
 from clampdown_calib.badacts.nas import NasDetector
 from clampdown_calib.detectors import ExcessDetector
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.tokenization import load_tokenization
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_calib.rows.clean_rows import CleanRow, encode_rows
 from clampdown_calib.rows.clean_run import run_clean_rows
 from clampdown_calib.stored_tensors import tensors_of

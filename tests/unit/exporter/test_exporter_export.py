@@ -22,7 +22,7 @@ from clampdown_calib.graphs.lowering.precision import lower
 from clampdown_calib.graphs.sites import marked_layers
 from clampdown_calib.graphs.tracing.traced_model import trace_model
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.tokenization import load_tokenization
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_calib.rows.clean_rows import encode_rows
 from clampdown_calib.rows.clean_run import CleanRun, token_means
 from clampdown_calib.threshold import threshold_at

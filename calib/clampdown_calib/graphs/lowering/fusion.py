@@ -7,7 +7,7 @@ from onnxscript.rewriter.ort_fusions import optimize_for_ort
 
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
 from clampdown_calib.graphs.tracing.traced_model import TracedModel
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_runtime.errors import ExportError, ModelError
 from clampdown_runtime.tokenizer import pad_batch
 

@@ -7,7 +7,7 @@ import numpy as np
 from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
 from clampdown_calib.graphs.onnx_files.refusal import refusal
 from clampdown_calib.graphs.onnx_files.stored_precision import Stored
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_runtime.bundle.manifest import InputName
 from clampdown_runtime.errors import BundleError
 from clampdown_runtime.sessions.session import create_session

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from clampdown_calib.models.activations import Activations, ActivationSource
-from clampdown_calib.models.sample_rows import SampleRows
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.sample_rows import SampleRows
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_runtime.errors import ExportError, UnsupportedArchitectureError
 from clampdown_runtime.tokenizer import pad_batch
 

@@ -14,7 +14,7 @@ from clampdown_calib.graphs.format_limits import IR_VERSION, NEWEST_OPSET
 from clampdown_calib.graphs.sites import mark_layers
 from clampdown_calib.graphs.strip_metadata import strip_metadata
 from clampdown_calib.graphs.tracing.simplify_attention import simplify_attention
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_runtime.errors import ExportError
 
 

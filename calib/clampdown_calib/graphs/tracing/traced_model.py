@@ -24,10 +24,10 @@ from clampdown_calib.graphs.tracing.row_checks import (
 )
 from clampdown_calib.graphs.tracing.trace import trace
 from clampdown_calib.models.activations import ActivationSource
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.models.model_folder import ModelFolder
-from clampdown_calib.models.sample_rows import SampleRows
-from clampdown_calib.models.tokenization import Tokenization
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.tokenizer.sample_rows import SampleRows
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_calib.options import FitOptions
 from clampdown_runtime.bundle.manifest import InputName, Representation
 from clampdown_runtime.errors import ExportError

@@ -11,7 +11,7 @@ import torch
 from clampdown_calib.badacts import optimiser as purification
 from clampdown_calib.badacts.intervals import Intervals
 from clampdown_calib.badacts.optimiser import CleanBatch, Optimiser, kept_share, published_start
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 
 INPUTS = ("input_ids", "attention_mask")
 

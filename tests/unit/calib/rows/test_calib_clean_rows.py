@@ -5,7 +5,7 @@ import json
 import pytest
 import tiny_transformers
 
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_calib.rows.clean_rows import (
     CleanRow,
     encode_rows,

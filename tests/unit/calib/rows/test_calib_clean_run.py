@@ -6,9 +6,9 @@ import tiny_graph
 import tiny_transformers
 
 from clampdown_calib.models.activations import Activations
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.tokenization import load_tokenization
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_calib.rows.clean_rows import CleanRow, encode_rows
 from clampdown_calib.rows.clean_run import CleanRun, run_clean_rows, token_positions
 from clampdown_runtime import CalibrationError

@@ -10,8 +10,8 @@ import tiny_transformers
 from clampdown_calib import FitOptions, load_calibration
 from clampdown_calib.artefact import save_calibration
 from clampdown_calib.fit import fit
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.torch_classifier import TorchClassifier
 from clampdown_calib.rows.clean_run import token_means
 from clampdown_calib.stored_tensors import tensors_of
 from clampdown_exporter import ExportOptions

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from clampdown_calib.graphs.hidden_shapes import HideShapes
 from clampdown_calib.graphs.tracing.trace import trace
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_exporter import compare
 from clampdown_runtime import BundleError, ModelError
 

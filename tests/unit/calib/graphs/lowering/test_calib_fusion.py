@@ -15,7 +15,7 @@ from clampdown_calib.graphs.lowering.precision import lower
 from clampdown_calib.graphs.sites import marked_layers
 from clampdown_calib.graphs.tracing.traced_model import trace_model
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.tokenization import load_tokenization
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_calib.options import FitOptions
 from clampdown_runtime import ExportError
 from clampdown_runtime.tokenizer import pad_batch

@@ -12,7 +12,7 @@ from foreign_onnx import BLOCKS, change, path_graph, read, save_folder
 from onnx import TensorProto, helper
 
 from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
-from clampdown_calib.models.torch_classifier import TorchClassifier
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_runtime import UnsupportedArchitectureError
 
 

@@ -10,7 +10,7 @@ from tiny_transformers import save_tokenizer
 from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
 from clampdown_calib.graphs.onnx_files.same_as_file import require_same_as_file
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.tokenization import load_tokenization
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_runtime import ModelError
 
 

@@ -15,7 +15,7 @@ from clampdown_calib.graphs.onnx_files.stored_precision import stored_precision
 from clampdown_calib.graphs.tracing import traced_model
 from clampdown_calib.graphs.tracing.traced_model import trace_model
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.tokenization import load_tokenization
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_calib.options import FitOptions
 from clampdown_runtime import ModelError, UnsupportedArchitectureError
 

@@ -11,8 +11,8 @@ from clampdown_calib.graphs.tracing.row_checks import (
     require_traced,
 )
 from clampdown_calib.models.activations import Activations
-from clampdown_calib.models.sample_rows import SampleRows
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.sample_rows import SampleRows
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_runtime import ExportError, UnsupportedArchitectureError
 from clampdown_runtime.bundle.manifest import Padding
 

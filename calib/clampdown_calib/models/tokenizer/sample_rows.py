@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 
 TEXT = "A plain sentence, with Capitals: the film was good, the book was not."
 

@@ -1,11 +1,9 @@
 """A Hugging Face classifier in torch whose blocks can be read and clipped while it runs."""
 
-import fnmatch
 import inspect
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -14,10 +12,10 @@ from numpy.typing import NDArray
 
 from clampdown_calib.models.activations import Activations, Inputs
 from clampdown_calib.models.architectures import ARCHITECTURES, INDEX
-from clampdown_calib.models.leftover_weights import not_leftover
+from clampdown_calib.models.checkpoint.blocks import Layer, hooked, matches, run_order
+from clampdown_calib.models.checkpoint.load_checkpoint import load_checkpoint
 from clampdown_calib.models.model_folder import ModelFolder
-from clampdown_calib.models.quiet import quiet_transformers
-from clampdown_calib.models.sample_rows import ONES, SampleRows
+from clampdown_calib.models.tokenizer.sample_rows import ONES, SampleRows
 from clampdown_runtime.bundle.manifest import InputName, Representation
 from clampdown_runtime.errors import ClampdownError, ModelError, UnsupportedArchitectureError
 
@@ -29,20 +27,6 @@ MASK: InputName = "attention_mask"
 Visit = Callable[[int, torch.Tensor], torch.Tensor | None]
 """Called with a layer's index and its output ``[batch, sequence, H]``; a returned tensor replaces
 the output."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One execution of a block: a module that is shared between layers is called several times."""
-
-    module: str
-    call: int
-    shared: bool
-
-    @property
-    def name(self) -> str:
-        """The module's name, followed by ``#call`` where the module is shared."""
-        return f"{self.module}#{self.call}" if self.shared else self.module
 
 
 class TorchClassifier:
@@ -124,30 +108,7 @@ class TorchClassifier:
                 that it has no place for, or the model fails on a row.
             UnsupportedArchitectureError: as for the constructor.
         """
-        from transformers import (  # noqa: PLC0415 - takes seconds
-            AutoModelForSequenceClassification,
-        )
-
-        try:
-            with quiet_transformers():
-                model, report = AutoModelForSequenceClassification.from_pretrained(
-                    folder.path,
-                    trust_remote_code=False,
-                    dtype=torch.float32,
-                    output_loading_info=True,
-                    use_safetensors=not folder.pickled,
-                    weights_only=True,
-                    # They are refused below, by name.
-                    ignore_mismatched_sizes=True,
-                )
-        except Exception as error:  # transformers passes on whatever its parts raise
-            raise ModelError(
-                f"The checkpoint {folder.path}",
-                found=f"{type(error).__name__}: {error}",
-                expected="weights that transformers loads as a sequence classifier",
-                hint="Check that the files are complete.",
-            ) from error
-        _require_fitting(folder, report)
+        model = load_checkpoint(folder)
         return cls(model, inputs, layers=layers, representation=representation, samples=samples)
 
     def logits(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -188,7 +149,7 @@ class TorchClassifier:
         def visit_block(name: str, call: int, hidden: torch.Tensor) -> torch.Tensor | None:
             return visit(places[name][call], hidden) if call in places[name] else None
 
-        with _hooked(self.model, list(places), visit_block):
+        with hooked(self.model, list(places), visit_block):
             yield
 
     @contextmanager
@@ -201,14 +162,22 @@ class TorchClassifier:
         modules = [name for name, _ in self.model.named_modules() if name]
         if blocks is None and (not wanted or any(INDEX.fullmatch(want) for want in wanted)):
             raise self._unsupported("no entry for this architecture")
-        found = _run_order(self, [m for m in modules if blocks and _matches(m, blocks)])
+        found = self._run_order([m for m in modules if blocks and matches(m, blocks)])
         if not wanted and not found:
             raise self._unsupported(f"no module that matches {blocks}")
         chosen = set(found) if not wanted else set()
         for want in wanted or ():
             chosen |= self._named(want, found, modules)
-        order = _run_order(self, {layer.module for layer in chosen}, check=self._require_hidden)
+        order = self._run_order({layer.module for layer in chosen}, check=self._require_hidden)
         return tuple(layer for layer in order if layer in chosen)
+
+    def _run_order(
+        self,
+        modules: Iterable[str],
+        *,
+        check: Callable[[str, tuple[int, ...] | None], None] | None = None,
+    ) -> list[Layer]:
+        return run_order(self.model, modules, lambda: self._try(self.samples.short), check=check)
 
     def _named(self, want: str, found: Sequence[Layer], modules: Sequence[str]) -> set[Layer]:
         """The layers that one index or glob means."""
@@ -217,10 +186,8 @@ class TorchClassifier:
                 raise self._unsupported(f"{len(found)} blocks, and --layers {want}")
             return {found[int(want)]}
         base = want.split("#", maxsplit=1)[0]
-        ran = _run_order(self, [m for m in modules if _matches(m, base)])
-        named = {
-            layer for layer in ran if _matches(layer.name, want) or _matches(layer.module, want)
-        }
+        ran = self._run_order([m for m in modules if matches(m, base)])
+        named = {layer for layer in ran if matches(layer.name, want) or matches(layer.module, want)}
         if not named:
             raise self._unsupported(f"no module that matches {want}")
         return named
@@ -288,97 +255,5 @@ class TorchClassifier:
         )
 
 
-def _require_fitting(folder: ModelFolder, report: dict[str, Any]) -> None:
-    """Refuse a checkpoint that is not the whole of the classifier, or more than it.
-
-    Args:
-        folder: the model's.
-        report: transformers' own: the keys that were missing, of another shape, or unexpected.
-    """
-    shapes = (
-        f"{name} {[*found]} instead of {[*expected]}"
-        for name, found, expected in sorted(report["mismatched_keys"])
-    )
-    missing = [*sorted(report["missing_keys"]), *shapes]
-    if missing:
-        raise ModelError(
-            f"The checkpoint {folder.path}",
-            found=f"no fitting weights for {_listed(missing)}",
-            expected=f"every weight of the classifier, its head of {len(folder.labels)} classes "
-            "(id2label in config.json) included",
-            hint="Point to the fine-tuned model, not to its base, with its own config.json.",
-        )
-    unread = not_leftover(report["unexpected_keys"])
-    if unread:
-        raise ModelError(
-            f"The checkpoint {folder.path}",
-            found=f"weights that the model of config.json has no place for: {_listed(unread)}",
-            expected="no others than the classifier's and what pre-training left (docs/models.md)",
-            hint="Merge adapters into the weights, and correct the number of layers in "
-            "config.json. If the classifier never used them, load it with transformers and write "
-            "it with save_pretrained, which leaves them out.",
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - 5
-    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
-
-
 def _close(found: torch.Tensor, expected: torch.Tensor) -> bool:
     return torch.allclose(found, expected, rtol=1e-3, atol=1e-3, equal_nan=True)
-
-
-def _matches(name: str, glob: str) -> bool:
-    """A glob over dotted names in which ``*`` does not cross a dot."""
-    parts, patterns = name.split("."), glob.split(".")
-    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
-
-
-def _run_order(
-    classifier: TorchClassifier,
-    modules: Iterable[str],
-    *,
-    check: Callable[[str, tuple[int, ...] | None], None] | None = None,
-) -> list[Layer]:
-    """Run the model once and note which of the modules run, how often and in what order."""
-    ran: list[tuple[str, int]] = []
-
-    def note(name: str, call: int, hidden: torch.Tensor) -> None:
-        if check is not None:
-            check(name, tuple(hidden.shape) if isinstance(hidden, torch.Tensor) else None)
-        ran.append((name, call))
-
-    with _hooked(classifier.model, modules, note):
-        classifier._try(classifier.samples.short)
-    times = Counter(name for name, _ in ran)
-    return [Layer(name, call, shared=times[name] > 1) for name, call in ran]
-
-
-@contextmanager
-def _hooked(
-    model: torch.nn.Module,
-    modules: Iterable[str],
-    visit: Callable[[str, int, torch.Tensor], torch.Tensor | None],
-) -> Iterator[None]:
-    """Call ``visit`` with a module's name, its call number in this run, and its hidden state."""
-    calls: Counter[str] = Counter()
-
-    def hook_of(name: str) -> Callable[[object, object, object], object]:
-        def hook(_module: object, _inputs: object, output: object) -> object:
-            hidden: Any = output[0] if isinstance(output, tuple) else output
-            replaced = visit(name, calls[name], hidden)
-            calls[name] += 1
-            if replaced is None or not isinstance(output, tuple):
-                return replaced
-            return (replaced, *output[1:])
-
-        return hook
-
-    handles = [model.register_forward_pre_hook(lambda *_: calls.clear())]
-    handles += [model.get_submodule(name).register_forward_hook(hook_of(name)) for name in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

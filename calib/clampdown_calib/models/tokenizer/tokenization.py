@@ -10,8 +10,8 @@ from typing import get_args
 from clampdown_calib.models.architectures import ARCHITECTURES
 from clampdown_calib.models.model_folder import VOCABULARY, ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
-from clampdown_calib.models.sentencepiece_files import require_sentencepiece
-from clampdown_calib.models.token_ids import require_ids_of_model
+from clampdown_calib.models.tokenizer.sentencepiece_files import require_sentencepiece
+from clampdown_calib.models.tokenizer.token_ids import require_ids_of_model
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, InputName, Padding, Side
 from clampdown_runtime.bundle.strict_json import INT64_MAX
 from clampdown_runtime.errors import BundleError, ModelError

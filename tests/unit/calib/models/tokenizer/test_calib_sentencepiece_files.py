@@ -4,9 +4,9 @@ import importlib.util
 
 import pytest
 
-from clampdown_calib.models import sentencepiece_files
 from clampdown_calib.models.model_folder import ModelFolder
-from clampdown_calib.models.sentencepiece_files import require_sentencepiece
+from clampdown_calib.models.tokenizer import sentencepiece_files
+from clampdown_calib.models.tokenizer.sentencepiece_files import require_sentencepiece
 from clampdown_runtime import ModelError
 
 

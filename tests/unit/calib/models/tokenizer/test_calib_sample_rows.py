@@ -2,8 +2,8 @@
 
 import tiny_transformers
 
-from clampdown_calib.models.sample_rows import LONGEST, SHORT, SampleRows
-from clampdown_calib.models.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.sample_rows import LONGEST, SHORT, SampleRows
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_runtime.bundle.manifest import Padding
 
 CLS, SEP = (tiny_transformers.SPECIAL.index(token) for token in ("[CLS]", "[SEP]"))

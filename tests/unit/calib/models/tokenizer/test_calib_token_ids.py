@@ -6,8 +6,8 @@ import pytest
 import tiny_transformers
 
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.token_ids import require_ids_below
-from clampdown_calib.models.tokenization import load_tokenization
+from clampdown_calib.models.tokenizer.token_ids import require_ids_below
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_runtime import ModelError
 
 HIGHEST = len(tiny_transformers.SPECIAL + tiny_transformers.WORDS) - 1

@@ -8,7 +8,7 @@ from tokenizers import normalizers
 from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
 
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.tokenization import load_tokenization
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_runtime import ModelError
 
 

@@ -8,8 +8,8 @@ import tiny_graph
 import tiny_transformers
 import torch
 
+from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.models.model_folder import open_model
-from clampdown_calib.models.torch_classifier import TorchClassifier
 from clampdown_runtime import ModelError, UnsupportedArchitectureError
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")

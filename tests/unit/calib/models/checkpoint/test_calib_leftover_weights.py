@@ -2,7 +2,7 @@
 
 import pytest
 
-from clampdown_calib.models.leftover_weights import not_leftover
+from clampdown_calib.models.checkpoint.leftover_weights import not_leftover
 
 
 @pytest.mark.parametrize(

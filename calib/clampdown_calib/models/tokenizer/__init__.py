@@ -1,0 +1,1 @@
+"""The tokenizer beside a model: how texts become its inputs."""
