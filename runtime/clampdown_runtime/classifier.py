@@ -1,38 +1,25 @@
 """Loads a bundle and classifies texts with it."""
 
-import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from clampdown_runtime.batching import plan_batches
+from clampdown_runtime.arguments import require_positive
 from clampdown_runtime.bundle.files import Bundle, read_bundle
-from clampdown_runtime.bundle.manifest import ROWS_ALONE, TOKENIZER_FILE, Manifest
+from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, Manifest
 from clampdown_runtime.documents import of_documents
-from clampdown_runtime.errors import (
-    BundleError,
-    ClampdownError,
-    ClampdownWarning,
-    ProviderError,
-    RowsError,
-)
+from clampdown_runtime.errors import ClampdownError, ClampdownWarning, RowsError
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
-from clampdown_runtime.rows.texts import require_text
+from clampdown_runtime.rows.texts import require_text, require_texts
 from clampdown_runtime.sessions.cuda_graphs import CudaGraphs
+from clampdown_runtime.sessions.defended_graph import DefendedGraph
 from clampdown_runtime.sessions.providers import Provider
-from clampdown_runtime.sessions.session import OUTPUTS, THRESHOLD, create_session, require_signature
-from clampdown_runtime.sessions.time_limit import ending_after
-from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, pad_batch
-
-if TYPE_CHECKING:
-    import onnxruntime
+from clampdown_runtime.sessions.session import create_session, require_signature
+from clampdown_runtime.sessions.time_limit import require_time_limit
+from clampdown_runtime.tokenizer import BundleTokenizer, Encoded
 
 
 class TruncationWarning(ClampdownWarning):
@@ -50,15 +37,11 @@ class DefendedClassifier:
         self,
         bundle: Bundle,
         tokenizer: BundleTokenizer,
-        session: "onnxruntime.InferenceSession",
-        graphs: CudaGraphs | None = None,
-        time_limit: float | None = None,
+        graph: DefendedGraph,
     ) -> None:
         self.bundle = bundle
         self.tokenizer = tokenizer
-        self._session = session
-        self._graphs = graphs
-        self._time_limit = time_limit
+        self._graph = graph
         self._load_again: Callable[[], DefendedClassifier] | None = None
 
     @classmethod
@@ -91,7 +74,7 @@ class DefendedClassifier:
                 ``cuda_graphs``, or these are asked for with a time limit.
         """
         if time_limit is not None:
-            _require_time_limit(time_limit, cuda_graphs=cuda_graphs)
+            require_time_limit(time_limit, cuda_graphs=cuda_graphs)
 
         def read(bundle: Bundle) -> "DefendedClassifier":
             manifest = bundle.manifest
@@ -111,7 +94,8 @@ class DefendedClassifier:
             )
             require_signature(session, manifest, bundle.model_path)
             graphs = CudaGraphs(session, manifest) if cuda_graphs else None
-            loaded = cls(bundle, tokenizer, session, graphs, time_limit)
+            graph = DefendedGraph(bundle, session, graphs=graphs, time_limit=time_limit)
+            loaded = cls(bundle, tokenizer, graph)
             loaded._load_again = partial(
                 cls.load,
                 Path(path).absolute(),
@@ -164,7 +148,7 @@ class DefendedClassifier:
         Warns:
             TruncationWarning: once, when texts were longer than the manifest's ``max_length``.
         """
-        _require_texts(texts)
+        require_texts(texts)
         encoded = self._encode(list(texts), first=0)
         predictions = self._predict(encoded, batch_size, threshold)
         self._warn_truncated(sum(item.truncated for item in encoded), stacklevel=3)
@@ -197,8 +181,8 @@ class DefendedClassifier:
         Warns:
             TruncationWarning: once at the end, when texts were longer than ``max_length``.
         """
-        _require_texts(texts)
-        _require_positive("window", window)
+        require_texts(texts)
+        require_positive("window", window)
         return self._stream(iter(texts), batch_size, window, threshold)
 
     def documents(
@@ -238,7 +222,7 @@ class DefendedClassifier:
             TruncationWarning: once at the end, when texts have more than the 256 characters for
                 every token of ``max_length`` that are read.
         """
-        _require_texts(texts)
+        require_texts(texts)
         size = self.manifest.max_length if size is None else size
         stride = max(1, (size - self.tokenizer.special) // 2) if stride is None else stride
         self.tokenizer.require_windows(size, stride)
@@ -251,50 +235,8 @@ class DefendedClassifier:
         batch_size: int = 32,
         threshold: float | None = None,
     ) -> RawOutputs:
-        """Runs the graph on token ids, special tokens included.
-
-        An int8 graph is run one row at a time, whatever the batch size: it scales the activations
-        of all rows of a run together, and a row's result would depend on the others.
-
-        Args:
-            rows: the token ids of each row, 1 to ``max_length`` of them.
-            batch_size: the most rows in one run of the model.
-            threshold: takes the place of the bundle's own threshold.
-
-        Returns:
-            The outputs in the order of ``rows``; arrays of no rows when there are none.
-
-        Raises:
-            RowsError: a row has no tokens or too many; the message names its index.
-            ProviderError: the model failed while it ran.
-            BundleError: the graph's logits are not one of each label.
-        """
-        _require_positive("batch_size", batch_size)
-        if self.manifest.precision in ROWS_ALONE:
-            batch_size = 1
-        for index, row in enumerate(rows):
-            if not 1 <= len(row) <= self.manifest.max_length:
-                raise RowsError(
-                    f"row {index}",
-                    found=f"{len(row)} tokens",
-                    expected=f"1 to {self.manifest.max_length}",
-                    hint="Leave the row out, or truncate it.",
-                )
-        extra = {} if threshold is None else {THRESHOLD: _threshold_array(threshold)}
-        outputs = RawOutputs(
-            np.empty((len(rows), len(self.manifest.labels)), np.float32),
-            np.empty(len(rows), np.float32),
-            np.empty(len(rows), np.bool_),
-        )
-        for batch in plan_batches([len(row) for row in rows], batch_size):
-            feed = pad_batch(
-                [rows[index] for index in batch], self.manifest.padding, self.manifest.inputs
-            )
-            logits, score, flagged = self._run({**feed, **extra})
-            outputs.logits[batch] = logits
-            outputs.anomaly_score[batch] = score
-            outputs.flagged[batch] = flagged
-        return outputs
+        """Runs the graph on token ids, see :meth:`DefendedGraph.run_ids`."""
+        return self._graph.run_ids(rows, batch_size=batch_size, threshold=threshold)
 
     def _stream(
         self, texts: Iterator[str], batch_size: int, window: int, threshold: float | None
@@ -350,39 +292,6 @@ class DefendedClassifier:
         )
         return to_predictions(outputs, self.manifest.labels)
 
-    def _run(self, feed: dict[str, npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
-        rows, tokens = feed["input_ids"].shape
-        try:
-            outputs = self._outputs(feed)
-        # ONNX Runtime's exceptions have no base of their own.
-        except Exception as error:
-            raise ProviderError(
-                f"{self.bundle.model_path} on {self._session.get_providers()[0]}",
-                found=f"a failed run of {rows} rows with {tokens} tokens ({error})",
-                expected="outputs",
-                hint="Try a smaller batch size; if that does not help, run clampdown verify.",
-            ) from error
-        expected = [(rows, len(self.manifest.labels)), (rows,), (rows,)]
-        if (found := [output.shape for output in outputs]) != expected:
-            raise BundleError(
-                str(self.bundle.model_path),
-                found=f"outputs of the shapes {found}",
-                expected=f"{expected}, after the manifest's labels",
-                hint="Export the bundle again.",
-            )
-        return outputs
-
-    def _outputs(self, feed: dict[str, npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
-        outputs: list[npt.NDArray[np.generic]]
-        if self._graphs is not None:
-            return self._graphs.run(feed)
-        if self._time_limit is None:
-            outputs = self._session.run(OUTPUTS, feed)
-        else:
-            with ending_after(self._time_limit) as options:
-                outputs = self._session.run(OUTPUTS, feed, options)
-        return outputs
-
     def _warn_truncated(self, count: int, stacklevel: int) -> None:
         if count:
             warnings.warn(
@@ -391,47 +300,3 @@ class DefendedClassifier:
                 TruncationWarning,
                 stacklevel=stacklevel,
             )
-
-
-def _require_texts(texts: Iterable[str]) -> None:
-    """Refuse what is iterated over without giving texts, such as the keys of a table."""
-    if isinstance(texts, str | bytes):
-        raise RowsError(
-            "the texts", found="one string", expected="a list of texts", hint="Pass [text]."
-        )
-    # Of pandas or pyarrow: a table has columns, while one column alone is a list of texts.
-    if isinstance(texts, Mapping) or hasattr(texts, "columns") or not isinstance(texts, Iterable):
-        raise RowsError(
-            "the texts",
-            found=f"a value of the type {type(texts).__name__}",
-            expected="a list of texts",
-            hint="Pass the column of the texts, such as rows['text'].",
-        )
-
-
-def _require_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise ClampdownError(name, found=str(value), expected="at least 1", hint="Pass more.")
-
-
-def _require_time_limit(seconds: float, *, cuda_graphs: bool) -> None:
-    # Not `<= 0`, which NaN is not.
-    if not seconds > 0:
-        raise ClampdownError(
-            "time_limit", found=str(seconds), expected="more than 0 seconds", hint="Pass more."
-        )
-    if cuda_graphs:
-        raise ProviderError(
-            "CUDA graphs",
-            found="a time limit",
-            expected="none, since a graph is one launch that nothing ends",
-            hint="Leave out one of the two.",
-        )
-
-
-def _threshold_array(threshold: float) -> npt.NDArray[np.float32]:
-    if math.isnan(threshold):
-        raise ClampdownError(
-            "threshold", found="NaN", expected="a number", hint="Pass a number, or leave it out."
-        )
-    return np.array([threshold], np.float32)

@@ -36,6 +36,7 @@ from clampdown_runtime.bundle.manifest import (
 )
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
+from clampdown_runtime.sessions.defended_graph import DefendedGraph
 from clampdown_runtime.sessions.session import create_session, require_signature
 from clampdown_runtime.tokenizer import BundleTokenizer
 
@@ -107,15 +108,11 @@ def open_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> DefendedCla
     data = ir.to_proto(graph).SerializeToString()
     session = create_session(data, name="the defended graph", provider="cpu", threads=None)
     require_signature(session, manifest, folder / manifest.model_file)
-    return DefendedClassifier(
-        Bundle(folder, manifest, digest=""),
-        BundleTokenizer(
-            folder / TOKENIZER_FILE,
-            manifest.max_length,
-            truncation_side=manifest.truncation_side,
-        ),
-        session,
+    bundle = Bundle(folder, manifest, digest="")
+    tokenizer = BundleTokenizer(
+        folder / TOKENIZER_FILE, manifest.max_length, truncation_side=manifest.truncation_side
     )
+    return DefendedClassifier(bundle, tokenizer, DefendedGraph(bundle, session))
 
 
 def copy_model_files(folder: Path, model: ModelFolder, tokenization: Tokenization) -> None:

@@ -14,6 +14,7 @@ from clampdown_runtime.bundle.golden import Golden, check_golden, read_golden
 from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, GOLDEN_FILE
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import BundleError
+from clampdown_runtime.sessions.defended_graph import DefendedGraph
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.sessions.session import create_session
 
@@ -78,7 +79,7 @@ def _passed_though_infinite(
         session = create_session(
             data, name=f"the graph in which {what} overflow", provider=provider
         )
-        run = DefendedClassifier(classifier.bundle, classifier.tokenizer, session).run_ids(
+        run = DefendedGraph(classifier.bundle, session).run_ids(
             [row.input_ids for row in golden.rows]
         )
         passed = int((~run.flagged).sum())

@@ -1,5 +1,7 @@
 """What counts as a text that a model can classify."""
 
+from collections.abc import Iterable, Mapping
+
 from clampdown_runtime.errors import RowsError
 
 
@@ -39,3 +41,23 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def require_texts(texts: Iterable[str]) -> None:
+    """Refuses what is iterated over without giving texts, such as the keys of a table.
+
+    Raises:
+        RowsError: it is one string, a mapping, a table, or nothing to iterate over.
+    """
+    if isinstance(texts, str | bytes):
+        raise RowsError(
+            "the texts", found="one string", expected="a list of texts", hint="Pass [text]."
+        )
+    # Of pandas or pyarrow: a table has columns, while one column alone is a list of texts.
+    if isinstance(texts, Mapping) or hasattr(texts, "columns") or not isinstance(texts, Iterable):
+        raise RowsError(
+            "the texts",
+            found=f"a value of the type {type(texts).__name__}",
+            expected="a list of texts",
+            hint="Pass the column of the texts, such as rows['text'].",
+        )

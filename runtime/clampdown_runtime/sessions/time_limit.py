@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from clampdown_runtime.errors import ClampdownError, ProviderError
 from clampdown_runtime.sessions.providers import import_onnxruntime
 
 if TYPE_CHECKING:
@@ -29,3 +30,28 @@ def ending_after(seconds: float) -> Iterator["onnxruntime.RunOptions"]:
         yield options
     finally:
         timer.cancel()
+
+
+def require_time_limit(seconds: float, *, cuda_graphs: bool) -> None:
+    """Refuse a limit that cannot be kept.
+
+    Args:
+        seconds: of a run.
+        cuda_graphs: whether a run is one launch.
+
+    Raises:
+        ClampdownError: it is not above 0.
+        ProviderError: nothing ends a launch.
+    """
+    # Not `<= 0`, which NaN is not.
+    if not seconds > 0:
+        raise ClampdownError(
+            "time_limit", found=str(seconds), expected="more than 0 seconds", hint="Pass more."
+        )
+    if cuda_graphs:
+        raise ProviderError(
+            "CUDA graphs",
+            found="a time limit",
+            expected="none, since a graph is one launch that nothing ends",
+            hint="Leave out one of the two.",
+        )

@@ -57,7 +57,7 @@ def test_a_classifier_never_loads_another_bundle_in_its_place(bundle_path, seal)
 
 
 def test_a_classifier_of_no_bundle_says_so(classifier):
-    made = DefendedClassifier(classifier.bundle, classifier.tokenizer, classifier._session)
+    made = DefendedClassifier(classifier.bundle, classifier.tokenizer, classifier._graph)
     with pytest.raises(ClampdownError, match="load it in each process"):
         pickle.dumps(made)
 

@@ -1,33 +1,12 @@
 """What a model folder is, what is refused, and what its digest covers."""
 
-import json
-import os
 import shutil
 
 import pytest
+from model_folders import configure, write_index
 
 from clampdown_calib.models.model_folder import open_model
 from clampdown_runtime import ModelError
-
-CONFIG = {
-    "model_type": "bert",
-    "architectures": ["BertForSequenceClassification"],
-    "id2label": {"0": "negative", "1": "positive"},
-}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "model"
-    path.mkdir()
-    configure(path)
-    (path / "model.safetensors").write_bytes(b"weights")
-    return path
-
-
-def configure(path, **changes):
-    config = {k: v for k, v in {**CONFIG, **changes}.items() if v is not ...}
-    (path / "config.json").write_text(json.dumps(config))
 
 
 def test_checkpoint(folder):
@@ -63,7 +42,7 @@ def test_pickle_is_refused_unless_allowed(folder, name):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     if name.endswith(".json"):
         (folder / "pytorch_model.bin").rename(folder / "part.bin")
-        index(folder, "part.bin", name=name)
+        write_index(folder, "part.bin", name=name)
     with pytest.raises(ModelError, match=r"pickled.*--allow-pickle"):
         open_model(folder)
     assert open_model(folder, allow_pickle=True).pickled
@@ -80,87 +59,6 @@ def test_pickle_beside_onnx_is_not_loaded_unless_allowed(folder):
 def test_pickle_beside_safetensors_is_not_loaded(folder):
     (folder / "pytorch_model.bin").touch()
     assert not open_model(folder, allow_pickle=True).pickled
-
-
-def index(folder, *parts, name="model.safetensors.index.json"):
-    """Puts an index of parts in the place of the whole weights."""
-    (folder / "model.safetensors").unlink(missing_ok=True)
-    places = {f"weight {number}": part for number, part in enumerate(parts)}
-    (folder / name).write_text(json.dumps({"metadata": {}, "weight_map": places}))
-
-
-def test_checkpoint_in_parts(folder):
-    for part in ("a.safetensors", "b.safetensors", "stray.safetensors", "stray.bin"):
-        (folder / part).write_text(part)
-    index(folder, "b.safetensors", "a.safetensors", "b.safetensors")
-    model = open_model(folder)
-    assert (model.kind, model.pickled) == ("checkpoint", False)
-    names = ["model.safetensors.index.json", "a.safetensors", "b.safetensors"]
-    assert [path.name for path in model.weights] == names
-
-
-@pytest.mark.parametrize(
-    "part",
-    ["part.bin", "../part.safetensors", "sub/part.safetensors", "sub\\part.safetensors", 3, None],
-)
-def test_part_that_is_no_safetensors_file_in_the_folder_is_refused(folder, part):
-    (folder / "sub").mkdir()
-    for place in ("part.bin", "../part.safetensors", "sub/part.safetensors"):
-        (folder / place).write_bytes(b"weights")
-    index(folder, "a.safetensors", part)
-    (folder / "a.safetensors").write_bytes(b"weights")
-    with pytest.raises(ModelError, match=r"model\.safetensors\.index\.json: found weights in"):
-        open_model(folder, allow_pickle=True)
-
-
-def test_absolute_part_is_refused(folder, tmp_path):
-    (tmp_path / "part.safetensors").write_bytes(b"weights")
-    index(folder, str(tmp_path / "part.safetensors"))
-    with pytest.raises(ModelError, match="found weights in"):
-        open_model(folder)
-
-
-def test_part_of_an_allowed_pickle_lies_in_the_folder_too(folder, tmp_path):
-    (tmp_path / "part.bin").write_bytes(b"weights")
-    index(folder, "../part.bin", name="pytorch_model.bin.index.json")
-    with pytest.raises(ModelError, match=r"found weights in '\.\./part\.bin'"):
-        open_model(folder, allow_pickle=True)
-
-
-def test_missing_part(folder):
-    index(folder, "gone.safetensors")
-    with pytest.raises(ModelError, match=r"found no file 'gone\.safetensors'"):
-        open_model(folder)
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"weight_map": []}', '"text"', "[" * 100_000])
-def test_broken_index(folder, text):
-    index(folder)
-    (folder / "model.safetensors.index.json").write_text(text)
-    with pytest.raises(ModelError, match="expected an object `weight_map`"):
-        open_model(folder)
-
-
-@pytest.mark.parametrize("key", ["transformers_weights", "configuration_files"])
-def test_configuration_that_names_other_files_is_refused(folder, key):
-    configure(folder, **{key: "other.safetensors"})
-    with pytest.raises(ModelError, match=f"found `{key}` in config.json"):
-        open_model(folder, allow_pickle=True)
-
-
-@pytest.mark.parametrize("alone", [True, False])
-@pytest.mark.parametrize(
-    ("text", "base"),
-    [("{}", "None"), ("{", "None"), ('{"base_model_name_or_path": "org/base"}', "'org/base'")],
-)
-def test_adapter_is_refused_with_its_base_and_how_to_merge_it(folder, alone, text, base):
-    if alone:
-        for path in folder.iterdir():
-            path.unlink()
-    (folder / "adapter_config.json").write_text(text)
-    with pytest.raises(ModelError, match=f"of the base model {base}") as caught:
-        open_model(folder)
-    assert "merge_and_unload" in caught.value.hint
 
 
 def test_no_weights(folder):
@@ -293,7 +191,7 @@ def test_digest_covers_every_byte_that_decides_a_result(folder):
 def test_digest_covers_every_part_and_the_index(folder):
     (folder / "a.safetensors").write_bytes(b"a")
     (folder / "b.safetensors").write_bytes(b"b")
-    index(folder, "a.safetensors", "b.safetensors")
+    write_index(folder, "a.safetensors", "b.safetensors")
     digests = {open_model(folder).digest()}
     for name in ("a.safetensors", "b.safetensors", "model.safetensors.index.json"):
         (folder / name).write_bytes((folder / name).read_bytes() + b" ")
@@ -307,87 +205,6 @@ def test_digest_leaves_out_what_decides_nothing(folder, tmp_path):
         (folder / name).write_text("about")
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
     assert open_model(moved).digest() == before
-
-
-@pytest.mark.parametrize(
-    "name", ["tokenizer_config.json", "vocab.txt", "config.json", "model.safetensors", "notes"]
-)
-def test_a_link_out_of_the_folder_is_refused_whatever_its_name(folder, tmp_path, name):
-    configure(tmp_path)
-    shutil.move(tmp_path / "config.json", tmp_path / "secret")
-    (folder / name).unlink(missing_ok=True)
-    (folder / name).symlink_to(tmp_path / "secret")
-    with pytest.raises(ModelError, match=f"{name}: found a link that leaves the model's folder"):
-        open_model(folder)
-
-
-def test_a_link_to_another_folder_is_refused(folder, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    (folder / "onnx").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ModelError, match="a link that leaves"):
-        open_model(folder)
-
-
-def test_links_within_the_folder_are_the_models_own(folder):
-    (folder / "weights").mkdir()
-    (folder / "model.safetensors").rename(folder / "weights" / "first")
-    (folder / "model.safetensors").symlink_to("weights/first")
-    assert open_model(folder).kind == "checkpoint"
-
-
-@pytest.fixture
-def cached(folder, tmp_path):
-    """The folder as a hub's cache has it."""
-    repository = tmp_path / "models--org--name"
-    (repository / "blobs").mkdir(parents=True)
-    snapshot = repository / "snapshots" / "0123abc"
-    snapshot.mkdir(parents=True)
-    for number, path in enumerate(sorted(folder.iterdir())):
-        path.rename(repository / "blobs" / f"sha{number}")
-        (snapshot / path.name).symlink_to(f"../../blobs/sha{number}")
-    return snapshot
-
-
-def test_a_hubs_cache_is_links_into_the_files_of_the_same_repository(cached):
-    assert open_model(cached).kind == "checkpoint"
-
-
-def test_a_hubs_cache_with_a_link_elsewhere_is_refused(cached, tmp_path):
-    (tmp_path / "secret").touch()
-    (cached / "tokenizer_config.json").symlink_to("../../../secret")
-    with pytest.raises(ModelError, match="a link that leaves"):
-        open_model(cached)
-
-
-def test_a_hubs_cache_whose_files_are_elsewhere_is_refused(cached, tmp_path):
-    blobs = cached.parent.parent / "blobs"
-    blobs.rename(tmp_path / "elsewhere")
-    blobs.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ModelError, match="a link that leaves"):
-        open_model(cached)
-
-
-@pytest.mark.parametrize("name", ["config.json", "vocab.txt"])
-def test_what_is_no_regular_file_is_refused_and_never_read(folder, name):
-    (folder / name).unlink(missing_ok=True)
-    os.mkfifo(folder / name)
-    with pytest.raises(ModelError, match=f"{name}: found no regular file"):
-        open_model(folder)
-
-
-def test_a_text_without_an_end_is_refused_and_weights_are_not(folder):
-    for name in ("model.safetensors", "vocab.txt"):
-        with (folder / name).open("wb") as file:
-            file.truncate(2**30)
-    with pytest.raises(ModelError, match=f"vocab.txt: found {2**30} bytes"):
-        open_model(folder)
-
-
-def test_hidden_files_are_of_other_tools(folder, tmp_path):
-    (folder / ".git").mkdir()
-    (folder / ".git" / "hooks").symlink_to(tmp_path)
-    (folder / ".gitattributes").symlink_to(tmp_path)
-    open_model(folder)
 
 
 def test_a_number_of_classes_that_no_model_has_is_refused(folder):

@@ -1,4 +1,4 @@
-"""The commands that make and change artefacts hand their options over; the work is replaced."""
+"""The commands that make artefacts hand their options over; the work is replaced."""
 
 import json
 import warnings
@@ -11,52 +11,6 @@ from clampdown import defend
 from clampdown_calib import FitOptions
 from clampdown_exporter import ExportOptions
 from clampdown_runtime import DestinationError, ExportError, LabelColumnWarning, RowFormat
-from clampdown_runtime.bundle.digests import file_digest
-
-
-@pytest.fixture
-def packages(replace_package):
-    """Replaces what calib and exporter do; the calls that they get are noted."""
-    calls = []
-
-    def calibrate(*arguments, **keys):
-        calls.append(("calibrate", arguments, keys))
-        return SimpleNamespace(summary=lambda: {"layers": ["a", "b"], "kept": 0.99})
-
-    def fit(*arguments, **keys):
-        calls.append(("fit", arguments, keys))
-        return "fitted"
-
-    def export(*arguments, **keys):
-        calls.append(("export", arguments, keys))
-        return exported(arguments[2])
-
-    def write_bundle(*arguments, **keys):
-        calls.append(("write_bundle", arguments, keys))
-        return exported(arguments[1])
-
-    def exported(out):
-        facts = {"bundle": str(out), "largest_difference": 1e-6, "threshold": 4.5}
-        return SimpleNamespace(summary=lambda: facts)
-
-    def move_threshold(*arguments, **keys):
-        calls.append(("move_threshold", arguments, keys))
-        return SimpleNamespace(threshold=2.5, frr=keys["frr"], frr_measured=0.08)
-
-    def verify(bundle, **keys):
-        calls.append(("verify", (bundle,), keys))
-        return ["golden.json: row 1", "config.json: is\nmissing"] if bundle.name == "bad" else []
-
-    calib, exporter = "clampdown_calib", "clampdown_exporter"
-    replace_package(f"{calib}.run_calibration", calibrate=calibrate)
-    replace_package(f"{calib}.fit", fit=fit)
-    replace_package(f"{calib}.graphs.optimum_trace", require_optimum=lambda: None)
-    replace_package(f"{exporter}.run_export", export=export, write_bundle=write_bundle)
-    replace_package(f"{exporter}.bundle.move_threshold", move_threshold=move_threshold)
-    replace_package(f"{exporter}.bundle.verify", verify=verify)
-    replace_package(f"{exporter}.text_input.with_tokenizer", extensions_library=lambda: None)
-    return calls
-
 
 DEFAULTS = {
     "layers": None,
@@ -234,35 +188,6 @@ def test_defend_takes_an_empty_folder(packages, tmp_path):
     assert [name for name, *_ in packages] == ["fit", "write_bundle"]
 
 
-@pytest.mark.parametrize(
-    ("options", "keys"),
-    [
-        (("--frr", "0.05"), {"frr": 0.05, "value": None}),
-        (("--value", "-1.5"), {"frr": None, "value": -1.5}),
-    ],
-)
-def test_threshold(invoke, packages, pristine, options, keys):
-    digest = file_digest(pristine / "clampdown.json")
-    given = ("threshold", pristine, *options, "--expect", digest, "--json")
-    result = invoke(*given)
-    assert result.exit_code == 0, result.output
-    assert packages == [("move_threshold", (pristine,), {**keys, "expected_digest": digest})]
-    assert json.loads(result.stdout) == {
-        "threshold": 2.5,
-        "frr": keys["frr"],
-        "frr_measured": 0.08,
-        "digest": digest,
-    }
-
-
-@pytest.mark.parametrize("options", [(), ("--frr", "0.1", "--value", "2")])
-def test_threshold_takes_exactly_one_of_rate_and_value(invoke, packages, options):
-    result = invoke("threshold", "b", *options)
-    assert result.exit_code == 2
-    assert "--frr or --value" in result.stderr
-    assert packages == []
-
-
 @pytest.mark.parametrize("command", ["defend", "calibrate"])
 @pytest.mark.parametrize(
     "option",
@@ -290,35 +215,3 @@ def test_help_says_what_the_methods_are_and_which_options_are_of_one(invoke, com
         "Of the halves and the batches of badacts; probes take none. [default: 0",
     ):
         assert sentence in shown
-
-
-@pytest.mark.usefixtures("packages")
-def test_verify_of_a_whole_bundle(invoke, pristine):
-    digest = file_digest(pristine / "clampdown.json")
-    result = invoke("verify", pristine)
-    assert result.exit_code == 0
-    assert result.stdout.splitlines() == [f"{pristine}: no differences", f"digest {digest}"]
-    assert json.loads(invoke("verify", pristine, "--json").stdout) == {
-        "bundle": str(pristine),
-        "digest": digest,
-        "signed": False,
-        "valid": True,
-        "differences": [],
-    }
-
-
-def test_verify_takes_the_provider_and_the_expected_digest(invoke, packages):
-    invoke("verify", "good", "--provider=openvino", "--expect=sha256:12")
-    given = {"provider": "openvino", "expected_digest": "sha256:12"}
-    assert packages == [("verify", (Path("good"),), given)]
-
-
-@pytest.mark.usefixtures("packages")
-def test_verify_prints_what_differs_with_status_1(invoke, bundle_path):
-    bad = bundle_path.rename(bundle_path.with_name("bad"))
-    result = invoke("verify", bad)
-    assert result.exit_code == 1
-    assert result.stdout.splitlines() == ["golden.json: row 1", r"config.json: is\nmissing"]
-    result = invoke("verify", bad, "--json")
-    assert result.exit_code == 1
-    assert json.loads(result.stdout)["valid"] is False

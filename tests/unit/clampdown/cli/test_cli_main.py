@@ -4,12 +4,12 @@ import errno
 import importlib.metadata
 import io
 import os
-import signal
 import subprocess
 import sys
 
 import click
 import pytest
+from cli_process import ENVIRONMENT
 
 from clampdown.cli import progress
 from clampdown.cli.options import fit_options
@@ -30,8 +30,6 @@ COMMANDS = [
     "doctor",
     "demo",
 ]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-CLAMPDOWN = (sys.executable, "-c", "from clampdown.cli.main import main; main()")
 
 
 def loaded_after(code):
@@ -112,115 +110,6 @@ def test_an_interrupt_is_status_130(invoke, failing):
     assert result.stderr == "interrupted; nothing was left behind\n"
 
 
-SLOW = """
-import sys, time
-from pathlib import Path
-from clampdown.cli.main import main
-from clampdown_runtime.writing.atomic_write import atomic_folder
-
-out = Path(sys.argv.pop())
-
-def slow():
-    with atomic_folder(out) as place:
-        (place / "half").touch()
-        print("ready", flush=True)
-        time.sleep(60)
-
-sys.modules["clampdown.cli.commands.doctor"].examine = slow
-main()
-"""
-
-
-needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
-
-
-@needs_signals
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_leaves_nothing_behind(tmp_path, number, status):
-    command = [sys.executable, "-c", SLOW, "doctor", str(tmp_path / "made" / "out")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "ready\n"
-        assert len(list((tmp_path / "made").iterdir())) == 1
-        process.send_signal(number)
-        assert process.wait(timeout=30) == status
-    assert list(tmp_path.iterdir()) == []
-
-
-PARSING = """
-import os, signal
-from clampdown.cli import main as module
-
-original = module._Commands.make_context
-
-def interrupted(self, *args, **keys):
-    os.kill(os.getpid(), signal.SIGINT)
-    return original(self, *args, **keys)
-
-module._Commands.make_context = interrupted
-module.main(["doctor"])
-"""
-
-
-@needs_signals
-def test_ctrl_c_before_a_command_begins_is_no_other_status():
-    done = subprocess.run(
-        [sys.executable, "-c", PARSING], env=ENVIRONMENT, capture_output=True, check=False
-    )
-    assert done.returncode == 130
-    assert done.stderr == b"interrupted; nothing was left behind\n"
-
-
-AGAIN = """
-import os, shutil, signal, sys
-original, sent = shutil.rmtree, []
-
-def interrupted(*args, **keys):
-    while len(sent) < int(sys.argv[3]):
-        sent.append(os.kill(os.getpid(), signal.SIGTERM))
-    original(*args, **keys)
-
-shutil.rmtree = interrupted
-"""
-
-
-@needs_signals
-@pytest.mark.parametrize("times", [1, 3])
-def test_signals_while_it_cleans_up_leave_nothing_behind(tmp_path, times):
-    code = AGAIN + SLOW.replace("sys.argv.pop()", "sys.argv[2]").replace(
-        "main()", "main(['doctor'])"
-    )
-    code = code.replace("time.sleep(60)", "raise ValueError")
-    done = subprocess.run(
-        [sys.executable, "-c", code, "doctor", str(tmp_path / "out"), str(times)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 143
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(os.name != "posix", reason="closes streams as a shell does")
-def test_closed_standard_streams_are_no_error(pristine, tmp_path):
-    line = f'"$@" run {pristine} --input - '
-    for closed, given, expected in (
-        (">&-", b"good\n", b""),
-        ("2>&-", b"good\n", b"negative\t0."),
-        ("<&-", b"", b""),
-        (">&- 2>&- <&-", b"", b""),
-    ):
-        done = subprocess.run(
-            ["bash", "-c", line + closed, "bash", *CLAMPDOWN],
-            env=ENVIRONMENT,
-            input=given,
-            capture_output=True,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, b""), closed
-        assert done.stdout[: len(expected) or None] == expected
-
-
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
 def test_a_place_that_cannot_be_written_is_told(invoke, failing, number):
     failing(OSError(number, os.strerror(number), "some/where"))
@@ -257,106 +146,6 @@ def test_an_unknown_option_is_status_2(invoke):
     result = invoke("doctor", "--fast")
     assert result.exit_code == 2
     assert "No such option" in result.stderr
-
-
-def test_a_closed_pipe_is_silent(pristine, tmp_path):
-    rows = tmp_path / "rows.csv"
-    rows.write_text("text\n" + "good\n" * 20_000)
-    read, write = os.pipe()
-    os.close(read)
-    with os.fdopen(write, "w") as closed:
-        run = subprocess.run(
-            [*CLAMPDOWN, "run", str(pristine), "--input", str(rows)],
-            env=ENVIRONMENT,
-            stdout=closed,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert run.stderr == ""
-    assert run.returncode == 1
-
-
-def test_ctrl_c_ends_a_real_process(pristine):
-    # A process started in the background ignores the signal, and so do those that it starts.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    with subprocess.Popen(
-        [*CLAMPDOWN[:2], f"{heed}; {CLAMPDOWN[2]}", "run", str(pristine), "--input", "-"],
-        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        # A window of lines comes back once the model is loaded and waits for more.
-        process.stdin.write("good\n" * 1024)
-        process.stdin.flush()
-        assert process.stdout.readline().startswith("negative\t")
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors == "interrupted; nothing was left behind\n"
-
-
-@pytest.mark.parametrize("options", [(), ("--json",)])
-def test_the_output_is_utf8_whatever_the_environment_says(bundle_path, seal, options):
-    seal(bundle_path, labels=["否定的", "肯定的"])
-    run = subprocess.run(
-        [*CLAMPDOWN, "run", str(bundle_path), "bad film ž", *options],
-        env={**ENVIRONMENT, "PYTHONIOENCODING": "cp1252"},
-        capture_output=True,
-        check=False,
-    )
-    assert (run.returncode, run.stderr) == (0, b"")
-    assert "肯定的" in run.stdout.decode()
-
-
-def test_an_error_is_told_whatever_the_environment_says(tmp_path):
-    # A file name of bytes that are no UTF-8 comes as surrogates.
-    run = subprocess.run(
-        [*CLAMPDOWN, "run", os.fsencode(tmp_path / "否") + b"\xff", "good"],
-        env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii:strict"},
-        capture_output=True,
-        check=False,
-    )
-    assert run.returncode == 2
-    assert r"否\udcff: found nothing there" in run.stderr.decode()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="Windows has arguments of UTF-16")
-def test_arguments_are_utf8_whatever_the_environment_says(pristine, tmp_path):
-    rows = tmp_path / "rows-Käfer.csv"
-    rows.write_text("Käfer\ngood\n", "utf-8")
-    # Python reads them as ASCII, but for bytes that are none.
-    environment = {**ENVIRONMENT, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    for arguments, end in (
-        (("Käfer 昨日",), "\tKäfer 昨日\n"),
-        (("--input", rows, "--text-column", "Käfer"), "\tgood\n"),
-    ):
-        run = subprocess.run(
-            [*CLAMPDOWN, "run", str(pristine), *arguments],
-            env=environment,
-            capture_output=True,
-            check=False,
-        )
-        assert (run.returncode, run.stderr) == (0, b"")
-        assert run.stdout.decode().endswith(end)
-
-
-@pytest.mark.parametrize(("filters", "status"), [("error", 2), ("ignore", 0), ("default", 0)])
-def test_warnings_are_what_python_was_told(pristine, filters, status):
-    run = subprocess.run(
-        [*CLAMPDOWN, "run", str(pristine), "good " * 20],
-        env={**ENVIRONMENT, "PYTHONWARNINGS": f"{filters}::UserWarning"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    shown = {"error": "error: ", "default": "warning: ", "ignore": ""}[filters]
-    assert run.returncode == status
-    assert len(run.stderr.splitlines()) == bool(shown)
-    assert run.stderr.startswith(shown)
-    assert len(run.stdout.splitlines()) == 1
 
 
 def test_progress_is_silent_where_there_is_no_terminal(capsys):

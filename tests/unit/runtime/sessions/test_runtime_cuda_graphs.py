@@ -9,6 +9,7 @@ import pytest
 from clampdown_runtime import DefendedClassifier, ProviderError
 from clampdown_runtime.sessions.bound_run import BoundRun
 from clampdown_runtime.sessions.cuda_graphs import SHORTEST, CudaGraphs
+from clampdown_runtime.sessions.defended_graph import DefendedGraph
 from clampdown_runtime.sessions.session import create_session
 
 ROWS = [[2, 4, 3], [2, 7, 6, 3], [2, 5, 5, 5, 5, 5, 3], [2, 9, 3], [2, 8, 4, 6, 3]]
@@ -30,12 +31,9 @@ def session(bundle_path):
 @pytest.fixture
 def padded(classifier, session):
     """The classifier of a bundle whose batches are padded to fixed shapes."""
-    return DefendedClassifier(
-        classifier.bundle,
-        classifier.tokenizer,
-        session,
-        CudaGraphs(session, classifier.manifest, device="cpu"),
-    )
+    graphs = CudaGraphs(session, classifier.manifest, device="cpu")
+    graph = DefendedGraph(classifier.bundle, session, graphs=graphs)
+    return DefendedClassifier(classifier.bundle, classifier.tokenizer, graph)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
