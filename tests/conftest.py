@@ -43,6 +43,17 @@ def texts() -> list[str]:
     return list(tiny_bundle.TEXTS)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Threads that wait for each other cost a tiny model more than its work."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def without_safetensors(monkeypatch) -> None:
     """As where the extra `export` is not installed."""

@@ -87,6 +87,14 @@ expect_option = click.option(
     "inspect` prints.",
 )
 
+
+def certificates_option(help: str) -> Option[Any]:
+    """Files with certificates between the key's own and the trusted one."""
+    return click.option(
+        "--certificate-chain", "chain", type=PATH, multiple=True, metavar="PEM", help=help
+    )
+
+
 clean_option = click.option(
     "--clean",
     type=PATH,

@@ -1,7 +1,6 @@
 """Every model of the corpus comes out right, or is refused with the reason."""
 
 import pytest
-import torch
 
 from clampdown_calib.models.architectures import ARCHITECTURES
 from tests.models.cases import BY_HAND, CASES, KNOWN
@@ -14,13 +13,7 @@ def _row(case):
     return pytest.param(case, id=case.name, marks=[pytest.mark.slow_model] if slow else [])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads that wait for each other cost a tiny model more than its work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_every_known_architecture_is_in_the_corpus():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from clampdown.cli.options import PATH, bundle_argument, example
+from clampdown.cli.options import PATH, bundle_argument, certificates_option, example
 from clampdown.signing import sign as sign_bundle
 
 
@@ -30,14 +30,7 @@ from clampdown.signing import sign as sign_bundle
 @click.option(
     "--certificate", type=PATH, metavar="PEM", help="The key's certificate, to sign with it."
 )
-@click.option(
-    "--certificate-chain",
-    "chain",
-    type=PATH,
-    multiple=True,
-    metavar="PEM",
-    help="A certificate between it and the trusted one; may be given several times.",
-)
+@certificates_option("A certificate between it and the trusted one; may be given several times.")
 def sign(
     bundle: Path,
     private_key: Path,

@@ -7,6 +7,7 @@ import click
 from clampdown.cli.options import (
     PATH,
     bundle_argument,
+    certificates_option,
     example,
     expect_option,
     json_option,
@@ -32,14 +33,9 @@ from clampdown_runtime.sessions.providers import Provider
 @click.option(
     "--public-key", type=PATH, metavar="PEM", help="Check the signature by this key first."
 )
-@click.option(
-    "--certificate-chain",
-    "chain",
-    type=PATH,
-    multiple=True,
-    metavar="PEM",
-    help="Check the signature by its certificate first, with this trusted one or one between; may "
-    "be given several times.",
+@certificates_option(
+    "Check the signature by its certificate first, with this trusted one or one between; may be "
+    "given several times."
 )
 @click.option(
     "--signature",
@@ -63,7 +59,8 @@ def verify(
 
     The calibration that it keeps has to be the one in its graph, and the rows are run again with
     layers and logits that overflow: all have to be flagged then. A signature is checked where a key
-    or certificates are given, before anything else is read; that needs the extra `signing`.
+    or certificates are given, before any other file than the manifest is read; that needs the
+    extra `signing`.
 
     Prints what differs, one line each, beginning with the file, and exits with status 1 when
     anything does.

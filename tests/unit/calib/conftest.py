@@ -2,7 +2,6 @@
 
 import pytest
 import tiny_transformers
-import torch
 
 
 @pytest.fixture(scope="session")
@@ -12,9 +11,5 @@ def bert_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads that wait for each other cost a tiny model more than its work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def every_model_is_tiny(one_thread):
+    """Here."""
