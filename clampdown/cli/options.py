@@ -103,17 +103,27 @@ clean_option = click.option(
     help=f"Rows without a trigger: {ROW_FILES} with `text` and, if known, `label`.",
 )
 
+text_column_option = click.option(
+    "--text-column",
+    "text",
+    type=TEXT,
+    default=DEFAULT_FORMAT.text,
+    metavar="NAME",
+    help="The column of the texts in a file of rows, or their key.",
+)
+
+delimiter_option = click.option(
+    "--delimiter",
+    type=TEXT,
+    callback=_delimiter,
+    metavar="CHARACTER",
+    help=r"Between two cells of .csv and .tsv files.  [default: a comma, or a tab in .tsv]",
+)
+
 row_format_options = collected(
     RowFormat,
     "row_format",
-    click.option(
-        "--text-column",
-        "text",
-        type=TEXT,
-        default=DEFAULT_FORMAT.text,
-        metavar="NAME",
-        help="The column of the texts in a file of rows, or their key.",
-    ),
+    text_column_option,
     click.option(
         "--label-column",
         "label",
@@ -122,13 +132,7 @@ row_format_options = collected(
         metavar="NAME",
         help="The column of the labels; any other than `label` has to be there.",
     ),
-    click.option(
-        "--delimiter",
-        type=TEXT,
-        callback=_delimiter,
-        metavar="CHARACTER",
-        help=r"Between two cells of .csv and .tsv files.  [default: a comma, or a tab in .tsv]",
-    ),
+    delimiter_option,
 )
 
 fit_options = collected(

@@ -23,7 +23,7 @@ from clampdown_runtime.tokenizer import BundleTokenizer, Encoded
 
 
 class TruncationWarning(ClampdownWarning):
-    """The model saw only the beginning of some texts."""
+    """The model saw only a part of some texts."""
 
 
 class DefendedClassifier:
@@ -151,7 +151,8 @@ class DefendedClassifier:
         require_texts(texts)
         encoded = self._encode(list(texts), first=0)
         predictions = self._predict(encoded, batch_size, threshold)
-        self._warn_truncated(sum(item.truncated for item in encoded), stacklevel=3)
+        truncated = sum(item.truncated for item in encoded)
+        self._warn_truncated(truncated, f"{self.manifest.max_length} tokens")
         return predictions
 
     def stream(
@@ -223,6 +224,7 @@ class DefendedClassifier:
                 every token of ``max_length`` that are read.
         """
         require_texts(texts)
+        require_positive("batch_size", batch_size)
         size = self.manifest.max_length if size is None else size
         stride = max(1, (size - self.tokenizer.special) // 2) if stride is None else stride
         self.tokenizer.require_windows(size, stride)
@@ -247,7 +249,7 @@ class DefendedClassifier:
             yield from self._predict(encoded, batch_size, threshold)
             first += len(held)
             truncated += sum(item.truncated for item in encoded)
-        self._warn_truncated(truncated, stacklevel=3)
+        self._warn_truncated(truncated, f"{self.manifest.max_length} tokens")
 
     def _documents(
         self,
@@ -259,29 +261,25 @@ class DefendedClassifier:
     ) -> Iterator[Prediction]:
         first = truncated = 0
         while held := list(islice(texts, batch_size)):
+            windows = []
             for index, text in enumerate(held, first):
                 require_text(text, f"text {index}")
-            windows = [self.tokenizer.encode_in_windows(text, size, stride) for text in held]
+                windows.append(self.tokenizer.encode_in_windows(text, size, stride))
+                _require_tokens(windows[-1].ids[0], index)
             rows = [row for of_text in windows for row in of_text.ids]
             outputs = self.run_ids(rows, batch_size=batch_size, threshold=threshold)
             lengths = [[len(row) for row in of_text.ids] for of_text in windows]
             yield from to_predictions(of_documents(outputs, lengths), self.manifest.labels)
             first += len(held)
             truncated += sum(of_text.truncated for of_text in windows)
-        self._warn_truncated(truncated, stacklevel=3)
+        self._warn_truncated(truncated, f"{self.tokenizer.readable} characters")
 
     def _encode(self, texts: Sequence[str], first: int) -> list[Encoded]:
         for index, text in enumerate(texts, first):
             require_text(text, f"text {index}")
         encoded = self.tokenizer.encode(texts)
         for index, item in enumerate(encoded, first):
-            if not item.ids:
-                raise RowsError(
-                    f"text {index}",
-                    found="a text of which the tokenizer leaves no tokens",
-                    expected="at least one token",
-                    hint="Correct it or leave it out.",
-                )
+            _require_tokens(item.ids, index)
         return encoded
 
     def _predict(
@@ -292,11 +290,23 @@ class DefendedClassifier:
         )
         return to_predictions(outputs, self.manifest.labels)
 
-    def _warn_truncated(self, count: int, stacklevel: int) -> None:
+    def _warn_truncated(self, count: int, limit: str) -> None:
+        part = "follows" if self.manifest.truncation_side == "right" else "stands before"
         if count:
             warnings.warn(
-                f"{count} of the texts were longer than {self.manifest.max_length} tokens and were "
-                "truncated: what follows was not seen by the model",
+                f"{count} of the texts were longer than {limit} and were truncated: what {part} "
+                "was not seen by the model",
                 TruncationWarning,
-                stacklevel=stacklevel,
+                # This method, what classifies, and then who called it.
+                stacklevel=3,
             )
+
+
+def _require_tokens(ids: Sequence[int], index: int) -> None:
+    if not ids:
+        raise RowsError(
+            f"text {index}",
+            found="a text of which the tokenizer leaves no tokens",
+            expected="at least one token",
+            hint="Correct it or leave it out.",
+        )

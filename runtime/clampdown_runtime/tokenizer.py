@@ -60,6 +60,7 @@ class BundleTokenizer:
 
     Attributes:
         special: how many special tokens stand around a text.
+        readable: how many characters of a text are read.
 
     Raises:
         BundleError: the file is not a tokenizer, or ``max_length`` has no room for a token.
@@ -107,7 +108,7 @@ class BundleTokenizer:
                 hint="Export the bundle again with a longer `max_length`.",
             )
         self._max_length = max_length
-        self._readable = CHARACTERS_PER_TOKEN * max_length
+        self.readable = CHARACTERS_PER_TOKEN * max_length
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length, direction=truncation_side)
         self._truncation_side = truncation_side
@@ -119,7 +120,7 @@ class BundleTokenizer:
             BundleError: the tokenizer fails on one of them.
         """
         return [
-            Encoded(encoding.ids, bool(encoding.overflowing) or len(text) > self._readable)
+            Encoded(encoding.ids, bool(encoding.overflowing) or len(text) > self.readable)
             for text, encoding in zip(texts, self._encodings(texts), strict=True)
         ]
 
@@ -147,7 +148,7 @@ class BundleTokenizer:
         behind = [token for token, of in _tokens(first) if of is None][len(before) :]
         starts = range(0, max(len(own) - room, 0) + stride, stride)
         windows = [[*before, *own[start : start + room], *behind] for start in starts]
-        return Windows(windows, len(text) > self._readable)
+        return Windows(windows, len(text) > self.readable)
 
     def require_windows(self, size: int, stride: int) -> None:
         """Refuses windows that the model does not take or that leave something out.
@@ -182,8 +183,8 @@ class BundleTokenizer:
 
     def _read(self, text: str) -> str:
         if self._truncation_side == "left":
-            return text[-self._readable :]
-        return text[: self._readable]
+            return text[-self.readable :]
+        return text[: self.readable]
 
 
 def _tokens(encoding: Encoding) -> Iterator[tuple[int, int | None]]:

@@ -3,7 +3,6 @@
 import codecs
 import dataclasses
 import sys
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,11 +16,12 @@ from clampdown.cli.options import (
     PATH,
     ROW_FILES,
     bundle_argument,
+    delimiter_option,
     example,
     expect_option,
     json_option,
     provider_option,
-    row_format_options,
+    text_column_option,
 )
 from clampdown.cli.output import cell, echo_json, number
 from clampdown.cli.progress import terminal_progress
@@ -30,7 +30,6 @@ from clampdown.cli.warnings_on_stderr import warnings_on_stderr
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import RowsError
 from clampdown_runtime.progress import silent
-from clampdown_runtime.rows.columns import LabelColumnWarning
 from clampdown_runtime.rows.lines import bounded_lines
 from clampdown_runtime.rows.read_rows import read_rows
 from clampdown_runtime.rows.row_format import RowFormat
@@ -42,6 +41,9 @@ if TYPE_CHECKING:
     from clampdown_runtime.progress import Progress
 
 _STDIN = Path("-")
+_TEXTS = RowFormat(label=None)
+"""Of a file whose labels are not asked for."""
+
 _STEP = 256
 """Texts between two updates of the progress."""
 
@@ -66,7 +68,8 @@ _STEP = 256
     help=f"Rows with `text`, of any size: {ROW_FILES}; - for lines of standard input, "
     "without the blank ones.",
 )
-@row_format_options
+@text_column_option
+@delimiter_option
 @click.option(
     "--all-probabilities",
     is_flag=True,
@@ -108,7 +111,8 @@ def run(
     bundle: Path,
     texts: tuple[str, ...],
     file: Path | None,
-    row_format: RowFormat,
+    text: str,
+    delimiter: str | None,
     all_probabilities: bool,
     size: int | None,
     stride: int | None,
@@ -131,6 +135,9 @@ def run(
         raise click.UsageError("Give texts or --input, one of the two.")
     if stride is not None and size is None:
         raise click.UsageError("Give --stride with --window.")
+    row_format = RowFormat(text, None, delimiter)
+    if file in (None, _STDIN) and row_format != _TEXTS:
+        raise click.UsageError("Give --text-column and --delimiter with --input and a file.")
     classifier = DefendedClassifier.load(
         bundle,
         provider=provider,
@@ -146,15 +153,13 @@ def run(
         else partial(classifier.documents, size=size, stride=stride)
     )
     with warnings_on_stderr(), _progress(shown=file is not None) as progress:
-        # What a file's rows are labelled with is not asked for here.
-        warnings.simplefilter("ignore", LabelColumnWarning)
-        for count, (text, prediction) in enumerate(_classified(classify, source), 1):
+        for count, (classified, prediction) in enumerate(_classified(classify, source), 1):
             of_labels = dict(zip(labels, prediction.probabilities, strict=True)) if labels else {}
             if as_json:
                 more = {"probabilities": of_labels} if labels else {}
                 echo_json({**dataclasses.asdict(prediction), **more})
             else:
-                click.echo(_line(text, prediction, of_labels))
+                click.echo(_line(classified, prediction, of_labels))
             if count % _STEP == 0:
                 progress("Classifying", count, 0)
 

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from clampdown_runtime.errors import BundleError
 from clampdown_runtime.rows.texts import is_unicode
+from clampdown_runtime.unique_keys import unique_keys
 
 INT64_MAX = 2**63 - 1
 """What token ids are fed to the graph as; JSON knows no limit."""
@@ -45,7 +46,7 @@ class JsonObject:
             BundleError: the text is not JSON, holds a key twice, or is not an object.
         """
         try:
-            value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+            value = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_no_constant)
         # RecursionError: a text of brackets alone nests deeper than the parser's stack.
         except (ValueError, RecursionError) as error:
             refuse(where, found=f"text that is not valid JSON ({error})", expected="a JSON object")
@@ -175,15 +176,6 @@ def refuse(where: str, *, found: str, expected: str) -> NoReturn:
         expected=expected,
         hint="The bundle was damaged or edited: export it again, or get an unchanged copy.",
     )
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    for key, value in pairs:
-        if key in fields:
-            raise ValueError(f"the key {key!r} is there twice")
-        fields[key] = value
-    return fields
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -43,10 +43,13 @@ def find_columns(
             hint=_delimiter_hint(header, text)
             or "Pass --text-column with the name of the column of the texts.",
         )
-    if header.count(text) > 1 or header.count(label) > 1:
-        refuse(path, found=found_columns(header), expected=f"`{text}` and `{label}` once at most")
+    for name in (text, label):
+        if header.count(name or text) > 1:
+            refuse(path, found=found_columns(header), expected=f"`{name}` once at most")
     if _is_pair(header, row_format):
         refuse(path, found=f"a column `{PAIR}`", expected="single texts", hint=_pair_hint("column"))
+    if label is None:
+        return header.index(text), None
     if label in header:
         return header.index(text), header.index(label)
     if label != LABEL:
@@ -66,7 +69,7 @@ def require_keys(fields: Collection[str], path: Path, line: int, row_format: Row
         RowsError: as :func:`find_columns` does.
     """
     needed = [row_format.text]
-    if row_format.label != LABEL:
+    if row_format.label not in (None, LABEL):
         needed.append(row_format.label)
     for name, option in zip(needed, ("--text-column", "--label-column"), strict=False):
         if name not in fields:
@@ -89,6 +92,8 @@ def warn_of_label_column(names: Collection[str], path: Path, row_format: RowForm
     Warns:
         LabelColumnWarning: see there.
     """
+    if row_format.label is None:
+        return
     like = [name for name in names if name != row_format.text and _is_like_label(name)]
     if like:
         warnings.warn(

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from clampdown_runtime.rows import lines
 from clampdown_runtime.rows.columns import find_columns, warn_of_label_column
 from clampdown_runtime.rows.lines import LONGEST_CELL, bounded_lines
 from clampdown_runtime.rows.refusals import at, refuse_line
@@ -31,17 +32,18 @@ def read_csv(path: Path, row_format: RowFormat, *, delimiter: str = ",") -> Iter
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     with open_text(path, newline="") as file:
         # Strict: else an unclosed quote would turn the rest of the file into one text.
-        reader = csv.reader(
-            bounded_lines(file, str(path)), delimiter=row_format.delimiter or delimiter, strict=True
-        )
+        given = _LinesOfRow(path, bounded_lines(file, str(path)))
+        reader = csv.reader(given, delimiter=row_format.delimiter or delimiter, strict=True)
         line = 1
         try:
             header = next(reader, [])
+            given.begin_row()
             text, label = find_columns(header, path, row_format)
             if label is None:
                 warn_of_label_column(header, path, row_format)
             line = reader.line_num + 1
             for cells in reader:
+                given.begin_row()
                 if cells:
                     _require_cells(cells, header, path, line)
                     yield Row(
@@ -58,6 +60,35 @@ def read_csv(path: Path, row_format: RowFormat, *, delimiter: str = ",") -> Iter
                 expected=f"CSV with at most {LONGEST_CELL} characters in a cell",
                 hint=_HEADER_HINT if line == 1 else _QUOTES_HINT,
             )
+
+
+class _LinesOfRow:
+    """Lines for a reader of rows, which may each have line ends within quotes without an end."""
+
+    def __init__(self, path: Path, lines: Iterator[str]) -> None:
+        self._path, self._lines = path, lines
+        self._line = self._held = 0
+
+    def begin_row(self) -> None:
+        """What comes next is of another row."""
+        self._held = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._line += 1
+        self._held += len(line)
+        if self._held > lines.LONGEST_LINE:
+            refuse_line(
+                self._path,
+                self._line,
+                found=f"a row of more than {lines.LONGEST_LINE} characters",
+                expected="rows that end",
+                hint=_QUOTES_HINT,
+            )
+        return line
 
 
 def read_tsv(path: Path, row_format: RowFormat) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from typing import IO, Any, NoReturn
 from clampdown_runtime.rows import lines
 from clampdown_runtime.rows.refusals import refuse, refuse_line
 from clampdown_runtime.rows.text_files import open_text
+from clampdown_runtime.unique_keys import unique_keys
 
 _CHUNK = 2**16
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -58,7 +59,7 @@ class _Text:
         self.line = 1
         self._file, self._path = file, path
         self._held, self._start = "", 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(object_pairs_hook=unique_keys)
 
     def next_character(self) -> str:
         """The one behind white space, which is left behind; none at the end of the file."""
@@ -83,12 +84,12 @@ class _Text:
             except RecursionError as error:
                 self.refuse(f"an object that is not valid JSON ({error})")
             except ValueError as error:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else error
                 held = len(self._held) - self._start
                 if held >= lines.LONGEST_LINE:
-                    self.refuse(f"no valid object in {held} characters")
+                    self.refuse(f"no valid object in {held} characters ({reason})")
                 # As much again: all attempts together take no longer than two of the last.
                 if not self._read_on(max(_CHUNK, held)):
-                    reason = error.msg if isinstance(error, json.JSONDecodeError) else error
                     self.refuse(f"an object that is not valid JSON ({reason})")
             else:
                 self._leave(end)

@@ -12,6 +12,7 @@ from clampdown_runtime.rows.refusals import refuse_line
 from clampdown_runtime.rows.row import Row, typed_row
 from clampdown_runtime.rows.row_format import RowFormat
 from clampdown_runtime.rows.text_files import open_text
+from clampdown_runtime.unique_keys import unique_keys
 
 
 def read_json_lines(path: Path, row_format: RowFormat) -> Iterator[Row]:
@@ -41,7 +42,8 @@ def _rows(
         if is_first and row_format.label not in fields:
             warn_of_label_column(fields, path, row_format)
         is_first = False
-        yield typed_row(fields[row_format.text], fields.get(row_format.label), path, line)
+        label = None if row_format.label is None else fields.get(row_format.label)
+        yield typed_row(fields[row_format.text], label, path, line)
 
 
 def _line_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -50,7 +52,7 @@ def _line_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if not content.strip():
                 continue
             try:
-                fields = json.loads(content)
+                fields = json.loads(content, object_pairs_hook=unique_keys)
             except (ValueError, RecursionError) as error:
                 refuse_line(
                     path, line, found=f"a line that is not valid JSON ({error})", expected="JSON"

@@ -34,18 +34,18 @@ def read_parquet(path: Path, row_format: RowFormat) -> Iterator[Row]:
     try:
         with parquet.ParquetFile(path) as file:
             header = file.schema_arrow.names
-            _, label = find_columns(header, path, row_format)
+            text, label = find_columns(header, path, row_format)
             if label is None:
                 warn_of_label_column(header, path, row_format)
-            columns = [row_format.text] if label is None else [row_format.text, row_format.label]
+            columns = [header[place] for place in (text, label) if place is not None]
             line = 0
             fitting = _MEMORY // _largest_value(file.metadata, columns, path)
             rows = max(1, min(_BATCH, fitting))
             for batch in file.iter_batches(batch_size=rows, columns=columns):
-                labels = repeat(None) if label is None else batch.column(row_format.label)
-                for text, of_text in zip(batch.column(row_format.text), labels, strict=False):
+                labels = repeat(None) if label is None else batch.column(header[label])
+                for value, of_text in zip(batch.column(header[text]), labels, strict=False):
                     line += 1
-                    yield typed_row(_python(text), _python(of_text), path, line)
+                    yield typed_row(_python(value), _python(of_text), path, line)
     except arrow_error as error:
         refuse(path, found=f"a file that is not valid Parquet ({error})", expected="Parquet")
 

@@ -1,6 +1,7 @@
 """Reads rows of text, with or without labels, from files of every format."""
 
 import gzip
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.rows.text_files import GZIP, is_compressed, undecodable_line
 
 
-def read_rows(path: Path, row_format: RowFormat = DEFAULT_FORMAT) -> Iterator[Row]:
+def read_rows(
+    path: str | os.PathLike[str], row_format: RowFormat = DEFAULT_FORMAT
+) -> Iterator[Row]:
     """Reads a file of rows in bounded memory.
 
     The file's extension says its format: ``.csv`` or ``.tsv`` (a header line), ``.jsonl`` or
@@ -38,6 +41,7 @@ def read_rows(path: Path, row_format: RowFormat = DEFAULT_FORMAT) -> Iterator[Ro
     Warns:
         LabelColumnWarning: there is no column ``label``, but one that may be it.
     """
+    path = Path(path)
     try:
         return _rows(path, row_format)
     except OSError as error:

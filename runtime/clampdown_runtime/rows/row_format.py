@@ -15,7 +15,7 @@ class RowFormat:
     Attributes:
         text: the column of the texts, or their key in JSON.
         label: the column of the labels. A file may lack ``label``, and then its rows have none;
-            any other name has to be there.
+            any other name has to be there. None where no labels are wanted.
         delimiter: what parts the cells of ``.csv`` and ``.tsv`` files, one character; None for a
             comma or a tab after the extension. Other formats have none.
 
@@ -24,7 +24,7 @@ class RowFormat:
     """
 
     text: str = "text"
-    label: str = LABEL
+    label: str | None = LABEL
     delimiter: str | None = None
 
     def __post_init__(self) -> None:

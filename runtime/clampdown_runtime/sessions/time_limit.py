@@ -23,7 +23,7 @@ def ending_after(seconds: float) -> Iterator["onnxruntime.RunOptions"]:
     def end() -> None:
         options.terminate = True
 
-    timer = threading.Timer(seconds, end)
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), end)
     timer.daemon = True
     timer.start()
     try:

@@ -32,7 +32,9 @@ def uninterrupted() -> Iterator[None]:
     finally:
         _depth -= 1
         if _pending and not _depth:
-            raise _pending.pop()
+            latest = _pending[-1]
+            _pending.clear()
+            raise latest
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Texts that are longer than the model takes, read in windows."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -93,11 +95,33 @@ def test_the_threshold_is_that_of_the_call(classifier):
 def test_what_is_no_text_is_refused_with_its_number(classifier):
     with pytest.raises(RowsError, match="text 1"):
         list(classifier.documents(["good", " "]))
+    with pytest.raises(RowsError, match="text 40"):
+        list(classifier.documents([*["good"] * 40, " "], batch_size=4))
     with pytest.raises(RowsError, match="one string"):
         classifier.documents("good")
 
 
-def test_of_a_text_without_an_end_it_warns(classifier):
+def test_of_texts_without_an_end_it_warns(classifier):
     text = "good " * (CHARACTERS_PER_TOKEN * 8)
-    with pytest.warns(TruncationWarning, match="1 of the texts"):
-        list(classifier.documents([text]))
+    with pytest.warns(TruncationWarning, match="2 of the texts were longer than 2048 characters"):
+        list(classifier.documents(["good", text, text]))
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_none_is_refused(classifier, batch_size):
+    with pytest.raises(ClampdownError, match="batch_size"):
+        classifier.documents(["good"], batch_size=batch_size)
+
+
+def test_a_text_of_which_no_token_is_left_is_refused_with_its_number(bundle_path, seal):
+    path = bundle_path / "tokenizer.json"
+    data = json.loads(path.read_text())
+    data["post_processor"] = None
+    replaced = {"type": "Replace", "pattern": {"String": "zzz"}, "content": ""}
+    data["normalizer"] = replaced
+    path.write_text(json.dumps(data))
+    seal(bundle_path)
+    classifier = DefendedClassifier.load(bundle_path)
+    for classify in (classifier, lambda texts: list(classifier.documents(texts))):
+        with pytest.raises(RowsError, match="text 2: found a text of which the tokenizer leaves"):
+            classify(["good", "the " * 30, "zzz"])

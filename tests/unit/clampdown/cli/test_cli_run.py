@@ -221,9 +221,6 @@ def test_columns_of_other_names(invoke, pristine, tmp_path, expected):
     # Of labels nothing is said: none are asked for.
     assert (result.exit_code, result.stderr) == (0, "")
     check_lines(result.stdout, expected)
-    result = invoke("run", pristine, "--input", path, "--text-column=Käfer", "--label-column=y")
-    assert result.exit_code == 2
-    assert "expected a column `y`" in result.stderr
     result = invoke("run", pristine, "--input", path, "--delimiter", "ab")
     assert result.stderr.startswith("error: The delimiter: found 'ab'; expected one character")
 
@@ -247,3 +244,20 @@ def test_a_gpu_where_there_is_none_is_an_error(invoke, pristine, monkeypatch):
     result = invoke("run", pristine, "good", "--provider", "cuda")
     assert result.exit_code == 2
     assert "the provider 'cuda'" in result.stderr
+
+
+@pytest.mark.parametrize("given", [("good",), ("--input", "-")])
+@pytest.mark.parametrize("option", ["--text-column=review", "--delimiter=;"])
+def test_options_of_a_file_are_refused_without_one(invoke, pristine, given, option):
+    result = invoke("run", pristine, *given, option)
+    assert result.exit_code == 2
+    assert "with --input and a file" in result.stderr
+
+
+def test_labels_are_not_asked_for(invoke, pristine, tmp_path):
+    """Neither noted, nor in the way of a column of texts that is called so."""
+    path = tmp_path / "rows.csv"
+    path.write_text("label,Label\ngood,x\n")
+    result = invoke("run", pristine, "--input", path, "--text-column=label")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.endswith("\tgood\n")

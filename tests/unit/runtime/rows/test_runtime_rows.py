@@ -272,3 +272,34 @@ def test_a_cell_of_no_python_type_is_no_text(tmp_path):
     beyond = pyarrow.array([2**40], pyarrow.timestamp("ms"))
     error = refuse(parquet(tmp_path, text=["good"], label=beyond))
     assert error.found.startswith("a label of the type")
+
+
+@pytest.mark.parametrize("start", ["", "text,label\n"])
+def test_a_row_of_quoted_line_ends_without_an_end_is_not_held(tmp_path, monkeypatch, start):
+    monkeypatch.setattr(lines, "LONGEST_LINE", 64)
+    path = write(tmp_path, "rows.csv", start + '"a\n",' * 30)
+    assert "a row of more than 64 characters" in refuse(path).found
+    many = "text,label\n" + '"a\nb",x\n' * 30
+    assert len(list(read_rows(write(tmp_path, "rows.csv", many)))) == 30
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path):
+    line = '{"text": "a", "text": "b"}'
+    for path in (write(tmp_path, "r.jsonl", line), write(tmp_path, "r.json", f"[{line}]")):
+        assert "the key 'text' is there twice" in refuse(path).found
+
+
+def test_a_path_may_be_a_string(tmp_path):
+    path = write(tmp_path, "rows.csv", "text\ngood\n")
+    assert [row.text for row in read_rows(str(path))] == ["good"]
+
+
+def test_labels_that_are_not_wanted_are_not_looked_for(tmp_path, recwarn):
+    wanted = RowFormat(label=None)
+    for path in (
+        write(tmp_path, "rows.csv", "text,label,Label\ngood,1,2\n"),
+        write(tmp_path, "rows.jsonl", '{"text": "good", "label": [1]}\n'),
+        parquet(tmp_path, text=["good"], label=[[1]]),
+    ):
+        assert [(row.text, row.label) for row in read_rows(path, wanted)] == [("good", None)]
+    assert not recwarn.list

@@ -1,5 +1,7 @@
 """A run that would not end is ended."""
 
+import threading
+
 import numpy as np
 import onnx
 import pytest
@@ -59,3 +61,17 @@ def test_a_limit_that_is_none_is_refused(pristine, seconds):
 def test_a_graph_that_is_one_launch_has_no_limit(pristine):
     with pytest.raises(ProviderError, match="one launch that nothing ends"):
         DefendedClassifier.load(pristine, provider="cuda", cuda_graphs=True, time_limit=1)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), 1e300])
+def test_a_limit_that_is_never_reached_is_none(pristine, classifier, texts, seconds, capfd):
+    assert DefendedClassifier.load(pristine, time_limit=seconds)(texts) == classifier(texts)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_run_leaves_a_thread(pristine, texts):
+    limited = DefendedClassifier.load(pristine, time_limit=3600)
+    before = threading.active_count()
+    for _ in range(5):
+        limited(texts)
+    assert threading.active_count() <= before + 1

@@ -60,3 +60,11 @@ def test_another_thread_postpones_nothing():
         interrupt(KeyboardInterrupt())
     leave.set()
     thread.join()
+
+
+def test_of_several_the_last_is_raised_and_none_is_left():
+    with pytest.raises(SystemExit), uninterrupted():
+        interrupt(KeyboardInterrupt())
+        interrupt(SystemExit(143))
+    with uninterrupted():
+        pass
