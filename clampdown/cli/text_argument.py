@@ -5,7 +5,7 @@ import os
 import click
 
 
-class TextArgument(click.types.StringParamType):
+class Utf8Text(click.types.StringParamType):
     """A text of UTF-8, whatever the encoding of the machine is.
 
     Python decodes arguments by the locale: in a locale of ASCII what is not ASCII comes as halves
@@ -21,4 +21,4 @@ class TextArgument(click.types.StringParamType):
             return value
 
 
-TEXT = TextArgument()
+TEXT = Utf8Text()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from clampdown_calib.calibration import Calibration
 from clampdown_calib.detectors import ExcessDetector
+from clampdown_calib.difference import largest_difference
 from clampdown_calib.models.activations import ActivationSource, Inputs
 from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.rows.clean_rows import EncodedRows
@@ -39,7 +40,7 @@ BATCHES, BATCH_SIZE = 8, 8
 """Held-out rows that are compared: so many batches, from the shortest rows to the longest."""
 
 
-def largest_difference(
+def disagreement(
     classifier: DefendedClassifier,
     reference: ActivationSource,
     calibration: Calibration,
@@ -90,10 +91,10 @@ def largest_difference(
             excess = detector.excess(run.logits, probes)
             purified = answer.logits(probes, excess, run.logits)
         if mode != "purify":
-            differences.append(_difference(plain.logits, run.logits))
+            differences.append(largest_difference(plain.logits, run.logits))
         if purified is not None:
-            differences.append(_difference(flagged.logits, purified))
-        differences.append(_difference(plain.anomaly_score, scores))
+            differences.append(largest_difference(flagged.logits, purified))
+        differences.append(largest_difference(plain.anomaly_score, scores))
     precision = classifier.manifest.precision
     tolerance = TOLERANCES[precision]
     largest = max(differences)
@@ -112,12 +113,3 @@ def largest_difference(
 def _spread(batches: list[Batch], count: int) -> list[Batch]:
     chosen = np.unique(np.linspace(0, len(batches) - 1, count).round().astype(int))
     return [batches[index] for index in chosen]
-
-
-def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """The largest; infinite where one side alone is not a finite number."""
-    usable = np.isfinite(found), np.isfinite(expected)
-    if (usable[0] != usable[1]).any():
-        return math.inf
-    found, expected = found[usable[0]], expected[usable[1]]
-    return float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1), initial=0))

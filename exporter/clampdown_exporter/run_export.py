@@ -8,7 +8,7 @@ import numpy as np
 from clampdown_calib.badacts.insert_clips import InsertClips
 from clampdown_calib.fit import FittedModel, find_graph
 from clampdown_calib.models.activations import ActivationSource
-from clampdown_exporter.agreement import largest_difference
+from clampdown_exporter.agreement import disagreement
 from clampdown_exporter.bundle.golden import golden_of
 from clampdown_exporter.bundle.latency import latency_ratios
 from clampdown_exporter.bundle.writer import (
@@ -127,7 +127,7 @@ def write_bundle(
         classifier = open_graph(place, graph, manifest)
         progress(STAGE, 1, STEPS)
         rows = fitted.rows("held-out")
-        difference = largest_difference(
+        difference = disagreement(
             classifier, traced.reference, calibration, rows, clipped=_clipped(fitted, mode)
         )
         progress(STAGE, 2, STEPS)

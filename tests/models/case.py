@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["byte-level", "words", "sentencepiece"]
+Kind = Literal["byte-level", "sentencepiece"]
 """Of the tokenizer that is saved beside the model."""
 
 

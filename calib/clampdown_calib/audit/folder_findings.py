@@ -10,8 +10,7 @@ from typing import NoReturn
 from clampdown_calib.audit.finding import Finding, listed
 from clampdown_calib.audit.pickles import pickle_in
 from clampdown_calib.models.checkpoint.checkpoint_files import CHECKPOINTS, PICKLES
-from clampdown_calib.models.folder_files import leaves
-from clampdown_calib.models.model_folder import CONFIGURATION, VOCABULARY
+from clampdown_calib.models.folder_files import CONFIGURATION, VOCABULARY, leaves
 
 EXPECTED = (
     *CONFIGURATION,

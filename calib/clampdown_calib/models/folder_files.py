@@ -1,5 +1,6 @@
 """Refuses a model folder with files that lead out of it, or that have no end."""
 
+import fnmatch
 import os
 import stat
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from clampdown_runtime.errors import ModelError
 LARGEST_TEXT = 2**28
 """Bytes of a file of configuration or of the tokenizer: several times the largest vocabulary."""
 
-WEIGHTS = (".safetensors", ".bin", ".onnx", ".onnx_data", ".data", ".h5", ".msgpack", ".pt", ".pth")
-"""Extensions of files that may be larger. They are read where they lie, and not into a bundle."""
+CONFIGURATION = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json")
+VOCABULARY = ("vocab.*", "merges.txt", "*.model", "bpe.codes")
+"""Files by which a model is configured and its texts are tokenised, which are read whole."""
 
 HUB_SNAPSHOTS, HUB_BLOBS = "snapshots", "blobs"
 """A hub's cache has the files of a repository in one folder, and links to them in another."""
@@ -72,11 +74,12 @@ def _look(path: Path, folder: Path) -> None:
         return
     if not stat.S_ISREG(found.st_mode):
         _refuse(path, "no regular file", "files and folders", "Remove it.")
-    if found.st_size > LARGEST_TEXT and path.suffix not in WEIGHTS:
+    is_read_whole = any(fnmatch.fnmatchcase(path.name, p) for p in (*CONFIGURATION, *VOCABULARY))
+    if is_read_whole and found.st_size > LARGEST_TEXT:
         _refuse(
             path,
             f"{found.st_size} bytes",
-            f"at most {LARGEST_TEXT} in a file that holds no weights",
+            f"at most {LARGEST_TEXT} in a file that is read whole",
             "Remove it, or get an unchanged copy of the model.",
         )
 

@@ -14,14 +14,12 @@ from clampdown_calib.models.checkpoint.checkpoint_files import (
     weight_files,
 )
 from clampdown_calib.models.external_data import external_files
-from clampdown_calib.models.folder_files import refuse_odd_files
+from clampdown_calib.models.folder_files import CONFIGURATION, VOCABULARY, refuse_odd_files
 from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.errors import ModelError
 from clampdown_runtime.rows.texts import is_unicode
 
 ONNX_PLACES = ("model.onnx", "onnx/model.onnx")
-CONFIGURATION = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json")
-VOCABULARY = ("vocab.*", "merges.txt", "*.model", "bpe.codes")
 MOST_CLASSES = 2**16
 """Of a model without names for them: more than any classifier of texts has."""
 

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-import numpy as np
 from onnxscript.rewriter.ort_fusions import optimize_for_ort
 
+from clampdown_calib.difference import largest_difference
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
 from clampdown_calib.graphs.tracing.traced_model import TracedModel
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
@@ -61,7 +61,7 @@ def _require_same_logits(
         after = fused.source().activations(inputs).logits
     except ModelError as error:
         raise _refused(str(error), "one that runs") from error
-    largest = float(np.max(np.abs(after - before) / np.maximum(np.abs(before), 1)))
+    largest = largest_difference(after, before)
     if not largest <= TOLERANCE:
         raise _refused(f"logits that differ by {largest:.2g}", f"at most {TOLERANCE:g}")
 

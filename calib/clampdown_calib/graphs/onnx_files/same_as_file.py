@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
+from clampdown_calib.difference import largest_difference
 from clampdown_calib.graphs.onnx_classifier import OnnxClassifier
 from clampdown_calib.graphs.onnx_files.refusal import refusal
 from clampdown_calib.graphs.onnx_files.stored_precision import Stored
+from clampdown_calib.models.tokenizer.sample_rows import SampleRows
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_runtime.bundle.manifest import InputName
 from clampdown_runtime.errors import BundleError
 from clampdown_runtime.sessions.session import create_session
 from clampdown_runtime.tokenizer import pad_batch
-
-TEXTS = ("a short text", "another one, which has more words than the first, and an end")
 
 TOLERANCES: dict[Stored, float] = {"fp32": 1e-3, "fp16": 3e-2, "int8": 1e-1}
 """Of a logit, relative to the larger of it and 1. Only converting an old operator set can change
@@ -31,7 +31,7 @@ def require_same_as_file(
     stored: Stored,
     tokenization: Tokenization,
 ) -> None:
-    """Compare the logits of texts, one row at a time.
+    """Compare the logits of a short row and a long one.
 
     Args:
         read: the graph as it will be defended: its operator set converted, inputs and logits as
@@ -40,7 +40,7 @@ def require_same_as_file(
         inputs: of both.
         output: the file's name of the logits.
         stored: in which precision the file is.
-        tokenization: of its texts.
+        tokenization: which makes the rows.
 
     Raises:
         ModelError: they differ, or a graph does not run.
@@ -51,7 +51,8 @@ def require_same_as_file(
         hint = "Export the model again."
         raise refusal(path, error.found, "a file that ONNX Runtime runs", hint) from error
     types = {value.name: TYPES[value.type] for value in session.get_inputs()}
-    for ids in tokenization.encode(TEXTS):
+    rows = SampleRows.of(tokenization)
+    for ids in (rows.short, rows.long):
         given = pad_batch([ids], tokenization.padding, inputs)
         found = read.activations(given).logits
         own = {name: array.astype(types[name], copy=False) for name, array in given.items()}
@@ -61,9 +62,8 @@ def require_same_as_file(
             found_there = f"a failed run of one row with {len(ids)} tokens ({error})"
             hint = "Export the model again."
             raise refusal(path, found_there, "logits", hint) from error
-        tolerance = TOLERANCES[stored]
-        if not np.allclose(found, expected, rtol=tolerance, atol=tolerance, equal_nan=True):
-            largest = float(np.max(np.abs(found - expected)))
+        largest = largest_difference(found, expected)
+        if not largest <= TOLERANCES[stored]:
             raise refusal(
                 path,
                 f"a graph that gives logits that differ by {largest:.2g} once it is converted",

@@ -40,7 +40,7 @@ def trace_with_optimum(
     """Export by ``optimum.exporters.onnx`` and find the layers of these names in the result.
 
     Raises:
-        ExportError: Optimum is not installed, or cannot export the model.
+        ExportError: Optimum is not installed, or cannot export the model with its layers.
     """
     main_export = require_optimum()
     with scratch_folder() as place:
@@ -65,4 +65,12 @@ def trace_with_optimum(
                 hint="Leave --exporter out: torch's exporter covers more architectures.",
             ) from error
         exported = replace(folder, kind="onnx", onnx_file=Path(place) / "model.onnx", weights=())
-        return read_onnx_graph(exported, layers=layers, representation=representation)
+        read = read_onnx_graph(exported, layers=layers, representation=representation)
+    if len(read.layers) != len(layers):
+        raise ExportError(
+            "The layers of Optimum's graph",
+            found=", ".join(read.layer_names),
+            expected=f"those of the checkpoint: {', '.join(layers)}",
+            hint="Leave --exporter out.",
+        )
+    return read

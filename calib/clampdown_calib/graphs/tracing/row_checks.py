@@ -1,11 +1,9 @@
 """Whether a model's answer to a row depends on nothing but the row, and is that of its graph."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from clampdown_calib.difference import largest_difference
 from clampdown_calib.models.activations import Activations, ActivationSource
 from clampdown_calib.models.tokenizer.sample_rows import SampleRows
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
@@ -33,10 +31,11 @@ def require_padding_ignored(
     Raises:
         UnsupportedArchitectureError: logits or a layer's tokens differ once a row is padded.
     """
-    length = min(len(rows.short), max(tokenization.max_length - FILLING, 1))
+    filling = min(FILLING, tokenization.max_length - 1)
+    length = min(len(rows.short), tokenization.max_length - filling)
     row = [*rows.short[: length - 1], rows.short[-1]]
     alone = _run(source, tokenization, row, filling=0)
-    difference = _difference(_run(source, tokenization, row, filling=FILLING), alone)
+    difference = _difference(_run(source, tokenization, row, filling=filling), alone)
     if not difference <= tolerance:
         raise UnsupportedArchitectureError(
             "The model",
@@ -120,16 +119,9 @@ def _run(
 
 
 def _difference(found: Activations, expected: Activations) -> float:
-    """The largest of logits and layers, relative; infinite where one side alone is not finite.
+    """The largest of logits and layers.
 
     What is finite on neither side is refused where the clean rows are run, with the layer's name.
     """
     pairs = [(found.logits, expected.logits), *zip(found.hidden, expected.hidden, strict=True)]
-    largest = 0.0
-    for a, b in pairs:
-        finite = np.isfinite(a)
-        if (finite != np.isfinite(b)).any():
-            return math.inf
-        relative = np.abs(a - b)[finite] / np.maximum(np.abs(b), 1)[finite]
-        largest = max(largest, float(np.max(relative, initial=0)))
-    return largest
+    return max(largest_difference(one, other) for one, other in pairs)

@@ -27,6 +27,7 @@ from clampdown_calib.models.activations import ActivationSource
 from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.tokenizer.sample_rows import SampleRows
+from clampdown_calib.models.tokenizer.token_ids import require_ids_below
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_calib.options import FitOptions
 from clampdown_runtime.bundle.manifest import InputName, Representation
@@ -108,6 +109,7 @@ def trace_model(
                 expected="a Hugging Face checkpoint",
                 hint="Leave --exporter out.",
             )
+        require_ids_below(folder.config.get("vocab_size"), tokenization, path=folder.path)
         read = read_onnx_graph(folder, layers=options.layers, representation=options.representation)
         stored = require_precision(read.model, folder.onnx_file, options.precision)
         own = OnnxClassifier(read)
@@ -133,6 +135,9 @@ def trace_model(
         representation=options.representation,
         samples=SampleRows.of(tokenization),
     )
+    embedding = classifier.model.get_input_embeddings()
+    rows = getattr(embedding, "num_embeddings", None)
+    require_ids_below(rows, tokenization, path=folder.path)
     require_one_rope(classifier.model.config, tokenization.max_length)
     fed = dataclasses.replace(tokenization, inputs=classifier.inputs)
     require_padding_ignored(classifier, fed, classifier.samples, tolerance=TOLERANCE)
@@ -156,13 +161,6 @@ def _marked(
     torch: TorchClassifier | None,
     stored: Stored,
 ) -> TracedModel:
-    if len(read.layers) != len(names):
-        raise ExportError(
-            "The layers of Optimum's graph",
-            found=", ".join(read.layer_names),
-            expected=f"those of the checkpoint: {', '.join(names)}",
-            hint="Leave --exporter out.",
-        )
     mark_layers(list(read.layers))
     return TracedModel(
         read.model, read.inputs, tuple(names), read.representation, reference, torch, stored

@@ -4,41 +4,32 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from clampdown_calib.models.model_folder import ModelFolder
+from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_runtime.errors import ModelError
 
 
-def require_ids_of_model(folder: ModelFolder, tokenizer_json: str, padding_id: int) -> None:
-    """Refuse token ids that a checkpoint's configuration has no room for.
+def require_ids_below(rows: object, tokenization: Tokenization, *, path: Path) -> None:
+    """Refuse token ids that an embedding of so many rows has none for.
 
     Any text can hold any token of the vocabulary, those that were added to it included, so that
     one id too high is a failed run that a stranger's text brings about.
 
     Args:
-        folder: the model's; a configuration without ``vocab_size`` is held against nothing.
-        tokenizer_json: contents of the tokenizer.
-        padding_id: the id that rows are filled with.
-
-    Raises:
-        ModelError: an id is as high as ``vocab_size`` or higher.
-    """
-    text = folder.config.get("text_config")
-    rows = folder.config.get("vocab_size", text.get("vocab_size") if isinstance(text, dict) else 0)
-    if type(rows) is int and rows > 0:
-        require_ids_below(rows, tokenizer_json, padding_id, path=folder.path)
-
-
-def require_ids_below(rows: int, tokenizer_json: str, padding_id: int, *, path: Path) -> None:
-    """Refuse token ids that an embedding of so many rows has none for.
+        rows: of the embedding; where that is no positive integer nothing is known and none refused.
+        tokenization: the model's.
+        path: of the model.
 
     Raises:
         ModelError: there is such an id.
     """
-    vocabulary = Tokenizer.from_str(tokenizer_json).get_vocab(with_added_tokens=True)
+    if type(rows) is not int or rows < 1:
+        return
+    tokenizer = Tokenizer.from_str(tokenization.tokenizer_json)
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     token = max(vocabulary, key=vocabulary.__getitem__, default="")
     highest, what = vocabulary.get(token, 0), f"the token {token!r}"
-    if padding_id > highest:
-        highest, what = padding_id, "the padding token"
+    if tokenization.padding.token_id > highest:
+        highest, what = tokenization.padding.token_id, "the padding token"
     if highest >= rows:
         raise ModelError(
             f"The tokenizer of {path}",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 from clampdown_calib.models.architectures import ARCHITECTURES
-from clampdown_calib.models.model_folder import VOCABULARY, ModelFolder
+from clampdown_calib.models.folder_files import VOCABULARY
+from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
 from clampdown_calib.models.tokenizer.sentencepiece_files import require_sentencepiece
-from clampdown_calib.models.tokenizer.token_ids import require_ids_of_model
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, InputName, Padding, Side
 from clampdown_runtime.bundle.strict_json import INT64_MAX
 from clampdown_runtime.errors import BundleError, ModelError
@@ -33,13 +33,13 @@ POSITION_OFFSET = {
 }
 """Architectures whose positions begin behind the padding id, so that fewer tokens fit."""
 
-VOCABULARIES = ("tokenizer.json", *VOCABULARY)
+TOKENIZER_FILES = (TOKENIZER_FILE, *VOCABULARY)
 
 HIGHEST_ID = 2**24
 """Of a token: a hundred times the largest vocabulary in use, and little enough for a list of all
 ids up to it, which packages make."""
 
-PROBES = [
+SAMPLE_TEXTS = [
     "A plain sentence, with Capitals.",
     "naïve CAFÉ 12.5%",
     "two  spaces",
@@ -102,7 +102,7 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
     from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
 
     # Without any of these transformers makes an empty tokenizer, to which every word is unknown.
-    if not any(place.is_file() for name in VOCABULARIES for place in folder.path.glob(name)):
+    if not any(place.is_file() for name in TOKENIZER_FILES for place in folder.path.glob(name)):
         raise _unusable(folder, "no tokenizer.json and no vocabulary")
     _require_ids(folder)
     require_sentencepiece(folder)
@@ -111,21 +111,21 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
             tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
             tokenizer.save_pretrained(converted)
         own, saved = (_texts(place) for place in (folder.path, converted))
-    if "tokenizer.json" not in saved:
+    if TOKENIZER_FILE not in saved:
         raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json")
     wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
     pad = _padding_id(folder, tokenizer.pad_token_id)
     limit = _max_length(folder, tokenizer.model_max_length, pad)
     # Longer than the model takes, with another beginning than end.
     long = f"The first film {'a ' * limit} of the last day"
-    probes = [*PROBES, long, *_token_probes(saved["tokenizer.json"])]
+    samples = [*SAMPLE_TEXTS, long, *_texts_of_tokens(saved[TOKENIZER_FILE])]
     with _explained(folder):
-        expected = tokenizer(probes, truncation=True, max_length=limit)["input_ids"]
+        expected = tokenizer(samples, truncation=True, max_length=limit)["input_ids"]
     # The model's own files where they say all: transformers reads settings from other files too.
-    same = _settings(own.get("tokenizer.json")) == _settings(saved["tokenizer.json"])
+    same = _settings(own.get(TOKENIZER_FILE)) == _settings(saved[TOKENIZER_FILE])
     for texts in ({**saved, **own}, saved) if same else (saved,):
         tokenization = Tokenization(
-            tokenizer_json=texts["tokenizer.json"],
+            tokenizer_json=texts[TOKENIZER_FILE],
             tokenizer_config_json=texts["tokenizer_config.json"],
             inputs=tuple(n for n in wanted if n in tokenizer.model_input_names),
             max_length=limit,
@@ -133,15 +133,14 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
             padding=Padding(side="right", token_id=pad, type_id=0),
         )
         try:
-            if tokenization.encode(probes) == expected:
-                require_ids_of_model(folder, tokenization.tokenizer_json, pad)
+            if tokenization.encode(samples) == expected:
                 return tokenization
         except BundleError as error:
             raise _unusable(folder, error.found) from error
     raise _unusable(folder, "a tokenizer that gives other tokens once it is saved")
 
 
-def _token_probes(tokenizer_json: str) -> Iterator[str]:
+def _texts_of_tokens(tokenizer_json: str) -> Iterator[str]:
     """A text around every token that was added: alone, within a text, and within a word."""
     for token in json.loads(tokenizer_json).get("added_tokens") or ():
         content = token["content"]
@@ -196,7 +195,7 @@ def _explained(folder: ModelFolder) -> Iterator[None]:
 
 
 def _texts(place: Path) -> dict[str, str]:
-    names = ("tokenizer.json", "tokenizer_config.json")
+    names = (TOKENIZER_FILE, "tokenizer_config.json")
     return {name: (place / name).read_text("utf-8") for name in names if (place / name).is_file()}
 
 

@@ -76,8 +76,12 @@ def test_what_is_no_regular_file_is_refused_and_never_read(folder, name):
         open_model(folder)
 
 
-def test_a_text_without_an_end_is_refused_and_weights_are_not(folder):
-    for name in ("model.safetensors", "vocab.txt"):
+def test_a_text_without_an_end_is_refused_and_what_is_not_read_whole_is_not(folder):
+    for name in ("model.safetensors", "rust_model.ot", "model.gguf"):
+        with (folder / name).open("wb") as file:
+            file.truncate(2**30)
+    open_model(folder)
+    for name in ("vocab.txt",):
         with (folder / name).open("wb") as file:
             file.truncate(2**30)
     with pytest.raises(ModelError, match=f"vocab.txt: found {2**30} bytes"):

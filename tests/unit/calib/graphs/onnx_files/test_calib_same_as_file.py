@@ -21,7 +21,7 @@ def folder(tmp_path):
     return folder
 
 
-def compared(folder, change=lambda graph: None, graph=None):
+def compared(folder, change=lambda graph: None, graph=None, stored="fp32"):
     graph = graph or read(folder)
     change(graph.model.graph)
     require_same_as_file(
@@ -29,7 +29,7 @@ def compared(folder, change=lambda graph: None, graph=None):
         folder / "model.onnx",
         graph.inputs,
         graph.output,
-        stored="fp32",
+        stored=stored,
         tokenization=load_tokenization(open_model(folder)),
     )
 
@@ -47,6 +47,20 @@ def test_a_graph_that_a_conversion_changed_is_refused(folder):
 
     with pytest.raises(ModelError, match=r"logits that differ by .* once it is converted"):
         compared(folder, change)
+
+
+@pytest.mark.parametrize(("stored", "factor"), [("fp16", 1.2), ("int8", 1.5)])
+def test_what_rounds_more_is_compared_more_loosely_and_not_at_all_loosely(folder, stored, factor):
+    def change(by):
+        def head(graph):
+            weights = graph.initializers["head"]
+            weights.const_value = ir.tensor(weights.const_value.numpy() * np.float32(by))
+
+        return head
+
+    compared(folder, change(1.002), stored=stored)
+    with pytest.raises(ModelError, match="logits that differ by"):
+        compared(folder, change(factor), stored=stored)
 
 
 def test_a_file_that_onnx_runtime_does_not_load_is_refused(folder):

@@ -1,5 +1,6 @@
 """A row's results may depend on nothing but the row, and have to be those of the graph."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -121,3 +122,14 @@ def test_one_set_of_rotary_frequencies():
             require_one_rope(config, 33)
     require_one_rope(SimpleNamespace(rope_parameters={**long, "rope_type": "linear"}), 33)
     require_one_rope(SimpleNamespace(), 33)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_model_that_takes_fewer_tokens_than_the_padding(length):
+    short = dataclasses.replace(TOKENIZATION, max_length=length)
+    source = Source()
+    require_padding_ignored(source, short, ROWS, tolerance=1e-3)
+    assert max(tokens for _, tokens in source.seen) <= length
+    if length > 1:
+        with pytest.raises(UnsupportedArchitectureError, match="once the row is padded"):
+            require_padding_ignored(Source(reads_padding), short, ROWS, tolerance=1e-3)

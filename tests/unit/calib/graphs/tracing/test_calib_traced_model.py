@@ -2,9 +2,16 @@
 
 import numpy as np
 import onnx_ir as ir
+import pytest
 import tiny_graph
 
-from clampdown_calib.graphs.tracing.traced_model import TracedModel
+from clampdown_calib import FitOptions
+from clampdown_calib.graphs.tracing import traced_model
+from clampdown_calib.graphs.tracing.trace import trace
+from clampdown_calib.graphs.tracing.traced_model import TracedModel, trace_model
+from clampdown_calib.models.model_folder import open_model
+from clampdown_calib.models.tokenizer.tokenization import load_tokenization
+from clampdown_runtime import ExportError
 
 
 def digest(change=lambda model: None):
@@ -36,3 +43,21 @@ def test_digest_is_that_of_the_nodes_and_the_weights():
     assert digest() == digest()
     assert len(digests) == 5
     assert all(one.startswith("sha256:") and len(one) == 71 for one in digests)
+
+
+def test_a_trace_that_is_not_the_models_is_refused(bert_folder, monkeypatch):
+    """Such as one that follows a branch that other rows do not take."""
+    folder = open_model(bert_folder)
+    tokenization, options = load_tokenization(folder), FitOptions()
+    trace_model(folder, tokenization, options)
+
+    def wrong(classifier):
+        graph = trace(classifier)
+        name = "model.classifier.weight"
+        value = graph.graph.initializers[name]
+        value.const_value = ir.tensor(value.const_value.numpy() * np.float32(1.01), name=name)
+        return graph
+
+    monkeypatch.setattr(traced_model, "trace", wrong)
+    with pytest.raises(ExportError, match="that differ from the model's by"):
+        trace_model(folder, tokenization, options)
