@@ -11,10 +11,11 @@ demo: $(VENV)/demo-installed
 	rm -rf demo-out
 	$(VENV)/bin/clampdown demo --out demo-out
 
-# Two processes with one thread each: torch's threads would get into each other's way.
+# Two processes with one thread each: torch's threads would get into each other's way. In the order
+# of the files, since those of the demo take longest and come early.
 test: export OMP_NUM_THREADS = 1
 test: lint
-	$(VENV)/bin/pytest -n 2 --dist loadgroup --ignore=tests/clients --ignore=tests/faults -m 'not slow_model'
+	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/clients --ignore=tests/faults -m 'not slow_model'
 
 # Without scripts: that of onnxruntime-node downloads CUDA libraries, the CPU's are in the package.
 client:

@@ -1,4 +1,4 @@
-"""A tiny bundle, made once, for every test that needs one and no real model."""
+"""How tests are dealt to processes, and a tiny bundle for every test that needs no real model."""
 
 import shutil
 import sys
@@ -6,15 +6,24 @@ from pathlib import Path
 
 import pytest
 import tiny_bundle
+from xdist.scheduler import LoadFileScheduling
 
 from clampdown_runtime import DefendedClassifier
 
+INTEGRATION = "tests/integration/"
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, and those of the demo, which takes minutes to make."""
-    for item in items:
-        of_demo = "demo" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("demo" if of_demo else str(item.path)))
+
+class _ByFile(LoadFileScheduling):
+    """Keeps a file's tests in one process, and those of the demo, which takes minutes to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return INTEGRATION if file.startswith(INTEGRATION) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
+    """What ``--dist loadfile`` is, here."""
+    return _ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
