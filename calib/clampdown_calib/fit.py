@@ -18,7 +18,14 @@ from clampdown_calib.graphs.tracing.traced_model import TracedModel, trace_model
 from clampdown_calib.models.model_folder import ModelFolder, open_model
 from clampdown_calib.models.tokenizer.tokenization import Tokenization, load_tokenization
 from clampdown_calib.options import FitOptions
-from clampdown_calib.rows.clean_rows import CleanRow, EncodedRows, Use, encode_rows, read_clean_rows
+from clampdown_calib.rows.clean_rows import (
+    CleanRow,
+    EncodedRows,
+    Use,
+    are_pairs,
+    encode_rows,
+    read_clean_rows,
+)
 from clampdown_calib.rows.clean_run import CleanRun, run_clean_rows
 from clampdown_calib.threshold import threshold_at
 from clampdown_runtime.bundle.manifest import ROWS_ALONE
@@ -90,7 +97,6 @@ def fit(
             expected="the Hugging Face checkpoint for --method badacts",
             hint="Pass the checkpoint, or leave --method out.",
         )
-    tokenization = load_tokenization(folder)
     rows = read_clean_rows(
         clean,
         folder.labels,
@@ -99,6 +105,7 @@ def fit(
         halves=halves,
         seed=options.seed,
     )
+    tokenization = load_tokenization(folder, text_pair=are_pairs(rows))
     traced = _graph(folder, tokenization, options, progress)
     tokenization = dataclasses.replace(tokenization, inputs=traced.inputs)
     facts = CalibrationFacts(
@@ -155,7 +162,7 @@ def find_graph(
             expected=f"the model that it was fitted on, {facts.model_digest}",
             hint="Calibrate this model; what was fitted on another one protects nothing.",
         )
-    tokenization = load_tokenization(folder)
+    tokenization = load_tokenization(folder, text_pair=are_pairs(fitted.rows))
     options = FitOptions(
         layers=facts.layers,
         representation=facts.representation,

@@ -29,6 +29,7 @@ def echo_bundle(facts: BundleFacts) -> None:
             "threshold": manifest.threshold,
             "FRR asked for": manifest.frr,
             "FRR measured": manifest.frr_measured,
+            "reads": "pairs of texts" if manifest.text_pair else "single texts",
             "max length": f"{manifest.max_length} tokens",
             "inputs": manifest.inputs,
             "clampdown": f"{manifest.clampdown_version}, format {manifest.format_version}",

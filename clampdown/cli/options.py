@@ -100,7 +100,8 @@ clean_option = click.option(
     type=PATH,
     required=True,
     metavar="FILE",
-    help=f"Rows without a trigger: {ROW_FILES} with `text` and, if known, `label`.",
+    help=f"Rows without a trigger: {ROW_FILES} with `text`, if the model reads "
+    "pairs `text_pair`, and, if known, `label`.",
 )
 
 text_column_option = click.option(
@@ -110,6 +111,16 @@ text_column_option = click.option(
     default=DEFAULT_FORMAT.text,
     metavar="NAME",
     help="The column of the texts in a file of rows, or their key.",
+)
+
+text_pair_column_option = click.option(
+    "--text-pair-column",
+    "text_pair",
+    type=TEXT,
+    default=DEFAULT_FORMAT.text_pair,
+    metavar="NAME",
+    help="That of the second texts, where the rows are pairs; any other than `text_pair` has to be "
+    "there.",
 )
 
 delimiter_option = click.option(
@@ -124,6 +135,7 @@ row_format_options = collected(
     RowFormat,
     "row_format",
     text_column_option,
+    text_pair_column_option,
     click.option(
         "--label-column",
         "label",

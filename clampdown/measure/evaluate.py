@@ -17,9 +17,10 @@ from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.rows.class_labels import resolve_label
 from clampdown_runtime.rows.read_rows import read_rows
 from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
+from clampdown_runtime.rows.texts import Text, require_text_or_pair, text_or_pair
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.sessions.session import create_session
-from clampdown_runtime.tokenizer import pad_batch
+from clampdown_runtime.tokenizer import Encoded, pad_batch, type_ids_of
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -128,7 +129,8 @@ def evaluate(
         ClampdownError: only one of ``poisoned`` and ``target_label`` is given, or a package of the
             extra ``export`` is missing.
         BundleError: the bundle is damaged, incomplete or changed.
-        RowsError: a file cannot be used, or a row has no label that the bundle knows.
+        RowsError: a file cannot be used, a row has no label that the bundle knows, or is a pair of
+            texts where the bundle's model reads single ones, or the other way round.
         ProviderError: ONNX Runtime or the provider is not usable.
 
     Warns:
@@ -146,10 +148,11 @@ def evaluate(
     target = None
     if target_label is not None:
         target = resolve_label(target_label, names, where="the target label")
-    clean_rows = _labelled(Path(clean), names, row_format)
+    pairs = classifier.manifest.text_pair
+    clean_rows = _labelled(Path(clean), names, row_format, pairs=pairs)
     poisoned_rows = None
     if poisoned is not None:
-        poisoned_rows = _labelled(Path(poisoned), names, row_format)
+        poisoned_rows = _labelled(Path(poisoned), names, row_format, pairs=pairs)
     with undefended_file(classifier.bundle) as path:
         session = create_session(path, provider=provider)
         on_clean = _answers(classifier, session, clean_rows, "Clean rows", progress)
@@ -194,17 +197,22 @@ def auroc(clean: npt.NDArray[np.floating], poisoned: npt.NDArray[np.floating]) -
     return float(wins / (len(clean) * len(poisoned)))
 
 
-def _labelled(path: Path, names: Sequence[str], row_format: RowFormat) -> list[tuple[str, int]]:
-    return [
-        (row.text, resolve_label(row.label, names, where=f"{path}, line {row.line}"))
-        for row in read_rows(path, row_format)
-    ]
+def _labelled(
+    path: Path, names: Sequence[str], row_format: RowFormat, *, pairs: bool
+) -> list[tuple[Text, int]]:
+    rows = []
+    for row in read_rows(path, row_format):
+        where = f"{path}, line {row.line}"
+        given = text_or_pair(row.text, row.text_pair)
+        text = require_text_or_pair(given, where, pairs=pairs)
+        rows.append((text, resolve_label(row.label, names, where=where)))
+    return rows
 
 
 def _answers(
     classifier: DefendedClassifier,
     undefended: "onnxruntime.InferenceSession",
-    rows: Sequence[tuple[str, int]],
+    rows: Sequence[tuple[Text, int]],
     stage: str,
     progress: Progress,
 ) -> _Answers:
@@ -215,24 +223,25 @@ def _answers(
     for start in range(0, count, _STEP):
         encoded = classifier.tokenizer.encode([text for text, _ in rows[start : start + _STEP]])
         truncated += sum(item.truncated for item in encoded)
-        ids = [item.ids for item in encoded]
-        outputs = classifier.run_ids(ids, batch_size=_BATCH)
-        step = slice(start, start + len(ids))
+        outputs = classifier.run_encoded(encoded, batch_size=_BATCH)
+        step = slice(start, start + len(encoded))
         defended_labels[step] = outputs.logits.argmax(axis=1)
         scores[step], flagged[step] = outputs.anomaly_score, outputs.flagged
-        undefended_labels[step] = _undefended_labels(undefended, ids, classifier.manifest)
+        undefended_labels[step] = _undefended_labels(undefended, encoded, classifier.manifest)
         progress(stage, step.stop, count)
     labels = np.array([label for _, label in rows], np.int64)
     return _Answers(labels, defended_labels, undefended_labels, scores, flagged, truncated)
 
 
 def _undefended_labels(
-    session: "onnxruntime.InferenceSession", rows: Sequence[Sequence[int]], manifest: Manifest
+    session: "onnxruntime.InferenceSession", rows: Sequence[Encoded], manifest: Manifest
 ) -> npt.NDArray[np.int64]:
     labels = np.empty(len(rows), np.int64)
     batch_size = 1 if manifest.precision in ROWS_ALONE else _BATCH
-    for batch in plan_batches([len(row) for row in rows], batch_size):
-        feed = pad_batch([rows[index] for index in batch], manifest.padding, manifest.inputs)
+    for batch in plan_batches([len(row.ids) for row in rows], batch_size):
+        given = [rows[index] for index in batch]
+        ids = [row.ids for row in given]
+        feed = pad_batch(ids, manifest.padding, manifest.inputs, type_ids_of(given))
         [logits] = session.run(["logits"], feed)
         labels[batch] = logits.argmax(axis=1)
     return labels

@@ -71,8 +71,9 @@ def disagreement(
     rows = dataclasses.replace(rows, batch_size=min(rows.batch_size, BATCH_SIZE))
     for numbers, inputs in _spread(list(rows.batches()), BATCHES * BATCH_SIZE // rows.batch_size):
         ids = [rows.ids[number] for number in numbers]
-        plain = classifier.run_ids(ids, threshold=np.inf)
-        flagged = classifier.run_ids(ids, threshold=-np.inf)
+        types = rows.types and [rows.types[number] for number in numbers]
+        plain = classifier.run_ids(ids, type_ids=types, threshold=np.inf)
+        flagged = classifier.run_ids(ids, type_ids=types, threshold=-np.inf)
         run = reference.activations(inputs)
         purified: NDArray[np.float32] | None = None
         if intervals is not None and mode != "detect":

@@ -13,13 +13,13 @@ from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, Manifest
 from clampdown_runtime.documents import of_documents
 from clampdown_runtime.errors import ClampdownError, ClampdownWarning, RowsError
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
-from clampdown_runtime.rows.texts import require_text, require_texts
+from clampdown_runtime.rows.texts import Text, require_text, require_text_or_pair, require_texts
 from clampdown_runtime.sessions.cuda_graphs import CudaGraphs
 from clampdown_runtime.sessions.defended_graph import DefendedGraph
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.sessions.session import create_session, require_signature
 from clampdown_runtime.sessions.time_limit import require_time_limit
-from clampdown_runtime.tokenizer import BundleTokenizer, Encoded
+from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, type_ids_of
 
 
 class TruncationWarning(ClampdownWarning):
@@ -83,6 +83,7 @@ class DefendedClassifier:
                 bundle.read(TOKENIZER_FILE),
                 manifest.max_length,
                 truncation_side=manifest.truncation_side,
+                text_pair=manifest.text_pair,
                 name=str(bundle.tokenizer_path),
             )
             session = create_session(
@@ -126,14 +127,15 @@ class DefendedClassifier:
         return self.bundle.manifest
 
     def __call__(
-        self, texts: Iterable[str], *, batch_size: int = 32, threshold: float | None = None
+        self, texts: Iterable[Text], *, batch_size: int = 32, threshold: float | None = None
     ) -> list[Prediction]:
         """Classifies texts.
 
         A text's result does not depend on the other texts.
 
         Args:
-            texts: the texts, each with more than white space.
+            texts: the texts, each with more than white space; pairs ``(text, text_pair)`` of them
+                where the manifest's ``text_pair`` says that the model reads pairs.
             batch_size: the most texts in one run of the model.
             threshold: takes the place of the bundle's own threshold.
 
@@ -141,8 +143,9 @@ class DefendedClassifier:
             One prediction for each text, in order.
 
         Raises:
-            RowsError: a text is empty or not a string, and the message names its index; or there is
-                no list of texts, but one string, a dict or a table.
+            RowsError: a text is empty or not a string, or a pair where the model reads single texts
+                and the other way round, and the message names its index; or there is no list of
+                texts, but one string, a dict or a table.
             ProviderError: the model failed while it ran.
 
         Warns:
@@ -157,7 +160,7 @@ class DefendedClassifier:
 
     def stream(
         self,
-        texts: Iterable[str],
+        texts: Iterable[Text],
         *,
         batch_size: int = 32,
         window: int = 1024,
@@ -166,7 +169,7 @@ class DefendedClassifier:
         """Classifies any number of texts in bounded memory.
 
         Args:
-            texts: the texts, each with more than white space.
+            texts: the texts or pairs, as of a call.
             batch_size: the most texts in one run of the model.
             window: how many texts are held at once and grouped by length.
             threshold: takes the place of the bundle's own threshold.
@@ -175,8 +178,7 @@ class DefendedClassifier:
             One prediction for each text, in order.
 
         Raises:
-            RowsError: a text is empty or not a string; the message names its index. The texts of
-                earlier windows have been yielded by then.
+            RowsError: as of a call; the texts of earlier windows have been yielded by then.
             ProviderError: the model failed while it ran.
 
         Warns:
@@ -214,8 +216,8 @@ class DefendedClassifier:
             One prediction for each text, in order.
 
         Raises:
-            ClampdownError: a window has no room for a token or is longer than the model takes, or
-                there is a gap between two of them.
+            ClampdownError: a window has no room for a token or is longer than the model takes,
+                there is a gap between two of them, or the model reads pairs.
             RowsError: a text is empty or not a string; the message names its index.
             ProviderError: the model failed while it ran.
 
@@ -225,6 +227,13 @@ class DefendedClassifier:
         """
         require_texts(texts)
         require_positive("batch_size", batch_size)
+        if self.manifest.text_pair:
+            raise ClampdownError(
+                "Windows",
+                found="a bundle whose model reads pairs of texts",
+                expected="one of single texts: of a pair no window has both texts",
+                hint="Shorten the texts, or have them truncated as the model's tokenizer does.",
+            )
         size = self.manifest.max_length if size is None else size
         stride = max(1, (size - self.tokenizer.special) // 2) if stride is None else stride
         self.tokenizer.require_windows(size, stride)
@@ -234,14 +243,32 @@ class DefendedClassifier:
         self,
         rows: Sequence[Sequence[int]],
         *,
+        type_ids: Sequence[Sequence[int]] | None = None,
         batch_size: int = 32,
         threshold: float | None = None,
     ) -> RawOutputs:
         """Runs the graph on token ids, see :meth:`DefendedGraph.run_ids`."""
-        return self._graph.run_ids(rows, batch_size=batch_size, threshold=threshold)
+        return self._graph.run_ids(
+            rows, type_ids=type_ids, batch_size=batch_size, threshold=threshold
+        )
+
+    def run_encoded(
+        self,
+        encoded: Sequence[Encoded],
+        *,
+        batch_size: int = 32,
+        threshold: float | None = None,
+    ) -> RawOutputs:
+        """Runs the graph on what the bundle's tokenizer gave, see :meth:`DefendedGraph.run_ids`."""
+        return self.run_ids(
+            [item.ids for item in encoded],
+            type_ids=type_ids_of(encoded),
+            batch_size=batch_size,
+            threshold=threshold,
+        )
 
     def _stream(
-        self, texts: Iterator[str], batch_size: int, window: int, threshold: float | None
+        self, texts: Iterator[Text], batch_size: int, window: int, threshold: float | None
     ) -> Iterator[Prediction]:
         first = truncated = 0
         while held := list(islice(texts, window)):
@@ -274,10 +301,14 @@ class DefendedClassifier:
             truncated += sum(of_text.truncated for of_text in windows)
         self._warn_truncated(truncated, f"{self.tokenizer.readable} characters")
 
-    def _encode(self, texts: Sequence[str], first: int) -> list[Encoded]:
-        for index, text in enumerate(texts, first):
-            require_text(text, f"text {index}")
-        encoded = self.tokenizer.encode(texts)
+    def _encode(self, texts: Sequence[Text], first: int) -> list[Encoded]:
+        pairs = self.manifest.text_pair
+        encoded = self.tokenizer.encode(
+            [
+                require_text_or_pair(text, f"text {index}", pairs=pairs)
+                for index, text in enumerate(texts, first)
+            ]
+        )
         for index, item in enumerate(encoded, first):
             _require_tokens(item.ids, index)
         return encoded
@@ -285,9 +316,7 @@ class DefendedClassifier:
     def _predict(
         self, encoded: Sequence[Encoded], batch_size: int, threshold: float | None
     ) -> list[Prediction]:
-        outputs = self.run_ids(
-            [item.ids for item in encoded], batch_size=batch_size, threshold=threshold
-        )
+        outputs = self.run_encoded(encoded, batch_size=batch_size, threshold=threshold)
         return to_predictions(outputs, self.manifest.labels)
 
     def _warn_truncated(self, count: int, limit: str) -> None:

@@ -72,7 +72,7 @@ def _save_bytes(case: Case, folder: Path) -> None:
     if case.framed:
         frame = [(token, ids[token]) for token in ("<s>", "</s>")]
         tokenizer.post_processor = processors.TemplateProcessing(
-            single="<s> $A </s>", special_tokens=frame
+            single="<s> $A </s>", pair=case.pair, special_tokens=frame
         )
     tokenizer.save(str(folder / "tokenizer.json"))
     _configure(folder, "PreTrainedTokenizerFast", case.token_types)

@@ -31,6 +31,8 @@ class Case:
         tokenizer: the kind that is saved.
         token_types: whether the tokenizer emits token types.
         framed: whether it puts a token in front of a text and one behind.
+        pair: its template of pairs; None for that of the tokenizers package, which parts nothing.
+        pairs: whether the clean rows, and the texts that are compared, are pairs.
         change: done to the folder once it is written.
         refused: None where the defended model has to give the logits of transformers.
         slow: left to ``make test-models``.
@@ -45,6 +47,8 @@ class Case:
     tokenizer: Kind = "byte-level"
     token_types: bool = False
     framed: bool = True
+    pair: str | None = None
+    pairs: bool = False
     change: Callable[[Path], None] | None = None
     refused: Refused | None = None
     slow: bool = False

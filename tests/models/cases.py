@@ -6,6 +6,9 @@ from tests.models.changes import with_config, with_tensors, with_tokens, without
 
 HEAD = {"head_dim": 16, "num_key_value_heads": 1}
 WINDOW = {"sliding_window": 8}
+TYPED_PAIR = "<s> $A </s> $B:1 </s>:1"
+PLAIN_PAIR = "<s> $A </s> </s> $B </s>"
+DISTILLED = {"dim": WIDTH, "n_layers": LAYERS, "n_heads": 2, "hidden_dim": 64}
 ONE_TYPE = {"type_vocab_size": 1}
 NARROW = {"embedding_size": 16}
 AT_EOS = Refused("UnsupportedArchitectureError", "<eos> tokens of all rows at once")
@@ -32,12 +35,7 @@ KNOWN = (
     Case("camembert", "camembert", ONE_TYPE, padding=1, token_types=True, slow=True),
     Case("deberta", "deberta", {**DISENTANGLED, "pooler_hidden_size": WIDTH}),
     Case("deberta-v2", "deberta-v2", {**DISENTANGLED, "position_buckets": 16}, slow=True),
-    Case(
-        "distilbert",
-        "distilbert",
-        {"dim": WIDTH, "n_layers": LAYERS, "n_heads": 2, "hidden_dim": 64},
-        slow=True,
-    ),
+    Case("distilbert", "distilbert", DISTILLED, slow=True),
     Case("electra", "electra", NARROW, token_types=True, slow=True),
     Case("gemma2", "gemma2", {**HEAD, **WINDOW}, slow=True),
     Case("gemma3_text", "gemma3_text", {**HEAD, **WINDOW}, slow=True),
@@ -195,7 +193,7 @@ ODD = (
     Case(
         "bert, padding beyond the embedding",
         "bert",
-        change=with_config(pad_token_id=300),
+        change=with_config("config.json", pad_token_id=300),
         refused=Refused("ModelError", "the id 300 (the padding token)"),
     ),
     Case(
@@ -207,7 +205,9 @@ ODD = (
     Case(
         "bert, a head of another size",
         "bert",
-        change=with_config(id2label={"0": "no", "1": "yes"}, label2id={"no": 0, "yes": 1}),
+        change=with_config(
+            "config.json", id2label={"0": "no", "1": "yes"}, label2id={"no": 0, "yes": 1}
+        ),
         refused=Refused("ModelError", "classifier.weight [3, 32] instead of [2, 32]"),
     ),
     Case(
@@ -222,7 +222,7 @@ ODD = (
     Case(
         "bert, a layer too many",
         "bert",
-        change=with_config(num_hidden_layers=1),
+        change=with_config("config.json", num_hidden_layers=1),
         refused=Refused("ModelError", "no place for: bert.encoder.layer.1."),
     ),
     Case(
@@ -253,4 +253,54 @@ ODD = (
 )
 """What is odd about single models, whatever their architecture."""
 
-CASES = (*KNOWN, *BY_HAND, *REFUSED, *ODD)
+PAIRS = (
+    Case("bert, pairs", "bert", token_types=True, pair=TYPED_PAIR, pairs=True),
+    Case(
+        "bert, pairs cut on the left",
+        "bert",
+        token_types=True,
+        pair=TYPED_PAIR,
+        pairs=True,
+        change=with_config("tokenizer_config.json", truncation_side="left"),
+        slow=True,
+    ),
+    Case("distilbert, pairs", "distilbert", DISTILLED, pair=TYPED_PAIR, pairs=True, slow=True),
+    Case("roberta, pairs", "roberta", ONE_TYPE, padding=1, pair=PLAIN_PAIR, pairs=True),
+    Case(
+        "roberta, pairs of two token types",
+        "roberta",
+        ONE_TYPE,
+        padding=1,
+        token_types=True,
+        pair=TYPED_PAIR,
+        pairs=True,
+        refused=Refused("ModelError", "type_vocab_size"),
+    ),
+    Case(
+        "deberta, pairs",
+        "deberta",
+        {**DISENTANGLED, "pooler_hidden_size": WIDTH, "type_vocab_size": 2},
+        token_types=True,
+        pair=TYPED_PAIR,
+        pairs=True,
+    ),
+    Case("llama, pairs", "llama", HEAD, pair="<s> $A <s> $B", pairs=True, slow=True),
+    Case(
+        "gpt2, pairs",
+        "gpt2",
+        {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2},
+        framed=False,
+        pairs=True,
+        refused=Refused("ModelError", "nothing that parts two texts"),
+    ),
+    Case(
+        "bert, pairs without a template",
+        "bert",
+        token_types=True,
+        pairs=True,
+        refused=Refused("ModelError", "nothing that parts two texts"),
+    ),
+)
+"""Models of pairs of texts, such as of natural language inference."""
+
+CASES = (*KNOWN, *BY_HAND, *REFUSED, *ODD, *PAIRS)

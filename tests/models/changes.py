@@ -22,11 +22,11 @@ def with_tensors(*names: str) -> Change:
     return change
 
 
-def with_config(**changes: object) -> Change:
-    """Another configuration than that of the weights."""
+def with_config(name: str, **changes: object) -> Change:
+    """Another configuration than that of the weights, or of the tokenizer."""
 
     def change(folder: Path) -> None:
-        file = folder / "config.json"
+        file = folder / name
         file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
     return change

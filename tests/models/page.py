@@ -6,7 +6,7 @@ from clampdown_calib.models.architectures import ARCHITECTURES
 from clampdown_calib.models.checkpoint.leftover_weights import BUFFERS, HEADS, WHOLE_NAMES
 from clampdown_calib.models.tokenizer.sample_rows import LONGEST
 from tests.models.case import Case
-from tests.models.cases import BY_HAND, KNOWN, ODD, REFUSED
+from tests.models.cases import BY_HAND, KNOWN, ODD, PAIRS, REFUSED
 from tests.models.run_case import Outcome
 
 TRAINED = {
@@ -59,6 +59,13 @@ of quantised weights. If the classifier never used them, load it with transforme
 """
 
 
+PAIRS_RULES = """\
+The clean rows and the texts are pairs. Seven are compared, with the long text first, second and
+in both places, and transformers is fed everything that its tokenizer gives. A tokenizer has to part
+two texts by a special token.
+"""
+
+
 def as_expected(case: Case, outcome: Outcome, tolerance: float) -> bool:
     """Whether the row of the table holds."""
     error = outcome.error
@@ -98,6 +105,7 @@ def page(outcomes: dict[str, Outcome], command: str) -> str:
     )
     refused = ((case.name, _reason(outcomes[case.name])) for case in REFUSED)
     odd = ((case.name, _result(outcomes[case.name])) for case in ODD)
+    pairs = ((case.name, _result(outcomes[case.name])) for case in PAIRS)
     rules = RULES.format(
         heads=_names(sorted(HEADS)), whole=_names(sorted(WHOLE_NAMES)), buffers=_names(BUFFERS)
     )
@@ -113,6 +121,9 @@ def page(outcomes: dict[str, Outcome], command: str) -> str:
             *_table(("model", "found"), refused),
             "\n## Odd models\n",
             *_table(("model", "result"), odd),
+            "\n## Pairs of texts\n",
+            PAIRS_RULES,
+            *_table(("model", "result"), pairs),
             "",
             rules,
         ]

@@ -1,6 +1,7 @@
 """Defends the model of a case from end to end, and says what came of it."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from clampdown import defend
 from clampdown_runtime import ClampdownError, DefendedClassifier
+from clampdown_runtime.rows.texts import Text
 from tests.models.build import build, clean_texts
 from tests.models.case import Case
 
@@ -26,6 +28,9 @@ TEXTS = [
 ]
 """Short, longer, longer than any model here takes, of other scripts, with emoji: together in one
 batch each but the longest is padded."""
+
+PAIRS = [*zip(TEXTS, [*TEXTS[1:], TEXTS[0]], strict=True), (TEXTS[2], TEXTS[2] + "x"), ("a", "b")]
+"""The long text is the first one, the second one, and both."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,12 @@ def run_case(case: Case, place: Path) -> Outcome:
     """Anything but a ``ClampdownError`` comes through."""
     model = build(case, place / "model")
     clean = place / "clean.csv"
-    clean.write_text("text\n" + "".join(f"{text}\n" for text in clean_texts(ROWS)))
+    rows = clean_texts(ROWS)
+    if case.pairs:
+        rows = ["text,text_pair", *map(",".join, zip(rows, rows[::-1], strict=True))]
+    else:
+        rows = ["text", *rows]
+    clean.write_text("\n".join(rows) + "\n")
     try:
         defend(
             model,
@@ -58,27 +68,31 @@ def run_case(case: Case, place: Path) -> Outcome:
     except ClampdownError as error:
         return Outcome(None, error)
     classifier = DefendedClassifier.load(place / "bundle", threads=1)
-    ids = [encoded.ids for encoded in classifier.tokenizer.encode(TEXTS)]
+    texts = PAIRS if case.pairs else TEXTS
     # No row is flagged, so that the logits are the undefended model's.
-    found = classifier.run_ids(ids, threshold=np.inf).logits
-    expected = _by_transformers(model, classifier.manifest.max_length)
+    encoded = classifier.tokenizer.encode(texts)
+    found = classifier.run_encoded(encoded, threshold=np.inf).logits
+    expected = _by_transformers(model, texts, classifier.manifest.max_length)
     return Outcome(float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1))))
 
 
-def _by_transformers(folder: Path, max_length: int) -> np.ndarray:
+def _by_transformers(folder: Path, texts: Sequence[Text], max_length: int) -> np.ndarray:
     """Logits by the model and the tokenizer that transformers loads, one row at a time.
 
-    What the tokenizer emits is left to the model's defaults, but for the ids and the mask: a model
-    with one token type has no row for a second one.
+    Of single texts what the tokenizer emits is left to the model's defaults, but for the ids and
+    the mask: a model with one token type has no row for a second one. Of pairs it is fed all.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     rows = []
-    for text in TEXTS:
-        encoded = tokenizer(text, truncation=True, max_length=max_length, return_tensors="pt")
-        fed = {name: encoded[name] for name in ("input_ids", "attention_mask")}
+    for text in texts:
+        pair = not isinstance(text, str)
+        given = text if pair else (text,)
+        encoded = tokenizer(*given, truncation=True, max_length=max_length, return_tensors="pt")
+        names = encoded.keys() if pair else ("input_ids", "attention_mask")
+        fed = {name: encoded[name] for name in names}
         with torch.no_grad():
             rows.append(model(**fed).logits[0].numpy())
     return np.array(rows)

@@ -16,8 +16,8 @@ from clampdown_runtime.errors import CalibrationError, RowsError
 from clampdown_runtime.rows.class_labels import resolve_label
 from clampdown_runtime.rows.read_rows import read_rows
 from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
-from clampdown_runtime.rows.texts import require_text
-from clampdown_runtime.tokenizer import pad_batch
+from clampdown_runtime.rows.texts import require_text, text_or_pair
+from clampdown_runtime.tokenizer import pad_batch, type_ids_of
 
 Use = Literal["fit", "held-out"]
 """What rows are read for."""
@@ -40,11 +40,13 @@ class CleanRow:
         label: its class, or None where the file has none.
         part: ``fit`` rows fit the defence, ``held-out`` rows set the threshold; ``both`` do either,
             each held out of one of several fits.
+        text_pair: the second text, where the rows are pairs.
     """
 
     text: str
     label: int | None
     part: Part
+    text_pair: str | None = None
 
 
 def read_clean_rows(
@@ -103,6 +105,7 @@ def read_clean_rows(
             if row.label is None
             else resolve_label(row.label, labels, where=f"{path}, line {row.line}"),
             part,
+            row.text_pair,
         )
         for row, part in zip(rows, parts, strict=True)
     )
@@ -128,12 +131,14 @@ class EncodedRows:
         labels: int64 ``[n]``, or None without labels.
         tokenization: of the model that they are for.
         batch_size: the most rows in one run.
+        types: token types of each row; None where all are zero, as of single texts.
     """
 
     ids: list[list[int]]
     labels: NDArray[np.int64] | None
     tokenization: Tokenization
     batch_size: int = BATCH_SIZE
+    types: list[list[int]] | None = None
 
     def batches(self) -> Iterator[tuple[list[int], dict[str, NDArray[np.int64]]]]:
         """Row numbers and padded inputs int64 ``[n, T]``, rows of like length together."""
@@ -144,6 +149,7 @@ class EncodedRows:
                     [self.ids[row] for row in rows],
                     self.tokenization.padding,
                     self.tokenization.inputs,
+                    self.types and [self.types[row] for row in rows],
                 ),
             )
 
@@ -155,16 +161,22 @@ def encode_rows(rows: Sequence[CleanRow], use: Use, tokenization: Tokenization) 
         RowsError: the tokenizer leaves nothing of a row.
     """
     chosen = [row for row in rows if row.part in (use, "both")]
-    ids = tokenization.encode([row.text for row in chosen])
-    for row, tokens in zip(chosen, ids, strict=True):
-        if not tokens:
+    encoded = tokenization.encoded([text_or_pair(row.text, row.text_pair) for row in chosen])
+    for row, item in zip(chosen, encoded, strict=True):
+        if not item.ids:
             raise RowsError(
                 f"The clean row {row.text[:40]!r}",
                 found="a text of which the tokenizer leaves no tokens",
                 expected="at least one token",
                 hint="Correct it or leave it out.",
             )
-    return EncodedRows(ids, labels_of(rows, use), tokenization)
+    ids, types = [item.ids for item in encoded], type_ids_of(encoded)
+    return EncodedRows(ids, labels_of(rows, use), tokenization, types=types)
+
+
+def are_pairs(rows: Sequence[CleanRow]) -> bool:
+    """Whether the rows are pairs of texts: all of them are, or none is."""
+    return any(row.text_pair is not None for row in rows)
 
 
 def labels_of(rows: Sequence[CleanRow], use: Use) -> NDArray[np.int64] | None:
@@ -179,11 +191,13 @@ def labels_of(rows: Sequence[CleanRow], use: Use) -> NDArray[np.int64] | None:
 
 
 def rows_to_jsonl(rows: Sequence[CleanRow]) -> str:
-    """One JSON object a row with ``text``, ``label`` and ``part``."""
-    return "".join(
-        json.dumps({"text": r.text, "label": r.label, "part": r.part}, ensure_ascii=False) + "\n"
-        for r in rows
+    """One JSON object a row with ``text``, ``label``, ``part`` and, of pairs, ``text_pair``."""
+    fields = (
+        {"text": row.text, "label": row.label, "part": row.part}
+        | ({} if row.text_pair is None else {"text_pair": row.text_pair})
+        for row in rows
     )
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in fields)
 
 
 def rows_from_jsonl(text: str, classes: int) -> tuple[CleanRow, ...]:
@@ -196,8 +210,11 @@ def rows_from_jsonl(text: str, classes: int) -> tuple[CleanRow, ...]:
     """
     # Not splitlines: JSON leaves line separators such as U+2028 in a text as they are.
     rows = tuple(CleanRow(**json.loads(line)) for line in text.split("\n") if line)
+    pairs = are_pairs(rows)
     for number, row in enumerate(rows, 1):
         require_text(row.text, f"line {number}")
+        if pairs:
+            require_text(row.text_pair, f"line {number}, the second text")
         known = row.label is None or (type(row.label) is int and 0 <= row.label < classes)
         if not known or row.part not in get_args(Part):
             raise ValueError(f"line {number} with the label {row.label!r} and part {row.part!r}")

@@ -22,6 +22,7 @@ from clampdown.cli.options import (
     json_option,
     provider_option,
     text_column_option,
+    text_pair_column_option,
 )
 from clampdown.cli.output import cell, echo_json, number
 from clampdown.cli.progress import terminal_progress
@@ -33,7 +34,12 @@ from clampdown_runtime.progress import silent
 from clampdown_runtime.rows.lines import bounded_lines
 from clampdown_runtime.rows.read_rows import read_rows
 from clampdown_runtime.rows.row_format import RowFormat
-from clampdown_runtime.rows.texts import require_text
+from clampdown_runtime.rows.texts import (
+    Text,
+    require_text,
+    require_text_or_pair,
+    text_or_pair,
+)
 from clampdown_runtime.sessions.providers import Provider
 
 if TYPE_CHECKING:
@@ -55,6 +61,7 @@ _STEP = 256
         "clampdown run my-bundle --input reviews.csv > results.tsv",
         "clampdown run my-bundle --input reviews.tsv.gz --text-column review --all-probabilities",
         "clampdown run my-bundle --input - --json < lines.txt",
+        "clampdown run my-bundle --input nli.csv --text-column first --text-pair-column second",
         "clampdown run my-bundle --input articles.jsonl --window 512 --stride 256",
     ),
 )
@@ -65,10 +72,11 @@ _STEP = 256
     "file",
     type=PATH,
     metavar="FILE",
-    help=f"Rows with `text`, of any size: {ROW_FILES}; - for lines of standard input, "
-    "without the blank ones.",
+    help=f"Rows with `text`, and `text_pair` where the model reads pairs, of any size: "
+    f"{ROW_FILES}; - for lines of standard input, without the blank ones.",
 )
 @text_column_option
+@text_pair_column_option
 @delimiter_option
 @click.option(
     "--all-probabilities",
@@ -112,6 +120,7 @@ def run(
     texts: tuple[str, ...],
     file: Path | None,
     text: str,
+    text_pair: str,
     delimiter: str | None,
     all_probabilities: bool,
     size: int | None,
@@ -125,8 +134,9 @@ def run(
     """Classify each TEXT, or each row of a file, with BUNDLE.
 
     Prints one line per text, separated by tabs: label, probability (0 to 1), anomaly score
-    (high = abnormal), flagged (true or false), and the text with unprintable characters escaped;
-    a label or text that a spreadsheet would take for a formula has a ' before it.
+    (high = abnormal), flagged (true or false), and the text, of a pair both in two columns, with
+    unprintable characters escaped; a label or text that a spreadsheet would take for a formula has
+    a ' before it.
     With --json one object per line: label, probability, anomaly_score, flagged and logits.
     --all-probabilities adds a column label=probability behind the text for every class, or to the
     object `probabilities` by label.
@@ -135,9 +145,11 @@ def run(
         raise click.UsageError("Give texts or --input, one of the two.")
     if stride is not None and size is None:
         raise click.UsageError("Give --stride with --window.")
-    row_format = RowFormat(text, None, delimiter)
+    row_format = RowFormat(text, None, delimiter, text_pair)
     if file in (None, _STDIN) and row_format != _TEXTS:
-        raise click.UsageError("Give --text-column and --delimiter with --input and a file.")
+        raise click.UsageError(
+            "Give --text-column, --text-pair-column and --delimiter with --input and a file."
+        )
     classifier = DefendedClassifier.load(
         bundle,
         provider=provider,
@@ -145,7 +157,7 @@ def run(
         time_limit=time_limit,
         expected_digest=expected_digest,
     )
-    source = _texts(texts, file, row_format)
+    source = _texts(texts, file, row_format, pairs=classifier.manifest.text_pair)
     labels = classifier.manifest.labels if all_probabilities else ()
     classify = (
         classifier.stream
@@ -164,12 +176,25 @@ def run(
                 progress("Classifying", count, 0)
 
 
-def _texts(texts: Sequence[str], file: Path | None, row_format: RowFormat) -> Iterator[str]:
-    if file is None:
-        return iter(texts)
-    if file == _STDIN:
-        return _lines()
-    return (row.text for row in read_rows(file, row_format))
+def _texts(
+    texts: Sequence[str], file: Path | None, row_format: RowFormat, *, pairs: bool
+) -> Iterator[Text]:
+    if file in (None, _STDIN):
+        if pairs:
+            raise RowsError(
+                "standard input" if file else "The texts",
+                found="single texts",
+                expected="pairs of texts, which this bundle's model reads",
+                hint="Pass --input with a file of rows that have `text` and `text_pair`.",
+            )
+        return _lines() if file else iter(texts)
+    return _rows(file, row_format, pairs=pairs)
+
+
+def _rows(file: Path, row_format: RowFormat, *, pairs: bool) -> Iterator[Text]:
+    for row in read_rows(file, row_format):
+        given = text_or_pair(row.text, row.text_pair)
+        yield require_text_or_pair(given, f"{file}, line {row.line}", pairs=pairs)
 
 
 def _lines() -> Iterator[str]:
@@ -195,12 +220,12 @@ def _lines() -> Iterator[str]:
 
 
 def _classified(
-    classify: "Callable[[Iterator[str]], Iterator[Prediction]]", texts: Iterator[str]
-) -> "Iterator[tuple[str, Prediction]]":
+    classify: "Callable[[Iterator[Text]], Iterator[Prediction]]", texts: Iterator[Text]
+) -> "Iterator[tuple[Text, Prediction]]":
     """Pairs each prediction with its text, holding only the texts that are under way."""
-    under_way: deque[str] = deque()
+    under_way: deque[Text] = deque()
 
-    def noted() -> Iterator[str]:
+    def noted() -> Iterator[Text]:
         for text in texts:
             under_way.append(text)
             yield text
@@ -209,14 +234,14 @@ def _classified(
         yield under_way.popleft(), prediction
 
 
-def _line(text: str, prediction: "Prediction", of_labels: Mapping[str, float]) -> str:
+def _line(text: Text, prediction: "Prediction", of_labels: Mapping[str, float]) -> str:
     return "\t".join(
         (
             cell(prediction.label),
             number(prediction.probability, 4),
             number(prediction.anomaly_score, 4),
             str(prediction.flagged).lower(),
-            cell(text),
+            *map(cell, (text,) if isinstance(text, str) else text),
             *(cell(f"{label}={number(p, 4)}") for label, p in of_labels.items()),
         )
     )

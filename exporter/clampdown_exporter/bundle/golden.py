@@ -1,11 +1,14 @@
 """Writes the golden rows: what every port of the runtime must reproduce."""
 
-from clampdown_exporter.bundle.golden_texts import GOLDEN_TEXTS
+from collections.abc import Sequence
+
+from clampdown_exporter.bundle.golden_texts import GOLDEN_PAIRS, GOLDEN_TEXTS
 from clampdown_runtime.bundle.golden import Golden, GoldenRow
 from clampdown_runtime.bundle.manifest import Precision
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ExportError
 from clampdown_runtime.prediction import to_predictions
+from clampdown_runtime.rows.texts import Text
 
 TOLERANCES: dict[Precision, float] = {
     "fp32": 1e-4,
@@ -20,7 +23,7 @@ are the GPU's alone, and the CPU computes these operators in float32."""
 
 
 def golden_of(classifier: DefendedClassifier) -> Golden:
-    """Run every golden text alone.
+    """Run every golden text alone, or every pair where the model reads pairs.
 
     A text whose score lies within the tolerance of the threshold, or whose two best logits do, is
     left out: another machine may rightly decide it the other way.
@@ -30,26 +33,31 @@ def golden_of(classifier: DefendedClassifier) -> Golden:
     """
     rows = []
     tolerance = TOLERANCES[classifier.manifest.precision]
-    for text in GOLDEN_TEXTS:
+    texts: Sequence[Text] = GOLDEN_PAIRS if classifier.manifest.text_pair else GOLDEN_TEXTS
+    for text in texts:
         (encoded,) = classifier.tokenizer.encode([text])
         if not encoded.ids:
             continue
         (prediction,) = to_predictions(
-            classifier.run_ids([encoded.ids]), classifier.manifest.labels
+            classifier.run_encoded([encoded]), classifier.manifest.labels
         )
         best = sorted(prediction.logits)[-2:]
         margins = (prediction.anomaly_score - classifier.manifest.threshold, best[-1] - best[0])
         if any(abs(margin) <= tolerance for margin in margins):
             continue
+        first, second = (text, None) if isinstance(text, str) else text
+        typed = encoded.type_ids and "token_type_ids" in classifier.manifest.inputs
         rows.append(
             GoldenRow(
-                text=text,
+                text=first,
                 input_ids=tuple(encoded.ids),
                 logits=prediction.logits,
                 anomaly_score=prediction.anomaly_score,
                 flagged=prediction.flagged,
                 label=prediction.label,
                 probability=prediction.probability,
+                text_pair=second,
+                token_type_ids=tuple(encoded.type_ids or ()) if typed else None,
             )
         )
     if not rows:

@@ -19,6 +19,12 @@ GOLDEN_TEXTS = (
 )
 """The last one is longer than most models take, so that truncation is part of the golden file."""
 
+GOLDEN_PAIRS = (
+    *zip(GOLDEN_TEXTS, (*GOLDEN_TEXTS[1:], GOLDEN_TEXTS[0]), strict=True),
+    (GOLDEN_TEXTS[-1], GOLDEN_TEXTS[-1]),
+)
+"""Those of a model of pairs: the long text is the first one, the second one, and both."""
+
 HARD_TEXTS = (
     "",
     "  two  spaces\tand\r\nlines\vand\fpages\u00a0\u2003\u3000\u2028\u2029\u0085\u180e ",

@@ -79,6 +79,7 @@ def manifest_of(fitted: FittedModel, mode: Mode) -> Manifest:
         inputs=tokenization.inputs,
         max_length=tokenization.max_length,
         truncation_side=tokenization.truncation_side,
+        text_pair=tokenization.text_pair,
         padding=tokenization.padding,
         layers=facts.layers,
         representation=facts.representation,
@@ -110,7 +111,10 @@ def open_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> DefendedCla
     require_signature(session, manifest, folder / manifest.model_file)
     bundle = Bundle(folder, manifest, digest="")
     tokenizer = BundleTokenizer(
-        folder / TOKENIZER_FILE, manifest.max_length, truncation_side=manifest.truncation_side
+        folder / TOKENIZER_FILE,
+        manifest.max_length,
+        truncation_side=manifest.truncation_side,
+        text_pair=manifest.text_pair,
     )
     return DefendedClassifier(bundle, tokenizer, DefendedGraph(bundle, session))
 

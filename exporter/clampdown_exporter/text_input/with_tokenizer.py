@@ -39,14 +39,21 @@ def write_with_tokenizer(folder: Path, manifest: Manifest, golden: Golden) -> No
         golden: what it must answer.
 
     Raises:
-        ExportError: onnxruntime-extensions is missing, the tokenizer is not a WordPiece one, or
-            the graph gives other token ids or other outputs.
+        ExportError: onnxruntime-extensions is missing, the tokenizer is not a WordPiece one, it
+            reads pairs, or the graph gives other token ids or other outputs.
     """
     if manifest.truncation_side != "right":
         raise ExportError(
             "The tokenizer",
             found="a text whose beginning is cut off where it is too long",
             expected="one whose end is",
+            hint="No bundle was written. Leave --with-tokenizer out.",
+        )
+    if manifest.text_pair:
+        raise ExportError(
+            "The tokenizer",
+            found="pairs of texts, of which the longer one is cut off first",
+            expected="single texts: the graph that is written from a tokenizer has one input",
             hint="No bundle was written. Leave --with-tokenizer out.",
         )
     library = extensions_library()

@@ -11,14 +11,17 @@ from clampdown_runtime.bundle.manifest import GOLDEN_FILE
 from clampdown_runtime.bundle.strict_json import JsonObject
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import BundleError
-from clampdown_runtime.prediction import to_predictions
+from clampdown_runtime.prediction import RawOutputs, to_predictions
+from clampdown_runtime.rows.texts import text_or_pair
+from clampdown_runtime.sessions.defended_graph import DefendedGraph
 
-GOLDEN_VERSION = 1
+GOLDEN_VERSION = 2
+"""The newest. Rows of single texts are written in version 1; 2 is that of pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoldenRow:
-    """One text and what the bundle must answer; numbers that are not finite are NaN.
+    """One text or pair, and what the bundle must answer; numbers that are not finite are NaN.
 
     Attributes:
         text: the text.
@@ -28,6 +31,8 @@ class GoldenRow:
         flagged: whether the score is over the bundle's threshold.
         label: the name of the most probable class.
         probability: the softmax of ``logits`` at ``label``.
+        text_pair: the second text of a pair; None of a single text.
+        token_type_ids: of a pair, where the graph reads token types; otherwise None.
     """
 
     text: str
@@ -37,6 +42,13 @@ class GoldenRow:
     flagged: bool
     label: str
     probability: float
+    text_pair: str | None = None
+    token_type_ids: tuple[int, ...] | None = None
+
+    def run(self, graph: DefendedClassifier | DefendedGraph) -> RawOutputs:
+        """What a graph gives for its token ids, alone."""
+        types = None if self.token_type_ids is None else [self.token_type_ids]
+        return graph.run_ids([self.input_ids], type_ids=types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,8 @@ class Golden:
         tolerance = fields.number("tolerance")
         if tolerance < 0:
             fields.refuse("tolerance", found=str(tolerance), expected="at least 0")
-        rows = tuple(_row(row) for row in fields.children("rows"))
+        pairs = fields.integer("format_version", minimum=1) > 1
+        rows = tuple(_row(row, pairs=pairs) for row in fields.children("rows"))
         if not rows:
             fields.refuse("rows", found="no rows", expected="at least one")
         return cls(tolerance, rows)
@@ -79,10 +92,13 @@ class Golden:
                 "flagged": row.flagged,
                 "label": row.label,
                 "probability": _finite(row.probability),
+                **({} if row.text_pair is None else {"text_pair": row.text_pair}),
+                **({} if row.token_type_ids is None else {"token_type_ids": row.token_type_ids}),
             }
             for row in self.rows
         ]
-        golden = {"format_version": GOLDEN_VERSION, "tolerance": self.tolerance, "rows": rows}
+        pairs = any(row.text_pair is not None for row in self.rows)
+        golden = {"format_version": 2 if pairs else 1, "tolerance": self.tolerance, "rows": rows}
         return json.dumps(golden, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -92,7 +108,7 @@ class GoldenMismatch:
 
     Attributes:
         index: the row's index.
-        text: the row's text.
+        text: the row's text, of a pair the first one.
         field: the name of the value in the golden row.
         expected: the golden value.
         found: the value on this machine.
@@ -148,13 +164,14 @@ def check_golden(classifier: DefendedClassifier, golden: Golden) -> list[GoldenM
 def _compared(
     classifier: DefendedClassifier, row: GoldenRow
 ) -> Iterator[tuple[str, object, object]]:
-    [encoded] = classifier.tokenizer.encode([row.text])
+    [encoded] = classifier.tokenizer.encode([text_or_pair(row.text, row.text_pair)])
     yield "input_ids", row.input_ids, tuple(encoded.ids)
+    if row.token_type_ids is not None:
+        yield "token_type_ids", row.token_type_ids, tuple(encoded.type_ids or ())
     if len(row.input_ids) > classifier.manifest.max_length:
         return  # The graph takes no such row.
     # The golden ids, so that a tokenizer that differs does not hide whether the graph does.
-    outputs = classifier.run_ids([row.input_ids])
-    [prediction] = to_predictions(outputs, classifier.manifest.labels)
+    [prediction] = to_predictions(row.run(classifier), classifier.manifest.labels)
     for field in ("logits", "anomaly_score", "flagged", "label", "probability"):
         yield field, getattr(row, field), getattr(prediction, field)
 
@@ -171,16 +188,22 @@ def _equal(expected: object, found: object, tolerance: float) -> bool:
     return expected == found
 
 
-def _row(fields: JsonObject) -> GoldenRow:
-    fields.require_only(
-        "text", "input_ids", "logits", "anomaly_score", "flagged", "label", "probability"
-    )
+def _row(fields: JsonObject, *, pairs: bool) -> GoldenRow:
+    keys = ("text", "input_ids", "logits", "anomaly_score", "flagged", "label", "probability")
+    fields.require_only(*keys, *(("text_pair", "token_type_ids") if pairs else ()))
     input_ids = fields.integers("input_ids", minimum=0)
     if not input_ids:
         fields.refuse("input_ids", found="no token ids", expected="at least one")
     logits = fields.numbers_or_nulls("logits")
     if not logits:
         fields.refuse("logits", found="no logits", expected="one of each class")
+    types = fields.integers("token_type_ids", minimum=0) if fields.has("token_type_ids") else None
+    if types is not None and len(types) != len(input_ids):
+        fields.refuse(
+            "token_type_ids",
+            found=f"{len(types)} types",
+            expected=f"one of each of {len(input_ids)} ids",
+        )
     return GoldenRow(
         text=fields.string("text"),
         input_ids=input_ids,
@@ -189,6 +212,8 @@ def _row(fields: JsonObject) -> GoldenRow:
         flagged=fields.boolean("flagged"),
         label=fields.string("label"),
         probability=_number(fields, "probability"),
+        text_pair=fields.string("text_pair") if pairs else None,
+        token_type_ids=types,
     )
 
 

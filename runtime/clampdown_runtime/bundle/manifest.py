@@ -11,7 +11,8 @@ from clampdown_runtime.bundle.strict_json import JsonObject
 
 FORMAT_VERSION = 2
 """The newest. A manifest is written in the lowest version that can say it: 2 has the key
-`truncation_side`, and is one that readers of version 1 would tokenise long texts for otherwise."""
+`truncation_side` and perhaps `text_pair`, and is one that readers of version 1 would tokenise for
+otherwise."""
 
 MANIFEST_NAME = "clampdown.json"
 SIGNATURE_FILE = "model.sig"
@@ -45,6 +46,7 @@ MODEL_FILES: Mapping[Precision, str] = {
 
 Side = Literal["right", "left"]
 _TRUNCATION = "truncation_side"
+_PAIR = "text_pair"
 Representation = Literal["first", "last"]
 DetectorName = Literal["excess", "nas", "fusion", "mahalanobis"]
 """The last two are of earlier releases, whose bundles still load."""
@@ -92,6 +94,7 @@ class Manifest:
     versions: Mapping[str, str]
     files: Mapping[str, str]
     truncation_side: Side = "right"
+    text_pair: bool = False
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "Manifest":
@@ -109,7 +112,7 @@ class Manifest:
         fields.require_version(FORMAT_VERSION)
         version = fields.integer("format_version", minimum=1)
         keys = {"format_version", *(field.name for field in dataclasses.fields(cls))}
-        fields.require_only(*sorted(keys - (set() if version > 1 else {_TRUNCATION})))
+        fields.require_only(*sorted(keys - (set() if version > 1 else {_TRUNCATION, _PAIR})))
         manifest = cls(
             clampdown_version=fields.string("clampdown_version"),
             mode=_choice(fields, "mode", get_args(Mode)),
@@ -131,6 +134,7 @@ class Manifest:
             truncation_side=_choice(fields, _TRUNCATION, get_args(Side))
             if version > 1
             else "right",
+            text_pair=fields.has(_PAIR) and fields.boolean(_PAIR),
         )
         if manifest.calibration_digest != manifest.files[CALIBRATION_FILE]:
             fields.refuse(
@@ -149,13 +153,15 @@ class Manifest:
     @property
     def format_version(self) -> int:
         """The lowest version that says everything in it."""
-        return 1 if self.truncation_side == "right" else 2
+        return 1 if self.truncation_side == "right" and not self.text_pair else 2
 
     def fields(self) -> dict[str, Any]:
         """Every key of the file."""
         fields = {**dataclasses.asdict(self), "format_version": self.format_version}
         if self.format_version == 1:
             del fields[_TRUNCATION]
+        if not self.text_pair:
+            del fields[_PAIR]
         return fields
 
     @property

@@ -72,6 +72,10 @@ class JsonObject:
                 expected=f"only the keys {_names([*keys])}",
             )
 
+    def has(self, key: str) -> bool:
+        """Whether the key is there."""
+        return key in self._fields
+
     def string(self, key: str) -> str:
         """A string of valid Unicode."""
         return self._string(key, self._get(key))

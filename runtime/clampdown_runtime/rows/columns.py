@@ -1,16 +1,14 @@
-"""Finds the columns of the text and the label, and says what was found in their place."""
+"""Finds the columns of the texts and the label, and says what was found in their place."""
 
 import shlex
 import warnings
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from clampdown_runtime.errors import ClampdownWarning
 from clampdown_runtime.rows.refusals import refuse, refuse_line
-from clampdown_runtime.rows.row_format import LABEL, RowFormat
-
-PAIR = "text_pair"
-"""The column that Transformers takes the second text of a pair from."""
+from clampdown_runtime.rows.row_format import LABEL, PAIR, RowFormat
 
 _OFTEN_LABELS = frozenset(
     ("category", "class", "emotion", "intent", "rating", "sentiment", "stars", "target", "topic")
@@ -26,15 +24,26 @@ class LabelColumnWarning(ClampdownWarning):
     """There is no column `label`, but one that may be it: the rows are read without labels."""
 
 
-def find_columns(
-    header: Sequence[str], path: Path, row_format: RowFormat
-) -> tuple[int, int | None]:
-    """The positions of the text and of the label, which is None where ``label`` is missing.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where a row has what is read of it.
+
+    Attributes:
+        texts: positions of the text and, where the rows are pairs, of the second one.
+        label: that of the label; None where ``label`` is missing or not wanted.
+    """
+
+    texts: tuple[int, ...]
+    label: int | None
+
+
+def find_columns(header: Sequence[str], path: Path, row_format: RowFormat) -> Columns:
+    """The columns of a file.
 
     Raises:
-        RowsError: one of them is missing or there twice, or the texts are pairs.
+        RowsError: one that has to be there is missing, or one is there twice.
     """
-    text, label = row_format.text, row_format.label
+    text, label, pair = row_format.text, row_format.label, row_format.pair
     if text not in header:
         refuse(
             path,
@@ -43,36 +52,38 @@ def find_columns(
             hint=_delimiter_hint(header, text)
             or "Pass --text-column with the name of the column of the texts.",
         )
-    for name in (text, label):
+    for name in (text, label, pair):
         if header.count(name or text) > 1:
             refuse(path, found=found_columns(header), expected=f"`{name}` once at most")
-    if _is_pair(header, row_format):
-        refuse(path, found=f"a column `{PAIR}`", expected="single texts", hint=_pair_hint("column"))
-    if label is None:
-        return header.index(text), None
-    if label in header:
-        return header.index(text), header.index(label)
-    if label != LABEL:
-        refuse(
-            path,
-            found=found_columns(header),
-            expected=f"a column `{label}`",
-            hint="Pass --label-column with the name of the column of the labels.",
-        )
-    return header.index(text), None
+    for name, usual, option, what in (
+        (label, LABEL, "--label-column", "labels"),
+        (pair, PAIR, "--text-pair-column", "second texts"),
+    ):
+        if name not in (None, usual) and name not in header:
+            refuse(
+                path,
+                found=found_columns(header),
+                expected=f"a column `{name}`",
+                hint=f"Pass {option} with the name of the column of the {what}.",
+            )
+    return Columns(
+        tuple(header.index(name) for name in (text, pair) if name in header),
+        header.index(label) if label in header else None,
+    )
 
 
 def require_keys(fields: Collection[str], path: Path, line: int, row_format: RowFormat) -> None:
-    """Refuse an object of JSON without the keys of the text and the label.
+    """Refuse an object of JSON without the keys of the texts and the label.
 
     Raises:
         RowsError: as :func:`find_columns` does.
     """
-    needed = [row_format.text]
-    if row_format.label not in (None, LABEL):
-        needed.append(row_format.label)
-    for name, option in zip(needed, ("--text-column", "--label-column"), strict=False):
-        if name not in fields:
+    for name, usual, option in (
+        (row_format.text, None, "--text-column"),
+        (row_format.label, LABEL, "--label-column"),
+        (row_format.pair, PAIR, "--text-pair-column"),
+    ):
+        if name not in (None, usual) and name not in fields:
             refuse_line(
                 path,
                 line,
@@ -80,10 +91,6 @@ def require_keys(fields: Collection[str], path: Path, line: int, row_format: Row
                 expected=f"a key `{name}`",
                 hint=f"Correct the line, or pass {option} with the name of the key.",
             )
-    if _is_pair(fields, row_format):
-        refuse_line(
-            path, line, found=f"a key `{PAIR}`", expected="single texts", hint=_pair_hint("key")
-        )
 
 
 def warn_of_label_column(names: Collection[str], path: Path, row_format: RowFormat) -> None:
@@ -94,7 +101,8 @@ def warn_of_label_column(names: Collection[str], path: Path, row_format: RowForm
     """
     if row_format.label is None:
         return
-    like = [name for name in names if name != row_format.text and _is_like_label(name)]
+    texts = (row_format.text, row_format.pair)
+    like = [name for name in names if name not in texts and _is_like_label(name)]
     if like:
         warnings.warn(
             f"{path}: no column `{LABEL}` (found: {', '.join(like[:_SHOWN])}); "
@@ -110,17 +118,6 @@ def found_columns(names: Collection[str]) -> str:
     shown = [repr(name[: _LONGEST_NAME + 1]) for name in list(names)[:_SHOWN]]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"only {', '.join(shown)}{more}" if shown else "no columns"
-
-
-def _is_pair(names: Collection[str], row_format: RowFormat) -> bool:
-    return PAIR in names and PAIR not in (row_format.text, row_format.label)
-
-
-def _pair_hint(what: str) -> str:
-    return (
-        f"Drop the {what} if it is no part of the input; a model of pairs of texts cannot be "
-        "defended."
-    )
 
 
 def _is_like_label(name: str) -> bool:

@@ -7,11 +7,10 @@ from pathlib import Path
 from clampdown_runtime.rows import lines
 from clampdown_runtime.rows.columns import find_columns, warn_of_label_column
 from clampdown_runtime.rows.lines import LONGEST_CELL, bounded_lines
-from clampdown_runtime.rows.refusals import at, refuse_line
-from clampdown_runtime.rows.row import Row
+from clampdown_runtime.rows.refusals import refuse_line
+from clampdown_runtime.rows.row import Row, checked_texts
 from clampdown_runtime.rows.row_format import RowFormat
 from clampdown_runtime.rows.text_files import open_text
-from clampdown_runtime.rows.texts import require_text
 
 _HEADER_HINT = "Pass --delimiter with what parts the cells, or correct the quotes."
 _QUOTES_HINT = 'Put texts that hold quotes between double quotes, and double theirs: "a ""b""".'
@@ -38,7 +37,8 @@ def read_csv(path: Path, row_format: RowFormat, *, delimiter: str = ",") -> Iter
         try:
             header = next(reader, [])
             given.begin_row()
-            text, label = find_columns(header, path, row_format)
+            columns = find_columns(header, path, row_format)
+            label = columns.label
             if label is None:
                 warn_of_label_column(header, path, row_format)
             line = reader.line_num + 1
@@ -46,10 +46,13 @@ def read_csv(path: Path, row_format: RowFormat, *, delimiter: str = ",") -> Iter
                 given.begin_row()
                 if cells:
                     _require_cells(cells, header, path, line)
+                    texts = [cells[place] for place in columns.texts]
+                    text, text_pair = checked_texts(texts, path, line)
                     yield Row(
-                        text=require_text(cells[text], at(path, line)),
+                        text=text,
                         label=None if label is None else cells[label] or None,
                         line=line,
+                        text_pair=text_pair,
                     )
                 line = reader.line_num + 1
         except csv.Error as error:

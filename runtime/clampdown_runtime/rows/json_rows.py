@@ -36,14 +36,23 @@ def read_json(path: Path, row_format: RowFormat) -> Iterator[Row]:
 def _rows(
     objects: Iterator[tuple[int, dict[str, Any]]], path: Path, row_format: RowFormat
 ) -> Iterator[Row]:
-    is_first = True
+    pair, pairs = row_format.pair, None
     for line, fields in objects:
         require_keys(fields, path, line, row_format)
-        if is_first and row_format.label not in fields:
-            warn_of_label_column(fields, path, row_format)
-        is_first = False
+        if pairs is None:
+            pairs = pair in fields
+            if row_format.label not in fields:
+                warn_of_label_column(fields, path, row_format)
+        if (pair in fields) != pairs:
+            refuse_line(
+                path,
+                line,
+                found=f"{'no' if pairs else 'a'} key `{pair}`, unlike in the first row",
+                expected="a pair of texts in every row or in none",
+            )
+        texts = [fields[name] for name in (row_format.text, pair) if name in fields]
         label = None if row_format.label is None else fields.get(row_format.label)
-        yield typed_row(fields[row_format.text], label, path, line)
+        yield typed_row(texts, label, path, line)
 
 
 def _line_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

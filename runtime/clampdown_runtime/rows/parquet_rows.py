@@ -34,18 +34,24 @@ def read_parquet(path: Path, row_format: RowFormat) -> Iterator[Row]:
     try:
         with parquet.ParquetFile(path) as file:
             header = file.schema_arrow.names
-            text, label = find_columns(header, path, row_format)
-            if label is None:
+            found = find_columns(header, path, row_format)
+            if found.label is None:
                 warn_of_label_column(header, path, row_format)
-            columns = [header[place] for place in (text, label) if place is not None]
+            texts = [header[place] for place in found.texts]
+            label = None if found.label is None else header[found.label]
+            columns = texts if label is None else [*texts, label]
             line = 0
             fitting = _MEMORY // _largest_value(file.metadata, columns, path)
             rows = max(1, min(_BATCH, fitting))
             for batch in file.iter_batches(batch_size=rows, columns=columns):
-                labels = repeat(None) if label is None else batch.column(header[label])
-                for value, of_text in zip(batch.column(header[text]), labels, strict=False):
+                labels = repeat(None) if label is None else batch.column(label)
+                # Not strict: there is no end of no labels.
+                given = zip(labels, *(batch.column(name) for name in texts), strict=False)
+                for of_row, *values in given:
                     line += 1
-                    yield typed_row(_python(value), _python(of_text), path, line)
+                    yield typed_row(
+                        [_python(value) for value in values], _python(of_row), path, line
+                    )
     except arrow_error as error:
         refuse(path, found=f"a file that is not valid Parquet ({error})", expected="Parquet")
 

@@ -33,10 +33,10 @@ def read_rows(
         The rows in the order of the file, at least one.
 
     Raises:
-        RowsError: the file is not one of these, is empty, holds pairs of texts, or has a row that
-            cannot be used; the message names the line. What shows without reading the file (it is
-            missing, empty, or of another extension) is raised by the call itself, the rest as the
-            rows are read.
+        RowsError: the file is not one of these, is empty, or has a row that cannot be used, such as
+            a single text among pairs; the message names the line. What shows without reading the
+            file (it is missing, empty, or of another extension) is raised by the call itself, the
+            rest as the rows are read.
 
     Warns:
         LabelColumnWarning: there is no column ``label``, but one that may be it.

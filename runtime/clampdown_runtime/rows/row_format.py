@@ -7,6 +7,9 @@ from clampdown_runtime.errors import RowsError
 LABEL = "label"
 """The one name of a column of labels that may be missing."""
 
+PAIR = "text_pair"
+"""The one name of a column of second texts that may be missing; Transformers calls it so."""
+
 
 @dataclass(frozen=True, slots=True)
 class RowFormat:
@@ -18,14 +21,17 @@ class RowFormat:
             any other name has to be there. None where no labels are wanted.
         delimiter: what parts the cells of ``.csv`` and ``.tsv`` files, one character; None for a
             comma or a tab after the extension. Other formats have none.
+        text_pair: the column of the second texts, where the rows are pairs. A file may lack
+            ``text_pair``, and then its rows are single texts; any other name has to be there.
 
     Raises:
-        RowsError: one column is to be both, or the delimiter is none.
+        RowsError: one column is to be two things, or the delimiter is none.
     """
 
     text: str = "text"
     label: str | None = LABEL
     delimiter: str | None = None
+    text_pair: str = PAIR
 
     def __post_init__(self) -> None:
         if self.text == self.label:
@@ -34,6 +40,13 @@ class RowFormat:
                 found=f"{self.text!r} for both",
                 expected="two columns",
                 hint="Name two columns.",
+            )
+        if self.text_pair != PAIR and self.text_pair in (self.text, self.label):
+            raise RowsError(
+                "The column of the second texts",
+                found=f"{self.text_pair!r}, which is another column's name",
+                expected="a column of its own",
+                hint="Name another column.",
             )
         if self.delimiter is not None and (
             len(self.delimiter) != 1 or self.delimiter in '"\r\n\0\ufeff'
@@ -45,6 +58,11 @@ class RowFormat:
                 hint="Pass the character between two cells, such as ;",
             )
 
+    @property
+    def pair(self) -> str | None:
+        """The column of the second texts; None where its usual name is given to another one."""
+        return None if self.text_pair in (self.text, self.label) else self.text_pair
+
 
 DEFAULT_FORMAT = RowFormat()
-"""Of a file with a column ``text`` and perhaps ``label``."""
+"""Of a file with a column ``text`` and perhaps ``text_pair`` and ``label``."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +52,7 @@ class DefendedGraph:
         self,
         rows: Sequence[Sequence[int]],
         *,
+        type_ids: Sequence[Sequence[int]] | None = None,
         batch_size: int = 32,
         threshold: float | None = None,
     ) -> RawOutputs:
@@ -61,6 +63,8 @@ class DefendedGraph:
 
         Args:
             rows: the token ids of each row, 1 to ``max_length`` of them.
+            type_ids: the token types of each row, as many as it has ids; all zeros when None, as of
+                single texts. A graph that reads none gets none.
             batch_size: the most rows in one run of the model.
             threshold: takes the place of the bundle's own threshold.
 
@@ -68,7 +72,8 @@ class DefendedGraph:
             The outputs in the order of ``rows``; arrays of no rows when there are none.
 
         Raises:
-            RowsError: a row has no tokens or too many; the message names its index.
+            RowsError: a row has no tokens or too many, or another number of types; the message
+                names its index.
             ProviderError: the model failed while it ran.
             BundleError: the graph's logits are not one of each label.
         """
@@ -83,6 +88,8 @@ class DefendedGraph:
                     expected=f"1 to {self._manifest.max_length}",
                     hint="Leave the row out, or truncate it.",
                 )
+        if type_ids is not None:
+            _require_as_many(rows, type_ids)
         extra = {} if threshold is None else {THRESHOLD: _threshold_array(threshold)}
         outputs = RawOutputs(
             np.empty((len(rows), len(self._manifest.labels)), np.float32),
@@ -91,7 +98,10 @@ class DefendedGraph:
         )
         for batch in plan_batches([len(row) for row in rows], batch_size):
             feed = pad_batch(
-                [rows[index] for index in batch], self._manifest.padding, self._manifest.inputs
+                [rows[index] for index in batch],
+                self._manifest.padding,
+                self._manifest.inputs,
+                None if type_ids is None else [type_ids[index] for index in batch],
             )
             logits, score, flagged = self._run({**feed, **extra})
             outputs.logits[batch] = logits
@@ -131,6 +141,17 @@ class DefendedGraph:
             with ending_after(self._time_limit) as options:
                 outputs = self._session.run(OUTPUTS, feed, options)
         return outputs
+
+
+def _require_as_many(rows: Sequence[Sequence[int]], type_ids: Sequence[Sequence[int]]) -> None:
+    for index, (row, types) in enumerate(zip_longest(rows, type_ids, fillvalue=())):
+        if len(row) != len(types):
+            raise RowsError(
+                f"row {index}",
+                found=f"{len(types)} token types",
+                expected=f"{len(row)}, one of each token id",
+                hint="Pass a list of token types for each row, or none at all.",
+            )
 
 
 def _threshold_array(threshold: float) -> npt.NDArray[np.float32]:

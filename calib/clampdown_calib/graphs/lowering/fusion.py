@@ -7,9 +7,9 @@ from onnxscript.rewriter.ort_fusions import optimize_for_ort
 from clampdown_calib.difference import largest_difference
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
 from clampdown_calib.graphs.tracing.traced_model import TracedModel
-from clampdown_calib.models.tokenizer.tokenization import Tokenization
+from clampdown_calib.models.tokenizer.tokenization import Tokenization, pairs_of
 from clampdown_runtime.errors import ExportError, ModelError
-from clampdown_runtime.tokenizer import pad_batch
+from clampdown_runtime.tokenizer import pad_batch, type_ids_of
 
 TOLERANCE = 1e-3
 """Of a logit, relative to the larger of it and 1, as for any graph in float32."""
@@ -55,7 +55,9 @@ def fuse(traced: TracedModel, tokenization: Tokenization) -> TracedModel:
 def _require_same_logits(
     traced: TracedModel, fused: TracedModel, tokenization: Tokenization
 ) -> None:
-    inputs = pad_batch(tokenization.encode(TEXTS), tokenization.padding, traced.inputs)
+    encoded = tokenization.encoded(pairs_of(TEXTS) if tokenization.text_pair else TEXTS)
+    ids, types = [item.ids for item in encoded], type_ids_of(encoded)
+    inputs = pad_batch(ids, tokenization.padding, traced.inputs, types)
     before = traced.source().activations(inputs).logits
     try:
         after = fused.source().activations(inputs).logits

@@ -52,8 +52,9 @@ def require_same_as_file(
         raise refusal(path, error.found, "a file that ONNX Runtime runs", hint) from error
     types = {value.name: TYPES[value.type] for value in session.get_inputs()}
     rows = SampleRows.of(tokenization)
-    for ids in (rows.short, rows.long):
-        given = pad_batch([ids], tokenization.padding, inputs)
+    for ids, type_ids in ((rows.short, rows.short_types), (rows.long, rows.long_types)):
+        types_of_rows = None if type_ids is None else [type_ids]
+        given = pad_batch([ids], tokenization.padding, inputs, types_of_rows)
         found = read.activations(given).logits
         own = {name: array.astype(types[name], copy=False) for name, array in given.items()}
         try:

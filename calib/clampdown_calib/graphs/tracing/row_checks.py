@@ -34,8 +34,9 @@ def require_padding_ignored(
     filling = min(FILLING, tokenization.max_length - 1)
     length = min(len(rows.short), tokenization.max_length - filling)
     row = [*rows.short[: length - 1], rows.short[-1]]
-    alone = _run(source, tokenization, row, filling=0)
-    difference = _difference(_run(source, tokenization, row, filling=filling), alone)
+    types = rows.short_types and [*rows.short_types[: length - 1], rows.short_types[-1]]
+    alone = _run(source, tokenization, row, types, filling=0)
+    difference = _difference(_run(source, tokenization, row, types, filling=filling), alone)
     if not difference <= tolerance:
         raise UnsupportedArchitectureError(
             "The model",
@@ -87,11 +88,12 @@ def require_traced(
     Raises:
         ExportError: logits or layers differ.
     """
-    for row, filling in ((rows.short, 0), (rows.short, FILLING), (rows.long, 0)):
+    short, long = (rows.short, rows.short_types), (rows.long, rows.long_types)
+    for (row, types), filling in ((short, 0), (short, FILLING), (long, 0)):
         if len(row) + filling > tokenization.max_length:
             continue
         found, expected = (
-            _run(source, tokenization, row, filling=filling) for source in (graph, model)
+            _run(source, tokenization, row, types, filling=filling) for source in (graph, model)
         )
         difference = _difference(found, expected)
         if not difference <= TOLERANCE:
@@ -107,12 +109,18 @@ def require_traced(
 
 
 def _run(
-    source: ActivationSource, tokenization: Tokenization, row: Sequence[int], *, filling: int
+    source: ActivationSource,
+    tokenization: Tokenization,
+    row: Sequence[int],
+    types: Sequence[int] | None,
+    *,
+    filling: int,
 ) -> Activations:
     """The results of one row with so many padding tokens behind it, without theirs."""
     padding = tokenization.padding
     longer = [padding.token_id] * (len(row) + filling)
-    batch = pad_batch([row, longer], padding, tokenization.inputs)
+    type_ids = None if types is None else [types, [0] * len(longer)]
+    batch = pad_batch([row, longer], padding, tokenization.inputs, type_ids)
     run = source.activations({name: values[:1] for name, values in batch.items()})
     # What a layer makes of padding is never read, and may be anything.
     return Activations(run.logits, [layer[:, : len(row)] for layer in run.hidden])

@@ -27,7 +27,7 @@ from clampdown_calib.models.activations import ActivationSource
 from clampdown_calib.models.checkpoint.torch_classifier import TorchClassifier
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.tokenizer.sample_rows import SampleRows
-from clampdown_calib.models.tokenizer.token_ids import require_ids_below
+from clampdown_calib.models.tokenizer.token_ids import require_ids_below, require_types_given
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_calib.options import FitOptions
 from clampdown_runtime.bundle.manifest import InputName, Representation
@@ -123,6 +123,7 @@ def trace_model(
         )
         traced = _marked(read, read.layer_names, own, None, stored)
         fed = dataclasses.replace(tokenization, inputs=traced.inputs)
+        require_types_given(traced.inputs, tokenization, path=folder.path)
         # Rows of a quantized graph run alone, without padding, which its scales would span.
         if stored != "int8":
             tolerance = TOLERANCE if stored == "fp32" else LOWERED

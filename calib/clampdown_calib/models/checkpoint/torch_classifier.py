@@ -84,9 +84,9 @@ class TorchClassifier:
             representation = known.representation if known else None
         self.representation: Representation = representation or "first"
         # The long row comes first: what a short one changes for good is seen in its second run.
-        before = None if samples.long == samples.short else self._try(samples.long)
+        before = None if samples.long == samples.short else self._try_long()
         self.layers = self._find_layers(known.blocks if known else None, layers)
-        if before is not None and _differ(self._try(samples.long), before):
+        if before is not None and _differ(self._try_long(), before):
             raise self._unfit(
                 f"other logits for a row of {len(samples.long)} tokens once a shorter row was run",
                 "logits that depend on the row alone",
@@ -181,7 +181,7 @@ class TorchClassifier:
         *,
         check: Callable[[str, tuple[int, ...] | None], None] | None = None,
     ) -> list[Layer]:
-        return run_order(self.model, modules, lambda: self._try(self.samples.short), check=check)
+        return run_order(self.model, modules, self._try_short, check=check)
 
     def _named(self, want: str, found: Sequence[Layer], modules: Sequence[str]) -> set[Layer]:
         """The layers that one index or glob means."""
@@ -219,7 +219,13 @@ class TorchClassifier:
             found = "no tensor" if shape is None else f"the shape {[*shape]} for {tokens} tokens"
             raise self._unsupported(f"{found} as the output of {name}")
 
-    def _try(self, row: Sequence[int]) -> torch.Tensor:
+    def _try_short(self) -> torch.Tensor:
+        return self._try(self.samples.short, self.samples.short_types)
+
+    def _try_long(self) -> torch.Tensor:
+        return self._try(self.samples.long, self.samples.long_types)
+
+    def _try(self, row: Sequence[int], types: Sequence[int] | None) -> torch.Tensor:
         """Logits of one row, as the runtime would feed it.
 
         Raises:
@@ -227,6 +233,8 @@ class TorchClassifier:
         """
         feed = {name: torch.zeros((1, len(row)), dtype=torch.int64) for name in self.inputs}
         feed |= {"input_ids": torch.tensor([row]), MASK: torch.ones_like(feed[MASK])}
+        if types is not None and "token_type_ids" in feed:
+            feed["token_type_ids"] = torch.tensor([types])
         try:
             with torch.no_grad():
                 return self.logits(feed)
@@ -238,7 +246,8 @@ class TorchClassifier:
                 found=f"a failed run of {len(row)} tokens ({type(error).__name__}: {error})",
                 expected="logits",
                 hint="Check that its config.json is the one it was trained with, and that it and "
-                "tokenizer_config.json allow no longer texts than that.",
+                "tokenizer_config.json allow no longer texts than that, and of pairs no token "
+                "types that the model has none for (type_vocab_size).",
             ) from error
 
     def _unfit(self, found: str, expected: str, hint: str) -> UnsupportedArchitectureError:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
+from clampdown_runtime.tokenizer import Encoded
 
 TEXT = "A plain sentence, with Capitals: the film was good, the book was not."
 
@@ -24,23 +25,36 @@ class SampleRows:
         short: of a sentence, at most ``SHORT``; at least two, as a trace of one token holds for
             one only.
         long: as long as the model takes, at most ``LONGEST``.
+        short_types: the token types of ``short`` where it is of a pair of sentences; otherwise
+            None, for zeros.
+        long_types: the same of ``long``.
     """
 
     short: tuple[int, ...]
     long: tuple[int, ...]
+    short_types: tuple[int, ...] | None = None
+    long_types: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, tokenization: Tokenization) -> Self:
         """The rows that a tokenizer makes of plain English."""
         short, long = (_row(tokenization, tokens) for tokens in (SHORT, LONGEST))
-        return cls(short if len(short) > 1 else short * 2, long)
+        # A tokenizer may know none of these words, and have no token for unknown ones.
+        ids = tuple(short.ids or [1])
+        return cls(
+            ids if len(ids) > 1 else ids * 2,
+            tuple(long.ids or [1]),
+            None if short.type_ids is None else tuple(short.type_ids),
+            None if long.type_ids is None else tuple(long.type_ids),
+        )
 
 
-def _row(tokenization: Tokenization, tokens: int) -> tuple[int, ...]:
+def _row(tokenization: Tokenization, tokens: int) -> Encoded:
     limit = min(tokenization.max_length, tokens)
     within = dataclasses.replace(tokenization, max_length=limit)
-    # A tokenizer may know none of these words, and have no token for unknown ones.
-    return tuple(within.encode([" ".join([TEXT] * limit)])[0] or [1])
+    text = " ".join([TEXT] * limit)
+    [encoded] = within.encoded([(text, text) if tokenization.text_pair else text])
+    return encoded
 
 
 ONES = SampleRows((1,) * 8, (1,) * 8)

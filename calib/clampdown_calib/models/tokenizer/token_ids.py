@@ -1,10 +1,13 @@
-"""Whether a model has a row in its embedding for everything that its tokenizer gives."""
+"""Whether a model and its tokenizer belong together: token ids and token types."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from clampdown_calib.models.tokenizer.sample_rows import SampleRows
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
+from clampdown_runtime.bundle.manifest import InputName
 from clampdown_runtime.errors import ModelError
 
 
@@ -37,4 +40,29 @@ def require_ids_below(rows: object, tokenization: Tokenization, *, path: Path) -
             expected=f"ids below {rows}, the rows of the model's embedding (vocab_size)",
             hint="Take the tokenizer that the model was trained with: leave out tokens that were "
             "added later, or train the model on them after resize_token_embeddings.",
+        )
+
+
+def require_types_given(
+    inputs: Sequence[InputName], tokenization: Tokenization, *, path: Path
+) -> None:
+    """Refuse a graph of pairs that reads token types, which transformers would not give it.
+
+    Args:
+        inputs: of the graph.
+        tokenization: the model's.
+        path: of the model.
+
+    Raises:
+        ModelError: the tokenizer's configuration leaves out the types that tell two texts apart.
+    """
+    types = SampleRows.of(tokenization).short_types
+    name: InputName = "token_type_ids"
+    if types is not None and any(types) and name in inputs and name not in tokenization.inputs:
+        raise ModelError(
+            f"The tokenizer of {path}",
+            found=f"no {name} among its model_input_names, though the graph reads them",
+            expected="those with which the model was trained on pairs",
+            hint=f"Add {name} to model_input_names in tokenizer_config.json if it was trained "
+            "with them, or export the model to ONNX without this input.",
         )

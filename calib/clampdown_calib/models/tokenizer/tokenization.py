@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from clampdown_calib.models.architectures import ARCHITECTURES
 from clampdown_calib.models.folder_files import VOCABULARY
@@ -15,7 +15,8 @@ from clampdown_calib.models.tokenizer.sentencepiece_files import require_sentenc
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, InputName, Padding, Side
 from clampdown_runtime.bundle.strict_json import INT64_MAX
 from clampdown_runtime.errors import BundleError, ModelError
-from clampdown_runtime.tokenizer import ENDINGS, BundleTokenizer
+from clampdown_runtime.rows.texts import Pair, Text
+from clampdown_runtime.tokenizer import ENDINGS, BundleTokenizer, Encoded
 from clampdown_runtime.writing.working_folder import scratch_folder
 
 POSITION_OFFSET = {
@@ -73,6 +74,7 @@ class Tokenization:
         inputs: names of the tensors that the tokenizer feeds.
         max_length: tokens after which a text is truncated.
         truncation_side: the one that is cut off.
+        text_pair: whether the model reads pairs of texts.
         padding: always on the right, where it moves no token's position.
     """
 
@@ -82,22 +84,34 @@ class Tokenization:
     max_length: int
     padding: Padding
     truncation_side: Side = "right"
+    text_pair: bool = False
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts, truncated, by the runtime's own tokenizer."""
-        source = self.tokenizer_json.encode()
+    def encode(self, texts: Sequence[Text]) -> list[list[int]]:
+        """Token ids of texts or pairs, truncated, by the runtime's own tokenizer."""
+        return [encoded.ids for encoded in self.encoded(texts)]
+
+    def encoded(self, texts: Sequence[Text]) -> list[Encoded]:
+        """The same, with the token types of pairs."""
         tokenizer = BundleTokenizer(
-            source, self.max_length, truncation_side=self.truncation_side, name=TOKENIZER_FILE
+            self.tokenizer_json.encode(),
+            self.max_length,
+            truncation_side=self.truncation_side,
+            text_pair=self.text_pair,
+            name=TOKENIZER_FILE,
         )
-        return [encoded.ids for encoded in tokenizer.encode(texts)]
+        return tokenizer.encode(texts)
 
 
-def load_tokenization(folder: ModelFolder) -> Tokenization:
+def load_tokenization(folder: ModelFolder, *, text_pair: bool = False) -> Tokenization:
     """Read the tokenizer that lies beside the model; its own code is never run.
 
+    Args:
+        folder: the model's.
+        text_pair: whether the model reads pairs of texts.
+
     Raises:
-        ModelError: there is none, it is not one of the tokenizers package, or it has no padding
-            token.
+        ModelError: there is none, it is not one of the tokenizers package, it has no padding
+            token, or it has no template for pairs and they are wanted.
     """
     from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
 
@@ -119,8 +133,9 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
     # Longer than the model takes, with another beginning than end.
     long = f"The first film {'a ' * limit} of the last day"
     samples = [*SAMPLE_TEXTS, long, *_texts_of_tokens(saved[TOKENIZER_FILE])]
+    given = pairs_of(samples) if text_pair else samples
     with _explained(folder):
-        expected = tokenizer(samples, truncation=True, max_length=limit)["input_ids"]
+        expected = _by_transformers(tokenizer, given, limit)
     # The model's own files where they say all: transformers reads settings from other files too.
     same = _settings(own.get(TOKENIZER_FILE)) == _settings(saved[TOKENIZER_FILE])
     for texts in ({**saved, **own}, saved) if same else (saved,):
@@ -130,14 +145,34 @@ def load_tokenization(folder: ModelFolder) -> Tokenization:
             inputs=tuple(n for n in wanted if n in tokenizer.model_input_names),
             max_length=limit,
             truncation_side=_truncation_side(folder, tokenizer.truncation_side),
+            text_pair=text_pair,
             padding=Padding(side="right", token_id=pad, type_id=0),
         )
         try:
-            if tokenization.encode(samples) == expected:
+            encoded = tokenization.encoded(given)
+            if [(item.ids, item.type_ids) for item in encoded] == expected:
                 return tokenization
         except BundleError as error:
             raise _unusable(folder, error.found) from error
     raise _unusable(folder, "a tokenizer that gives other tokens once it is saved")
+
+
+def pairs_of(texts: Sequence[str]) -> list[Pair]:
+    """Each text with the one behind it, and the last one with itself and with the first."""
+    return [*zip(texts, [*texts[1:], texts[0]], strict=True), (texts[-1], texts[-1])]
+
+
+def _by_transformers(
+    tokenizer: Any,  # noqa: ANN401 - of transformers, whose releases differ in their annotations
+    given: Sequence[Text],
+    limit: int,
+) -> list[tuple[list[int], list[int] | None]]:
+    """Ids and, of pairs, token types, as transformers makes them."""
+    pairs = [text for text in given if not isinstance(text, str)]
+    texts = [list(part) for part in zip(*pairs, strict=True)] if pairs else [list(given)]
+    found = tokenizer(*texts, truncation=True, max_length=limit, return_token_type_ids=bool(pairs))
+    types = found["token_type_ids"] if pairs else [None] * len(given)
+    return list(zip(found["input_ids"], types, strict=True))
 
 
 def _texts_of_tokens(tokenizer_json: str) -> Iterator[str]:
