@@ -6,7 +6,7 @@ import { openBundle } from "./client/bundle.js";
 import { requireGoldenIds } from "./client/golden.js";
 import { padBatch } from "./client/padding.js";
 import { toPrediction } from "./client/prediction.js";
-import { requireText } from "./client/texts.js";
+import { requireTextOrPair } from "./client/texts.js";
 import { BundleTokenizer } from "./client/tokenizer.js";
 import { UrlSource } from "./client/url_source.js";
 import { showFacts, showResult } from "./results.js";
@@ -21,37 +21,47 @@ ort.env.wasm.numThreads = 1;
 try {
   const { manifest, run } = await load();
   showFacts(element("facts"), manifest);
+  element("pair").hidden = manifest.text_pair !== true;
   element("status").textContent = "Ready.";
   element("classify").disabled = false;
   element("form").addEventListener("submit", (event) => {
     event.preventDefault();
     void classify(manifest, run);
   });
-  element("texts").addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) element("form").requestSubmit();
+  element("form").addEventListener("keydown", (event) => {
+    const inBox = event.target instanceof HTMLTextAreaElement;
+    if (inBox && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      element("form").requestSubmit();
+    }
   });
 } catch (error) {
   element("status").textContent = "";
   fail(error);
 }
 
-/** Verifies the bundle and returns what classifies one text. */
+/** Verifies the bundle and returns what classifies one text, or one pair. */
 async function load() {
   const { manifest, model, tokenizer, golden } = await openBundle(
     new UrlSource(new URL("./bundle", import.meta.url)),
   );
-  const tokens = new BundleTokenizer(tokenizer, "tokenizer.json", manifest.max_length);
+  const tokens = new BundleTokenizer(
+    tokenizer,
+    "tokenizer.json",
+    manifest.max_length,
+    manifest.truncation_side,
+    manifest.text_pair,
+  );
   requireGoldenIds(golden, "golden.json", tokens);
   const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
   const session = await ort.InferenceSession.create(model, options);
 
-  async function run(text) {
-    const { ids, truncated } = tokens.encode(requireText(text, `"${text}"`));
+  async function run(given) {
+    const text = typeof given === "string" ? given : `${given.text}\n${given.text_pair}`;
+    const read = requireTextOrPair(given, `"${text}"`, tokens.textPair);
+    const { ids, types, truncated } = tokens.encode(read);
     if (ids.length === 0) throw new Error(`The tokenizer leaves no tokens of "${text}".`);
-    const feeds = padBatch([ids], manifest.padding, manifest.inputs).map(({ name, data, dims }) => [
-      name,
-      new ort.Tensor("int64", data, dims),
-    ]);
+    const padded = padBatch([ids], manifest.padding, manifest.inputs, types && [types]);
+    const feeds = padded.map(({ name, data, dims }) => [name, new ort.Tensor("int64", data, dims)]);
     const found = await session.run(Object.fromEntries(feeds));
     const numbers = (name) => (found[name] === undefined ? undefined : [...found[name].data]);
     const [score] = numbers("anomaly_score");
@@ -74,12 +84,12 @@ async function classify(manifest, run) {
   // Not `disabled`, which would take the focus from it.
   if (button.getAttribute("aria-disabled") === "true") return;
   button.setAttribute("aria-disabled", "true");
-  const texts = element("texts").value.split("\n").filter((line) => line.trim() !== "");
   const results = element("results");
   results.replaceChildren();
   element("error").hidden = true;
   let flagged = 0;
   try {
+    const texts = typed(manifest.text_pair === true);
     for (const [index, text] of texts.entries()) {
       element("status").textContent = `Text ${index + 1} of ${texts.length} …`;
       await otherTasks();
@@ -95,6 +105,18 @@ async function classify(manifest, run) {
   } finally {
     button.removeAttribute("aria-disabled");
   }
+}
+
+/** The texts in the box, or the pairs in both. */
+function typed(pairs) {
+  const lines = (id) => element(id).value.split("\n").filter((line) => line.trim() !== "");
+  const texts = lines("texts");
+  if (!pairs) return texts;
+  const seconds = lines("second-texts");
+  if (seconds.length !== texts.length) {
+    throw new Error(`${texts.length} texts and ${seconds.length} second ones: each needs its own.`);
+  }
+  return texts.map((text, index) => ({ text, text_pair: seconds[index] }));
 }
 
 /** WebAssembly leaves the browser no turn of its own in which to show how far a run is. */

@@ -164,6 +164,9 @@ def check_golden(classifier: DefendedClassifier, golden: Golden) -> list[GoldenM
 def _compared(
     classifier: DefendedClassifier, row: GoldenRow
 ) -> Iterator[tuple[str, object, object]]:
+    if (row.text_pair is not None) != classifier.manifest.text_pair:
+        yield "text_pair", row.text_pair is not None, classifier.manifest.text_pair
+        return  # The tokenizer reads no such row.
     [encoded] = classifier.tokenizer.encode([text_or_pair(row.text, row.text_pair)])
     yield "input_ids", row.input_ids, tuple(encoded.ids)
     if row.token_type_ids is not None:

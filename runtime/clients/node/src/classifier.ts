@@ -6,12 +6,18 @@ import { padBatch } from "./padding.js";
 import { toPrediction, type Prediction } from "./prediction.js";
 import type { Tensor } from "./runtime.js";
 import { OUTPUTS, requireOutputTypes } from "./session.js";
-import { requireText } from "./texts.js";
+import { requireTextOrPair, type Text } from "./texts.js";
 
 /** How a call runs. */
 export interface ClassifyOptions {
   /** The most rows in one run of the model; 32 where it is left out. */
   readonly batchSize?: number;
+}
+
+/** How rows of token ids run. */
+export interface RunOptions extends ClassifyOptions {
+  /** The token types of each row, as many as it has ids; all zeros where left out. */
+  readonly typeIds?: readonly (readonly number[])[];
 }
 
 /** A loaded bundle, on the build of ONNX Runtime that it was loaded with. */
@@ -32,18 +38,23 @@ export class Classifier {
    *
    * Where texts were longer than the manifest's `max_length`, `console.warn` says how many, once.
    *
-   * @param texts the texts, each with more than white space.
+   * @param texts the texts, each with more than white space; pairs `{text, text_pair}` of them
+   *   where the manifest's `text_pair` says that the model reads pairs.
    * @returns one prediction for each text, in order.
-   * @throws {RowsError} a text is empty or not a string; the message names its index.
+   * @throws {RowsError} a text is empty or not a string, or a pair where the model reads single texts
+   *   and the other way round; the message names its index.
    * @throws {BundleError} the tokenizer fails on a text, or the outputs are not a defended graph's.
    * @throws {ProviderError} the model failed while it ran.
    */
-  async classify(texts: readonly string[], options: ClassifyOptions = {}): Promise<Prediction[]> {
+  async classify(texts: readonly Text[], options: ClassifyOptions = {}): Promise<Prediction[]> {
     if (!Array.isArray(texts)) {
       throw new RowsError("the texts", `a ${typeof texts}`, "a list of texts", "Pass [text].");
     }
     // Array.from: a hole in the list is a text that is missing.
-    const whole = Array.from(texts, (text, index) => requireText(text, `text ${index}`));
+    const pairs = this.manifest.text_pair === true;
+    const whole = Array.from(texts, (text, index) =>
+      requireTextOrPair(text, `text ${index}`, pairs),
+    );
     const encoded = whole.map((text) => this.#loaded.tokenizer.encode(text));
     encoded.forEach(({ ids }, index) => {
       if (ids.length > 0) return;
@@ -56,7 +67,7 @@ export class Classifier {
     });
     const predictions = await this.runIds(
       encoded.map(({ ids }) => ids),
-      options,
+      pairs ? { ...options, typeIds: encoded.map(({ types }) => types!) } : options,
     );
     const truncated = encoded.filter((item) => item.truncated).length;
     if (truncated > 0) {
@@ -73,13 +84,14 @@ export class Classifier {
    *
    * @param rows the token ids of each row, 1 to `max_length` of them.
    * @returns one prediction for each row, in order.
-   * @throws {RowsError} a row has no tokens or too many; the message names its index.
+   * @throws {RowsError} a row has no tokens or too many, or another number of token types; the
+   *   message names its index.
    * @throws {BundleError} the outputs are not those of a defended graph.
    * @throws {ProviderError} the model failed while it ran.
    */
   async runIds(
     rows: readonly (readonly number[])[],
-    { batchSize = 32 }: ClassifyOptions = {},
+    { batchSize = 32, typeIds }: RunOptions = {},
   ): Promise<Prediction[]> {
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw new ClampdownError("batchSize", String(batchSize), "at least 1", "Pass more.");
@@ -94,23 +106,30 @@ export class Classifier {
         "Leave the row out, or truncate it.",
       );
     });
+    if (typeIds !== undefined) requireAsMany(rows, typeIds);
     const predictions: Prediction[] = new Array(rows.length);
     const lengths = rows.map((row) => row.length);
     // An int8 graph scales the activations of all rows of a run together.
     const together = this.manifest.precision === "int8" ? 1 : batchSize;
     for (const batch of planBatches(lengths, together)) {
-      const results = await this.#run(batch.map((index) => rows[index]!));
+      const results = await this.#run(
+        batch.map((index) => rows[index]!),
+        typeIds && batch.map((index) => typeIds[index]!),
+      );
       batch.forEach((index, place) => (predictions[index] = results[place]!));
     }
     return predictions;
   }
 
-  async #run(rows: (readonly number[])[]): Promise<Prediction[]> {
+  async #run(
+    rows: (readonly number[])[],
+    typeIds: (readonly number[])[] | undefined,
+  ): Promise<Prediction[]> {
     const { runtime, session } = this.#loaded;
     const { labels, padding, inputs } = this.manifest;
     let outputs: Tensor[];
     try {
-      const feeds = padBatch(rows, padding, inputs).map(({ name, data, dims }) => [
+      const feeds = padBatch(rows, padding, inputs, typeIds).map(({ name, data, dims }) => [
         name,
         new runtime.Tensor("int64", data, dims),
       ]);
@@ -149,5 +168,21 @@ export class Classifier {
 
   get #model(): string {
     return `${this.#loaded.bundle.name}/${modelFile(this.manifest)}`;
+  }
+}
+
+function requireAsMany(
+  rows: readonly (readonly number[])[],
+  typeIds: readonly (readonly number[])[],
+): void {
+  for (let index = 0; index < Math.max(rows.length, typeIds.length); index++) {
+    const [tokens, types] = [rows[index]?.length ?? 0, typeIds[index]?.length ?? 0];
+    if (tokens === types) continue;
+    throw new RowsError(
+      `row ${index}`,
+      `${types} token types`,
+      `${tokens}, one of each token id`,
+      "Pass a list of token types for each row, or none at all.",
+    );
   }
 }

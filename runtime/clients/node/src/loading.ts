@@ -33,6 +33,7 @@ export async function loadBundle(
     `${bundle.name}/${TOKENIZER_FILE}`,
     bundle.manifest.max_length,
     bundle.manifest.truncation_side,
+    bundle.manifest.text_pair,
   );
   requireGoldenIds(bundle.golden, `${bundle.name}/${GOLDEN_FILE}`, tokenizer);
   const session = await createSession(bundle, runtime, options);

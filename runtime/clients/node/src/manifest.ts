@@ -62,6 +62,7 @@ export const SCHEMA = v.strictObject({
   ),
   max_length: count(1),
   truncation_side: v.optional(v.picklist(["right", "left"])),
+  text_pair: v.optional(v.boolean()),
   padding: v.strictObject({
     side: v.picklist(["right", "left"]),
     token_id: count(0),
@@ -101,6 +102,10 @@ export type InputName = Manifest["inputs"][number];
 export function readManifest(bytes: Uint8Array, where: string): Manifest {
   const manifest = readObject(bytes, where, FORMAT_VERSION, SCHEMA);
   requireTruncationSide(manifest, where);
+  if (manifest.text_pair !== undefined && manifest.format_version === 1) {
+    const expected = "no such key in format version 1";
+    throw refusal(`${where}, \`text_pair\``, String(manifest.text_pair), expected);
+  }
   const { files } = manifest;
   for (const name of [MANIFEST_FILE, SIGNATURE_FILE]) {
     if (!Object.hasOwn(files, name)) continue;

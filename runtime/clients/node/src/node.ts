@@ -9,11 +9,12 @@ import { FolderSource } from "./folder_source.js";
 import { loadBundle } from "./loading.js";
 import type { Source } from "./source.js";
 
-export type { ClassifyOptions } from "./classifier.js";
+export type { ClassifyOptions, RunOptions } from "./classifier.js";
 export * from "./errors.js";
 export type { Manifest } from "./manifest.js";
 export type { Prediction } from "./prediction.js";
 export type { Entry, Source } from "./source.js";
+export type { Text, TextPair } from "./texts.js";
 
 /** How a bundle is loaded. */
 export interface LoadOptions {

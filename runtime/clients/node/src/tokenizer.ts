@@ -2,17 +2,21 @@ import { Tokenizer } from "@huggingface/tokenizers";
 
 import { BundleError } from "./errors.js";
 import { amendNormalizer } from "./normalizer.js";
+import { PairFrame, shorten } from "./pairs.js";
+import type { Text, TextPair } from "./texts.js";
 import { TokenizerBounds, requireEnds } from "./tokenizer_bounds.js";
 
 /** No vocabulary in use has a longer token: a text is read as far as its tokens can reach. */
 const CHARACTERS_PER_TOKEN = 256;
 
-/** The token ids of one text. */
+/** The token ids of one text, or of a pair. */
 export interface Encoded {
   /** What the model sees, special tokens included, at most the bundle's `max_length`. */
   readonly ids: number[];
   /** Whether the model sees less than the whole text. */
   readonly truncated: boolean;
+  /** Of a pair, the token type of each id. */
+  readonly types?: number[];
 }
 
 /** The tokenizer of a bundle, with the bundle's truncation. */
@@ -20,8 +24,9 @@ export class BundleTokenizer {
   readonly #tokenizer: Tokenizer;
   readonly #bounds: TokenizerBounds;
   readonly #where: string;
-  readonly #before: number[];
-  readonly #after: number[];
+  readonly #before: number[] = [];
+  readonly #after: number[] = [];
+  readonly #frame: PairFrame | null = null;
   readonly #room: number;
   readonly #readable: number;
   readonly #left: boolean;
@@ -31,6 +36,7 @@ export class BundleTokenizer {
    * @param where its name in error messages.
    * @param maxLength tokens, special ones included, after which a text is truncated.
    * @param truncationSide the one that is cut off.
+   * @param textPair whether it encodes pairs, and no single texts.
    * @throws {BundleError} the file is not a tokenizer that this client can read, or `maxLength` has
    *   no room for a token.
    */
@@ -39,6 +45,7 @@ export class BundleTokenizer {
     where: string,
     maxLength: number,
     truncationSide: "right" | "left" = "right",
+    textPair = false,
   ) {
     this.#where = where;
     this.#left = truncationSide === "left";
@@ -50,7 +57,8 @@ export class BundleTokenizer {
       this.#tokenizer = new Tokenizer(description, {});
       amendNormalizer(this.#tokenizer);
       this.#bounds = new TokenizerBounds(this.#tokenizer);
-      [this.#before, this.#after] = this.#special();
+      if (textPair) this.#frame = this.#pairFrame();
+      else [this.#before, this.#after] = this.#special();
     } catch (error) {
       throw new BundleError(
         where,
@@ -60,29 +68,57 @@ export class BundleTokenizer {
         { cause: error },
       );
     }
-    const special = this.#before.length + this.#after.length;
+    const special = this.#frame?.special ?? this.#before.length + this.#after.length;
     this.#room = maxLength - special;
     this.#readable = CHARACTERS_PER_TOKEN * maxLength;
-    if (this.#room < 1) {
+    const texts = textPair ? 2 : 1;
+    if (this.#room < texts) {
       throw new BundleError(
         where,
-        `${special} special tokens around a text`,
-        `fewer than the manifest's \`max_length\`, ${maxLength}`,
+        `${special} special tokens around a ${textPair ? "pair" : "text"}`,
+        `room for ${texts} more in the manifest's \`max_length\`, ${maxLength}`,
         "Export the bundle again with a longer `max_length`.",
       );
     }
   }
 
+  /** Whether it encodes pairs, and no single texts. */
+  get textPair(): boolean {
+    return this.#frame !== null;
+  }
+
   /**
-   * Encodes a text of valid Unicode.
+   * Encodes a text of valid Unicode, or a pair of such.
    *
    * @throws {BundleError} the tokenizer fails on it.
    */
-  encode(text: string): Encoded {
+  encode(text: Text): Encoded {
+    if (typeof text !== "string") return this.#encodePair(text);
+    const { ids, whole } = this.#encodeAlone(text);
+    return {
+      ids: [
+        ...this.#before,
+        ...(this.#left ? ids.slice(-this.#room) : ids.slice(0, this.#room)),
+        ...this.#after,
+      ],
+      truncated: ids.length > this.#room || !whole,
+    };
+  }
+
+  #encodePair({ text, text_pair }: TextPair): Encoded {
+    const first = this.#encodeAlone(text);
+    const second = this.#encodeAlone(text_pair);
+    const [one, two] = shorten(first.ids, second.ids, this.#room, this.#left);
+    const whole = one.length === first.ids.length && two.length === second.ids.length;
+    const { ids, types } = this.#frame!.row(one, two);
+    return { ids, truncated: !(whole && first.whole && second.whole), types };
+  }
+
+  /** The ids of a text without special tokens, and whether all of it was read. */
+  #encodeAlone(text: string): { ids: number[]; whole: boolean } {
     const read = part(text, this.#readable, this.#left);
-    let ids: number[];
     try {
-      ids = this.#ids(read, false);
+      return { ids: this.#ids(read, false), whole: read.length === text.length };
     } catch (error) {
       throw new BundleError(
         this.#where,
@@ -93,22 +129,20 @@ export class BundleTokenizer {
         { cause: error },
       );
     }
-    return {
-      ids: [
-        ...this.#before,
-        ...(this.#left ? ids.slice(-this.#room) : ids.slice(0, this.#room)),
-        ...this.#after,
-      ],
-      truncated: ids.length > this.#room || read.length < text.length,
-    };
   }
 
   #ids(text: string, special: boolean): number[] {
     this.#bounds.start(text);
-    const { ids, tokens } = this.#tokenizer.encode(text, { add_special_tokens: special });
-    const wrong = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0);
-    if (wrong === -1) return ids;
-    throw new Error(`the id ${ids[wrong]} of the token ${JSON.stringify(tokens[wrong])}`);
+    return requireIds(this.#tokenizer.encode(text, { add_special_tokens: special }));
+  }
+
+  /** What stands around two texts, read off two short ones. */
+  #pairFrame(): PairFrame {
+    this.#bounds.start("ab");
+    const row = this.#tokenizer.encode("a", { text_pair: "b", return_token_type_ids: true });
+    const ids = requireIds(row);
+    const types = row.token_type_ids ?? ids.map(() => 0);
+    return new PairFrame({ ids, types }, this.#ids("a", false), this.#ids("b", false));
   }
 
   /** The special tokens before and after a text, read off a text that has none in it. */
@@ -119,6 +153,12 @@ export class BundleTokenizer {
     if (bare.length === 0 || start === -1) throw new Error("it has no tokens for the letter a");
     return [whole.slice(0, start), whole.slice(start + bare.length)];
   }
+}
+
+function requireIds({ ids, tokens }: { ids: number[]; tokens: string[] }): number[] {
+  const wrong = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0);
+  if (wrong === -1) return ids;
+  throw new Error(`the id ${ids[wrong]} of the token ${JSON.stringify(tokens[wrong])}`);
 }
 
 /** The first or last `count` characters, of which JavaScript counts some as two. */
