@@ -46,7 +46,8 @@ def defend(
     :class:`clampdown_exporter.ExportOptions` (``mode``, ``file_format``, ``with_tokenizer``).
 
     Args:
-        model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
+        model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier or an adapter of
+            LoRA.
         clean: rows with texts and, if known, labels, see :func:`clampdown_runtime.read_rows`.
         out: the bundle to write: a new or empty folder.
         row_format: the columns of ``clean``.

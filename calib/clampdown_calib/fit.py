@@ -71,7 +71,8 @@ def fit(
     """Trace the model, lower it, run the clean rows through that graph, and fit.
 
     Args:
-        model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
+        model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier or an adapter of
+            LoRA.
         clean: rows with texts and, if known, labels, see :func:`clampdown_runtime.read_rows`.
         options: of the fit.
         row_format: the columns of ``clean``.

@@ -40,7 +40,8 @@ def calibrate(
     the same calibration.
 
     Args:
-        model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier.
+        model: a Hugging Face folder, a hub id, or a folder with an ONNX classifier or an adapter of
+            LoRA.
         clean: rows with texts and, if known, labels, see :func:`clampdown_runtime.read_rows`.
         out: the folder to write.
         row_format: the columns of ``clean``.

@@ -2,7 +2,7 @@
 
 from tests.models.build import LAYERS, WIDTH, WORDS
 from tests.models.case import Case, Refused
-from tests.models.changes import with_config, with_tensors, with_tokens, without_head
+from tests.models.changes import as_adapter, with_config, with_tensors, with_tokens, without_head
 
 HEAD = {"head_dim": 16, "num_key_value_heads": 1}
 WINDOW = {"sliding_window": 8}
@@ -11,6 +11,7 @@ PLAIN_PAIR = "<s> $A </s> </s> $B </s>"
 DISTILLED = {"dim": WIDTH, "n_layers": LAYERS, "n_heads": 2, "hidden_dim": 64}
 ONE_TYPE = {"type_vocab_size": 1}
 NARROW = {"embedding_size": 16}
+GPT2 = {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2}
 AT_EOS = Refused("UnsupportedArchitectureError", "<eos> tokens of all rows at once")
 PADDED = Refused("UnsupportedArchitectureError", "once the row is padded")
 PARTS = {
@@ -39,7 +40,7 @@ KNOWN = (
     Case("electra", "electra", NARROW, token_types=True, slow=True),
     Case("gemma2", "gemma2", {**HEAD, **WINDOW}, slow=True),
     Case("gemma3_text", "gemma3_text", {**HEAD, **WINDOW}, slow=True),
-    Case("gpt2", "gpt2", {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2}, framed=False),
+    Case("gpt2", "gpt2", GPT2, framed=False),
     Case("gpt_neox", "gpt_neox", framed=False, slow=True),
     Case("llama", "llama", HEAD, slow=True),
     Case("mistral", "mistral", {**HEAD, **WINDOW}, slow=True),
@@ -176,6 +177,8 @@ ODD = (
             "bert.rotary_emb.inv_freq",
         ),
     ),
+    Case("bert, an adapter of LoRA", "bert", token_types=True, change=as_adapter),
+    Case("gpt2, an adapter of LoRA", "gpt2", GPT2, framed=False, slow=True, change=as_adapter),
     Case("albert, SentencePiece alone", "albert", NARROW, tokenizer="sentencepiece"),
     Case(
         "big_bird, full attention",

@@ -8,6 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from tests.lora_adapters import save_adapter
+
 Change = Callable[[Path], None]
 
 
@@ -49,3 +51,9 @@ def with_tokens(last: int) -> Change:
         tokenizer.save(str(folder / "tokenizer.json"))
 
     return change
+
+
+def as_adapter(folder: Path) -> None:
+    """The model becomes the base of an adapter, which takes its place without a tokenizer."""
+    base = folder.rename(folder.with_name("base"))
+    save_adapter(folder, base)

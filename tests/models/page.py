@@ -42,6 +42,22 @@ RULES = f"""\
 - A long row gives the same logits before and after a shorter one.
 - No id of the tokenizer, padding included, lies beyond the embedding (`vocab_size`).
 
+## Adapters of LoRA
+
+A folder with `adapter_config.json` is merged with its base model in float32, by the package peft
+(`pip install 'clampdown[lora]'`), and defended as the model that this makes:
+
+- `base_model_name_or_path` is the base's folder on this machine, absolute or from the adapter's
+  folder. The name of a model on a hub is refused: download it, and write its path there.
+- Labels are those of the `config.json` beside the adapter, which is taken whole where there is one,
+  else the base's. A head of another number of classes than these is refused.
+- The tokenizer is the adapter's where it has one, else the base's.
+- The base may lack the head, which the adapter has (`modules_to_save`), and no other weight.
+- The digest of the model covers the files of both folders. Links and pickles are refused in both.
+
+Refused: other kinds of adapters than LoRA, other tasks than `SEQ_CLS`, and settings that cannot be
+merged or start from changed weights (PiSSA, OLoRA, LoftQ and others), with their names.
+
 ## Weights that nothing reads
 
 A checkpoint may hold tensors that the classifier has no place for only where pre-training or an

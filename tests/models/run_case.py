@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from peft import AutoPeftModelForSequenceClassification
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from clampdown import defend
@@ -84,8 +85,12 @@ def _by_transformers(folder: Path, texts: Sequence[Text], max_length: int) -> np
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+        of_model, kind = folder, AutoModelForSequenceClassification
+        if (folder / "adapter_config.json").is_file():
+            # peft's own, which adds the matrices while it runs; the base's tokenizer.
+            of_model, kind = folder.with_name("base"), AutoPeftModelForSequenceClassification
+        tokenizer = AutoTokenizer.from_pretrained(of_model)
+        model = kind.from_pretrained(folder).eval()
     rows = []
     for text in texts:
         pair = not isinstance(text, str)

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clampdown_calib.audit.finding import Finding
 from clampdown_calib.audit.folder_findings import folder_findings
 from clampdown_calib.audit.graph_findings import graph_findings
 from clampdown_calib.audit.weight_findings import weight_findings
+from clampdown_calib.models.checkpoint.lora_adapter import ADAPTER
 from clampdown_calib.models.external_data import external_files
 from clampdown_calib.models.model_folder import ONNX_PLACES, ModelFolder, open_model
 from clampdown_runtime.errors import ModelError
@@ -34,6 +35,8 @@ class Audit:
 
 def audit_model(model: str | Path) -> Audit:
     """Look through a model without running any of it, unpickling or loading its weights.
+
+    Of an adapter the base model is looked through as well.
 
     An empty audit does not show that a model has no backdoor: weights that were trained to have one
     look like any others.
@@ -63,8 +66,13 @@ def _of_folder(path: Path) -> Iterator[Finding]:
         folder = open_model(path)
     except ModelError as error:
         yield Finding("refused", ".", f"`clampdown defend` refuses it: {error}", review=True)
+    adapter = folder.adapter if folder else None
     graphs = sorted(file for file in path.rglob("*.onnx") if file.is_file())
     read = {*(folder.weights if folder else ()), *(d for g in graphs for d in external_files(g))}
+    if folder is not None and adapter is not None:
+        yield Finding("adapter", ADAPTER, adapter.described(), review=False)
+        for finding in folder_findings(folder.path, frozenset(read)):
+            yield replace(finding, file=str(folder.path / finding.file))
     yield from folder_findings(path, frozenset(read))
     for graph in graphs:
         yield from graph_findings(graph, path, _padding(graph))

@@ -5,6 +5,7 @@ from typing import Literal
 
 Kind = Literal[
     "refused",
+    "adapter",
     "damaged",
     "pickle",
     "code",

@@ -10,6 +10,7 @@ from typing import NoReturn
 from clampdown_calib.audit.finding import Finding, listed
 from clampdown_calib.audit.pickles import pickle_in
 from clampdown_calib.models.checkpoint.checkpoint_files import CHECKPOINTS, PICKLES
+from clampdown_calib.models.checkpoint.lora_adapter import WEIGHTS
 from clampdown_calib.models.folder_files import CONFIGURATION, VOCABULARY, leaves
 
 EXPECTED = (
@@ -17,6 +18,7 @@ EXPECTED = (
     *VOCABULARY,
     *CHECKPOINTS,
     *PICKLES,
+    WEIGHTS,
     "generation_config.json",
     "preprocessor_config.json",
     "ort_config.json",

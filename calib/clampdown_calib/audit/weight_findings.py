@@ -7,6 +7,7 @@ from typing import Any
 from safetensors import safe_open
 
 from clampdown_calib.audit.finding import Finding, listed
+from clampdown_calib.models.checkpoint.lora_adapter import PREFIX
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
 
@@ -21,6 +22,8 @@ LORA = "lora_"
 def weight_findings(folder: ModelFolder) -> Iterator[Finding]:
     """Compare the names and shapes in a checkpoint with those of its architecture.
 
+    Those of an adapter's head take the place of the base model's; its matrices are merged.
+
     The architecture is built by transformers from ``config.json`` alone, without memory for its
     weights, and none of the model's code is run.
 
@@ -28,14 +31,21 @@ def weight_findings(folder: ModelFolder) -> Iterator[Finding]:
         folder: a checkpoint in safetensors.
     """
     stored: Shapes = {}
-    for path in (path for path in folder.weights if path.suffix == ".safetensors"):
+    of_adapter: Shapes = {}
+    adapter = folder.adapter
+    files = [(path, stored) for path in folder.weights]
+    files += [(adapter.weights, of_adapter)] if adapter is not None else []
+    for path, shapes in files:
+        if path.suffix != ".safetensors":
+            continue
         try:
             with safe_open(path, framework="numpy") as tensors:
                 for name in tensors.keys():  # noqa: SIM118 - it is no dictionary
-                    stored[name] = tuple(tensors.get_slice(name).get_shape())
+                    shapes[name] = tuple(tensors.get_slice(name).get_shape())
         except Exception as error:  # safetensors' own kind, and those of the system
             yield Finding("damaged", path.name, f"not a whole safetensors file ({error})", True)
             return
+    stored |= {n.removeprefix(PREFIX): s for n, s in of_adapter.items() if LORA not in n}
     lora = [name for name in stored if LORA in name]
     if lora:
         text = f"weights of LoRA, which the network itself has not: {listed(lora)}"
@@ -58,7 +68,7 @@ def _without_weights(folder: ModelFolder, *, tensors: int) -> Any:  # noqa: ANN4
     )
 
     with quiet_transformers():
-        config: Any = AutoConfig.from_pretrained(folder.path, trust_remote_code=False)
+        config: Any = AutoConfig.from_pretrained(folder.config_path, trust_remote_code=False)
         layers = getattr(config, "num_hidden_layers", 0)
         # A module is made for every layer, whether or not there are weights for it. ALBERT's layers
         # share theirs.

@@ -12,7 +12,10 @@ from clampdown_runtime.errors import ModelError
 LARGEST_TEXT = 2**28
 """Bytes of a file of configuration or of the tokenizer: several times the largest vocabulary."""
 
-CONFIGURATION = ("config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json")
+CONFIGURATION = (
+    *("config.json", "adapter_config.json"),
+    *("tokenizer*", "special_tokens_map.json", "added_tokens.json"),
+)
 VOCABULARY = ("vocab.*", "merges.txt", "*.model", "bpe.codes")
 """Files by which a model is configured and its texts are tokenised, which are read whole."""
 

@@ -1,4 +1,4 @@
-"""What lies in the MODEL folder, a Hugging Face checkpoint or an ONNX classifier; its identity."""
+"""What lies in the MODEL folder, a Hugging Face checkpoint, an adapter or an ONNX classifier."""
 
 import hashlib
 import json
@@ -9,17 +9,22 @@ from typing import Any, Literal
 from clampdown_calib.models.checkpoint.checkpoint_files import (
     CHECKPOINTS,
     PICKLES,
-    refuse_adapter,
     refuse_other_files,
     weight_files,
 )
+from clampdown_calib.models.checkpoint.lora_adapter import LoraAdapter, read_adapter
 from clampdown_calib.models.external_data import external_files
 from clampdown_calib.models.folder_files import CONFIGURATION, VOCABULARY, refuse_odd_files
 from clampdown_runtime.bundle.digests import file_digest
+from clampdown_runtime.bundle.manifest import TOKENIZER_FILE
 from clampdown_runtime.errors import ModelError
 from clampdown_runtime.rows.texts import is_unicode
 
 ONNX_PLACES = ("model.onnx", "onnx/model.onnx")
+
+TOKENIZER_FILES = (TOKENIZER_FILE, *VOCABULARY)
+"""Any of them makes a tokenizer."""
+
 MOST_CLASSES = 2**16
 """Of a model without names for them: more than any classifier of texts has."""
 
@@ -34,15 +39,18 @@ class ModelFolder:
     """A classifier on disk.
 
     Attributes:
-        path: the folder.
+        path: the folder with the weights; of an adapter, that of its base model.
         kind: ``checkpoint`` (Hugging Face weights) or ``onnx`` (a graph, without gradients).
-        name: the folder's name or hub id.
+        name: the folder's name or hub id; the adapter's where there is one.
         model_type: ``model_type`` of ``config.json``.
         labels: the name of class 0, 1, …
-        config: the whole of ``config.json``.
+        config: the whole of ``config.json``; of an adapter with the architecture of a classifier.
+        config_path: the folder of that ``config.json``.
+        tokenizer_path: the folder with the tokenizer.
         onnx_file: the graph of an ``onnx`` folder, else None.
         weights: the files that a checkpoint's weights are read from; none of an ``onnx`` folder.
         pickled: the weights to load are a pickle, which was allowed.
+        adapter: what is merged into the weights.
     """
 
     path: Path
@@ -51,18 +59,22 @@ class ModelFolder:
     model_type: str
     labels: tuple[str, ...]
     config: dict[str, Any]
+    config_path: Path
+    tokenizer_path: Path
     onnx_file: Path | None
     weights: tuple[Path, ...]
     pickled: bool
+    adapter: LoraAdapter | None = None
 
     def digest(self) -> str:
         """``sha256:…`` over the names and digests of configuration, tokenizer and weights."""
-        found = {p for pattern in (*CONFIGURATION, *VOCABULARY) for p in self.path.glob(pattern)}
-        found |= set(self.weights)
+        weights = set(self.weights)
         if self.onnx_file is not None:
-            found |= {self.onnx_file, *external_files(self.onnx_file)}
-        files = [p for p in found if p.is_file()]
-        lines = sorted(f"{p.relative_to(self.path).as_posix()} {file_digest(p)}" for p in files)
+            weights |= {self.onnx_file, *external_files(self.onnx_file)}
+        lines = _digests(self.path, weights)
+        if self.adapter is not None:
+            of_adapter = _digests(self.adapter.path, {self.adapter.weights})
+            lines += [f"adapter/{line}" for line in of_adapter]
         return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -70,7 +82,9 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
     """Find out what ``model`` is, without loading weights and without running any of its code.
 
     Args:
-        model: a local folder, or a hub id such as ``org/name``.
+        model: a local folder, or a hub id such as ``org/name``. That of an adapter is read with the
+            folder of its base model; what ``config.json`` and the tokenizer say is taken from the
+            adapter's folder where it has them.
         allow_pickle: accept a checkpoint whose only weights are a pickle (then loaded with
             ``weights_only``).
 
@@ -78,30 +92,36 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
         ModelError: there is no such folder, a file in it is a link that leaves it or has no end,
             its configuration is missing, unreadable, not a text
             classifier's, needs remote code or names other files of weights, or its weights are
-            missing, pickled or outside the folder.
+            missing, pickled or outside the folder; or it is an adapter that cannot be merged.
     """
-    path = Path(model)
-    if not path.is_dir():
-        path = _download(str(model), allow_pickle=allow_pickle)
-    refuse_odd_files(path)
-    refuse_adapter(path)
-    config = _read_config(path)
-    onnx_files = _onnx_files(path)
+    place = Path(model)
+    if not place.is_dir():
+        place = _download(str(model), allow_pickle=allow_pickle)
+    refuse_odd_files(place)
+    adapter = read_adapter(place, allow_pickle=allow_pickle)
+    path = place
+    if adapter is not None:
+        path = adapter.base
+        refuse_odd_files(path)
+    config_path = place if (place / "config.json").is_file() else path
+    config = _read_config(config_path)
+    onnx_files = _onnx_files(path) if adapter is None else []
     onnx_file = onnx_files[0] if len(onnx_files) == 1 else None
     checkpoint = any((path / name).is_file() for name in CHECKPOINTS)
     pickled = not checkpoint and any((path / name).is_file() for name in PICKLES)
     if pickled and onnx_file is not None and not allow_pickle:
         pickled = False
+    weighed, configured = (model, model) if adapter is None else (path, config_path)
     if pickled and not allow_pickle:
         raise ModelError(
-            f"The model {model}",
+            f"The model {weighed}",
             found="weights in pickled files only (pytorch_model.bin)",
             expected="model.safetensors, since a pickle can run code when it is opened",
             hint="Convert it to safetensors, or pass --allow-pickle to load it with weights_only.",
         )
     if not checkpoint and not pickled and onnx_file is None:
         raise ModelError(
-            f"The model {model}",
+            f"The model {weighed}",
             found=_several(path, onnx_files) if onnx_files else "no weights",
             expected=f"one of {', '.join(CHECKPOINTS + ONNX_PLACES)}, or one other ONNX file alone",
             hint="Point to the folder that save_pretrained or an ONNX export wrote; of several "
@@ -112,22 +132,37 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
         onnx_file = None
         weights = weight_files(path, pickled=pickled)
         refuse_other_files(path, config)
-        _refuse_other_heads(model, config)
-        _refuse_remote_code(model, config)
-    _refuse_endless_networks(model, config)
-    labels = _labels(model, config)
-    _refuse_other_problems(model, config, labels)
+        if adapter is not None:
+            config = {**config, "architectures": _classifier(config)}
+        _refuse_other_heads(configured, config)
+        _refuse_remote_code(configured, config)
+    _refuse_endless_networks(configured, config)
+    labels = _labels(configured, config)
+    _refuse_other_problems(configured, config, labels)
     return ModelFolder(
         path=path,
         kind="checkpoint" if onnx_file is None else "onnx",
-        name=path.resolve().name if Path(model).is_dir() else str(model),
+        name=place.resolve().name if Path(model).is_dir() else str(model),
         model_type=str(config.get("model_type", "")),
         labels=labels,
         config=config,
+        config_path=config_path,
+        tokenizer_path=place if _has_tokenizer(place) else path,
         onnx_file=onnx_file,
         weights=weights,
         pickled=pickled,
+        adapter=adapter,
     )
+
+
+def _digests(folder: Path, weights: set[Path]) -> list[str]:
+    found = {p for pattern in (*CONFIGURATION, *VOCABULARY) for p in folder.glob(pattern)}
+    files = [p for p in found | weights if p.is_file()]
+    return sorted(f"{p.relative_to(folder).as_posix()} {file_digest(p)}" for p in files)
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any(p.is_file() for name in TOKENIZER_FILES for p in folder.glob(name))
 
 
 def _onnx_files(path: Path) -> list[Path]:
@@ -177,6 +212,16 @@ def _refuse_other_heads(model: str | Path, config: dict[str, Any]) -> None:
             expected="a ...ForSequenceClassification model",
             hint="Fine-tune it as a text classifier first; Clampdown defends classifiers.",
         )
+
+
+def _classifier(config: dict[str, Any]) -> list[str]:
+    """The class of an adapter's whole model; its base may be one without a head."""
+    from transformers.models.auto.modeling_auto import (  # noqa: PLC0415 - takes seconds
+        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    )
+
+    name = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.get(str(config.get("model_type")))
+    return [] if name is None else [str(name)]
 
 
 def _refuse_remote_code(model: str | Path, config: dict[str, Any]) -> None:

@@ -48,9 +48,9 @@ def calibrate(
 ) -> None:
     """Fit the probes or, with badacts, the neuron states and intervals of MODEL on clean rows.
 
-    MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier. The
-    result belongs to the graph of this model in this precision: `clampdown export` refuses it for
-    another one.
+    MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier or a LoRA
+    adapter. The result belongs to the graph of this model in this precision: `clampdown export`
+    refuses it for another one.
     """
     from clampdown_calib import calibrate as calibrate_model  # noqa: PLC0415 - imports torch
 

@@ -51,10 +51,10 @@ def defend(
 ) -> None:
     """Turn MODEL into a bundle whose ONNX file defends itself.
 
-    MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier. The
-    clean rows fit the defence and, held out of it in turn, set its threshold. The bundle is
-    compared with the model, in fp16 and int8 with the lowered model, before it is written; when
-    they disagree, none is.
+    MODEL is a local Hugging Face folder, a hub id, or a folder with an ONNX classifier or a LoRA
+    adapter. The clean rows fit the defence and, held out of it in turn, set its threshold. The
+    bundle is compared with the model, in fp16 and int8 with the lowered model, before it is
+    written; when they disagree, none is.
     """
     with warnings_on_stderr(), terminal_progress() as progress:
         result = defend_model(

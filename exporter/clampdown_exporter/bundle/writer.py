@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import json
 import shutil
 from pathlib import Path
 
@@ -121,7 +122,11 @@ def open_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> DefendedCla
 
 def copy_model_files(folder: Path, model: ModelFolder, tokenization: Tokenization) -> None:
     """The configuration and the tokenizer, so that other stacks load the bundle."""
-    shutil.copyfile(model.path / "config.json", folder / "config.json")
+    if model.adapter is None:
+        shutil.copyfile(model.config_path / "config.json", folder / "config.json")
+    else:
+        # Its base's says another head than the merged model's.
+        (folder / "config.json").write_text(json.dumps(model.config, indent=2), "utf-8")
     (folder / TOKENIZER_FILE).write_text(tokenization.tokenizer_json, "utf-8")
     (folder / "tokenizer_config.json").write_text(tokenization.tokenizer_config_json, "utf-8")
 

@@ -109,7 +109,7 @@ def trace_model(
                 expected="a Hugging Face checkpoint",
                 hint="Leave --exporter out.",
             )
-        require_ids_below(folder.config.get("vocab_size"), tokenization, path=folder.path)
+        require_ids_below(folder.config.get("vocab_size"), tokenization, path=folder.tokenizer_path)
         read = read_onnx_graph(folder, layers=options.layers, representation=options.representation)
         stored = require_precision(read.model, folder.onnx_file, options.precision)
         own = OnnxClassifier(read)
@@ -129,6 +129,13 @@ def trace_model(
             tolerance = TOLERANCE if stored == "fp32" else LOWERED
             require_padding_ignored(own, fed, SampleRows.of(fed), tolerance=tolerance)
         return traced
+    if folder.adapter is not None and options.exporter == "optimum":
+        raise ExportError(
+            f"--exporter optimum for {folder.adapter.path}",
+            found="an adapter, which is merged in memory",
+            expected="a checkpoint of its own",
+            hint="Leave --exporter out.",
+        )
     classifier = TorchClassifier.load(
         folder,
         tokenization.inputs,
@@ -138,7 +145,7 @@ def trace_model(
     )
     embedding = classifier.model.get_input_embeddings()
     rows = getattr(embedding, "num_embeddings", None)
-    require_ids_below(rows, tokenization, path=folder.path)
+    require_ids_below(rows, tokenization, path=folder.tokenizer_path)
     require_one_rope(classifier.model.config, tokenization.max_length)
     fed = dataclasses.replace(tokenization, inputs=classifier.inputs)
     require_padding_ignored(classifier, fed, classifier.samples, tolerance=TOLERANCE)

@@ -10,8 +10,6 @@ PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 CHECKPOINTS = ("model.safetensors", "model.safetensors.index.json")
 """The whole weights and the index of their parts, in the order in which transformers looks."""
 
-ADAPTER = "adapter_config.json"
-
 ELSEWHERE = ("transformers_weights", "configuration_files")
 """Keys of ``config.json`` by which transformers reads weights or a configuration from other files,
 whatever their format."""
@@ -60,29 +58,6 @@ def refuse_other_files(folder: Path, config: dict[str, Any]) -> None:
             expected=f"all weights in {' or in the parts of '.join(CHECKPOINTS)}",
             hint="Load the model and write it with save_pretrained.",
         )
-
-
-def refuse_adapter(folder: Path) -> None:
-    """Refuse the weights of an adapter, such as LoRA's: they are nothing without their base model.
-
-    Raises:
-        ModelError: there is one, alone or beside other weights.
-    """
-    path = folder / ADAPTER
-    if not path.exists():
-        return
-    try:
-        base = json.loads(path.read_bytes())["base_model_name_or_path"]
-    except (OSError, ValueError, RecursionError, LookupError, TypeError):
-        base = None
-    raise ModelError(
-        f"The model {folder}",
-        found=f"an adapter ({ADAPTER}) of the base model {base!r}",
-        expected="a model of its own, into which its adapters are merged",
-        hint="Merge it with the package peft: AutoPeftModelForSequenceClassification"
-        f".from_pretrained({str(folder)!r}).merge_and_unload().save_pretrained('merged'), save the "
-        "tokenizer beside it, and pass that folder.",
-    )
 
 
 def _parts(index: Path) -> list[str]:

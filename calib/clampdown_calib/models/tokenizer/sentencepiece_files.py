@@ -15,12 +15,12 @@ def require_sentencepiece(folder: ModelFolder) -> None:
     Raises:
         ModelError: the package is not installed.
     """
-    files = sorted(folder.path.glob("*.model"))
-    whole = (folder.path / TOKENIZER_FILE).is_file()
+    files = sorted(folder.tokenizer_path.glob("*.model"))
+    whole = (folder.tokenizer_path / TOKENIZER_FILE).is_file()
     if whole or not files or importlib.util.find_spec("sentencepiece") is not None:
         return
     raise ModelError(
-        f"The tokenizer of {folder.path}",
+        f"The tokenizer of {folder.tokenizer_path}",
         found=f"{files[0].name} without a tokenizer.json, and no package sentencepiece to read it",
         expected="a tokenizer.json, or the package",
         hint="Run pip install sentencepiece, or save the model's fast tokenizer beside it.",

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from clampdown_calib.models.architectures import ARCHITECTURES
-from clampdown_calib.models.folder_files import VOCABULARY
-from clampdown_calib.models.model_folder import ModelFolder
+from clampdown_calib.models.model_folder import TOKENIZER_FILES, ModelFolder
 from clampdown_calib.models.quiet import quiet_transformers
 from clampdown_calib.models.tokenizer.sentencepiece_files import require_sentencepiece
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, InputName, Padding, Side
@@ -33,8 +32,6 @@ POSITION_OFFSET = {
     "xmod",
 }
 """Architectures whose positions begin behind the padding id, so that fewer tokens fit."""
-
-TOKENIZER_FILES = (TOKENIZER_FILE, *VOCABULARY)
 
 HIGHEST_ID = 2**24
 """Of a token: a hundred times the largest vocabulary in use, and little enough for a list of all
@@ -116,15 +113,16 @@ def load_tokenization(folder: ModelFolder, *, text_pair: bool = False) -> Tokeni
     from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
 
     # Without any of these transformers makes an empty tokenizer, to which every word is unknown.
-    if not any(place.is_file() for name in TOKENIZER_FILES for place in folder.path.glob(name)):
+    place = folder.tokenizer_path
+    if not any(path.is_file() for name in TOKENIZER_FILES for path in place.glob(name)):
         raise _unusable(folder, "no tokenizer.json and no vocabulary")
     _require_ids(folder)
     require_sentencepiece(folder)
     with scratch_folder() as converted, _explained(folder):
         with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(folder.path, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
             tokenizer.save_pretrained(converted)
-        own, saved = (_texts(place) for place in (folder.path, converted))
+        own, saved = _texts(place), _texts(converted)
     if TOKENIZER_FILE not in saved:
         raise _unusable(folder, "a tokenizer that cannot be written as tokenizer.json")
     wanted: tuple[InputName, ...] = ("input_ids", "attention_mask", "token_type_ids")
@@ -192,7 +190,7 @@ def _settings(tokenizer_json: str | None) -> object:
 
 def _require_ids(folder: ModelFolder) -> None:
     """Refuse a tokenizer.json with an id so high that every package would fill its memory."""
-    path = folder.path / TOKENIZER_FILE
+    path = folder.tokenizer_path / TOKENIZER_FILE
     if not path.is_file():
         return
     try:
@@ -250,7 +248,7 @@ def _padding_id(folder: ModelFolder, of_tokenizer: int | None) -> int:
         pad = of_tokenizer
     if type(pad) is not int or not 0 <= pad <= INT64_MAX:
         raise ModelError(
-            f"The model {folder.path}",
+            f"The model {folder.config_path}",
             found=f"the padding token {pad}",
             expected="pad_token_id in config.json, without which a batch has no defined result",
             hint="Set pad_token_id as in training (often the end-of-text token).",
@@ -269,7 +267,7 @@ def _max_length(folder: ModelFolder, of_tokenizer: object, pad: int) -> int:
         limits.append(positions - (pad + 1 if folder.model_type in POSITION_OFFSET else 0))
     if not limits:
         raise ModelError(
-            f"The model {folder.path}",
+            f"The model {folder.config_path}",
             found="neither model_max_length nor max_position_embeddings",
             expected="the number of tokens that the model takes",
             hint="Set model_max_length in tokenizer_config.json.",
@@ -281,7 +279,7 @@ def _max_length(folder: ModelFolder, of_tokenizer: object, pad: int) -> int:
 
 def _unusable(folder: ModelFolder, found: str) -> ModelError:
     return ModelError(
-        f"The tokenizer of {folder.path}",
+        f"The tokenizer of {folder.tokenizer_path}",
         found=found,
         expected="a tokenizer that the tokenizers package can hold (tokenizer.json)",
         hint="Save the model's fast tokenizer beside it with save_pretrained.",

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import lora_adapters
 import numpy as np
 import pytest
 import tiny_transformers
@@ -93,3 +94,26 @@ def test_a_configuration_that_cannot_be_built_is_a_finding(
     (folder / "config.json").write_text(json.dumps({**config, **change}))
     [finding] = audit_model(folder).findings
     assert (finding.kind, finding.file, finding.review) == (kind, file, True)
+
+
+def test_adapter_is_named_with_its_base_and_its_head_is_that_of_the_network(bert_folder, tmp_path):
+    base = shutil.copytree(bert_folder, tmp_path / "base")
+    adapter = lora_adapters.save_adapter(tmp_path / "adapter", base)
+    tensors = load_file(base / "model.safetensors")
+    encoder = {name: tensor for name, tensor in tensors.items() if "classifier" not in name}
+    save_file(encoder, base / "model.safetensors", {"format": "pt"})
+    [finding] = audit_model(adapter).findings
+    assert (finding.kind, finding.file, finding.review) == ("adapter", "adapter_config.json", False)
+    assert finding.detail == f"LoRA of rank 2 on query, value, to be merged with {base}"
+    (base / "run.py").touch()
+    [code, _] = audit_model(adapter).findings
+    assert (code.kind, code.file, code.review) == ("code", str(base / "run.py"), True)
+
+
+def test_adapter_without_its_base_is_refused_with_what_to_do(bert_folder, tmp_path):
+    base = shutil.copytree(bert_folder, tmp_path / "base")
+    adapter = lora_adapters.save_adapter(tmp_path / "adapter", base)
+    shutil.rmtree(base)
+    [finding, *_] = audit_model(adapter).findings
+    assert (finding.kind, finding.review) == ("refused", True)
+    assert "base_model_name_or_path" in finding.detail

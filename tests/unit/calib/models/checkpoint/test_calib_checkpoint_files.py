@@ -64,18 +64,3 @@ def test_configuration_that_names_other_files_is_refused(folder, key):
     configure(folder, **{key: "other.safetensors"})
     with pytest.raises(ModelError, match=f"found `{key}` in config.json"):
         open_model(folder, allow_pickle=True)
-
-
-@pytest.mark.parametrize("alone", [True, False])
-@pytest.mark.parametrize(
-    ("text", "base"),
-    [("{}", "None"), ("{", "None"), ('{"base_model_name_or_path": "org/base"}', "'org/base'")],
-)
-def test_adapter_is_refused_with_its_base_and_how_to_merge_it(folder, alone, text, base):
-    if alone:
-        for path in folder.iterdir():
-            path.unlink()
-    (folder / "adapter_config.json").write_text(text)
-    with pytest.raises(ModelError, match=f"of the base model {base}") as caught:
-        open_model(folder)
-    assert "merge_and_unload" in caught.value.hint

@@ -13,7 +13,19 @@ from clampdown_runtime import ModelError
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "spiece.model").touch()
-    return ModelFolder(tmp_path, "checkpoint", "model", "albert", ("a", "b"), {}, None, (), False)
+    return ModelFolder(
+        path=tmp_path,
+        kind="checkpoint",
+        name="model",
+        model_type="albert",
+        labels=("a", "b"),
+        config={},
+        config_path=tmp_path,
+        tokenizer_path=tmp_path,
+        onnx_file=None,
+        weights=(),
+        pickled=False,
+    )
 
 
 @pytest.fixture
