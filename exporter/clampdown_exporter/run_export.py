@@ -7,6 +7,8 @@ import numpy as np
 
 from clampdown_calib.badacts.insert_clips import InsertClips
 from clampdown_calib.fit import FittedModel, find_graph
+from clampdown_calib.graphs.format_limits import LARGEST_GRAPH
+from clampdown_calib.graphs.large_graphs import is_too_large
 from clampdown_calib.models.activations import ActivationSource
 from clampdown_exporter.agreement import disagreement
 from clampdown_exporter.bundle.golden import golden_of
@@ -21,6 +23,7 @@ from clampdown_exporter.options import ExportOptions, FileFormat
 from clampdown_exporter.passes.pipeline import passes_of, rewrite
 from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.bundle.manifest import MANIFEST_NAME, Manifest, Mode
+from clampdown_runtime.errors import ExportError
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.writing.atomic_write import atomic_folder, require_free
 
@@ -123,7 +126,10 @@ def write_bundle(
     with atomic_folder(out) as place:
         progress(STAGE, 0, STEPS)
         rewrite(graph, passes)
-        copy_model_files(place, fitted.folder, fitted.tokenization)
+        beside = is_too_large(graph)
+        if beside:
+            _require_one_format(options)
+        copy_model_files(place, fitted.folder, fitted.tokenization, weights_beside=beside)
         classifier = open_graph(place, graph, manifest)
         progress(STAGE, 1, STEPS)
         rows = fitted.rows("held-out")
@@ -152,6 +158,21 @@ def write_bundle(
         digest = file_digest(place / MANIFEST_NAME)
         progress(STAGE, STEPS, STEPS)
     return ExportResult(out, manifest, digest, difference)
+
+
+def _require_one_format(options: ExportOptions) -> None:
+    """Refuse files that would have to hold all weights themselves, of which one is too large."""
+    asked = {
+        "--format ort": options.file_format == "ort",
+        "--with-tokenizer": options.with_tokenizer,
+    }
+    if unfit := [name for name, wanted in asked.items() if wanted]:
+        raise ExportError(
+            f"{' and '.join(unfit)}",
+            found=f"more than {LARGEST_GRAPH / 2**30:.1f} GB of weights",
+            expected="as much as one file holds",
+            hint="No bundle was written. Leave it out, or calibrate with --precision fp16 or int8.",
+        )
 
 
 def _clipped(fitted: FittedModel, mode: Mode) -> ActivationSource | None:

@@ -89,6 +89,7 @@ class DefendedClassifier:
             session = create_session(
                 bundle.read(manifest.model_file),
                 name=str(bundle.model_path),
+                weights=bundle.read_weights(),
                 provider=provider,
                 threads=threads,
                 cuda_graphs=cuda_graphs,

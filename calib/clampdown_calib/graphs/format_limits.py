@@ -8,4 +8,4 @@ IR_VERSION = 10
 CONTROL_FLOW = {"If", "Loop", "Scan"}
 
 LARGEST_GRAPH = 2**31 - 2**24
-"""Bytes of weights; protobuf ends at 2 GiB, names and nodes included."""
+"""Bytes of weights in one file; protobuf ends at 2 GiB, names and nodes included."""

@@ -1,14 +1,13 @@
 """An ONNX classifier in ONNX Runtime whose layers can be read while it runs."""
 
 import numpy as np
-import onnx_ir as ir
 
+from clampdown_calib.graphs.large_graphs import open_session
 from clampdown_calib.graphs.onnx_graph import OnnxGraph
 from clampdown_calib.models.activations import Activations, Inputs
 from clampdown_runtime.bundle.manifest import Representation
 from clampdown_runtime.errors import BundleError, ModelError, UnsupportedArchitectureError
 from clampdown_runtime.sessions.providers import Provider
-from clampdown_runtime.sessions.session import create_session
 
 
 class OnnxClassifier:
@@ -22,16 +21,21 @@ class OnnxClassifier:
             ProviderError: the provider is not usable.
         """
         self._graph = graph
-        data = _with_layers(graph)
+        outputs = graph.model.graph.outputs
+        count = len(outputs)
+        # The layers as further outputs.
+        outputs.extend(graph.layers)
         try:
-            self._session = create_session(data, name="the model's graph", provider=provider)
+            self._session = open_session(graph.model, name="the model's graph", provider=provider)
         except BundleError as error:
             raise ModelError(
                 "The model's graph",
                 found=error.found,
-                expected="a whole, valid graph of less than 2 GB",
+                expected="a whole, valid graph",
                 hint="Export the model again.",
             ) from error
+        finally:
+            del outputs[count:]
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -69,15 +73,3 @@ class OnnxClassifier:
                 hint="Pass --layers with the names of other tensors.",
             )
         return Activations(logits, [layer.astype(np.float32, copy=False) for layer in hidden])
-
-
-def _with_layers(graph: OnnxGraph) -> bytes:
-    """The serialized model with its layers as further outputs."""
-    outputs = graph.model.graph.outputs
-    count = len(outputs)
-    outputs.extend(graph.layers)
-    try:
-        data: bytes = ir.to_proto(graph.model).SerializeToString()
-    finally:
-        del outputs[count:]
-    return data

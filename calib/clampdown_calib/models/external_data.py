@@ -26,10 +26,17 @@ def external_places(proto: onnx.ModelProto) -> set[str]:
     """Locations of external data as the model has them, relative to its folder or not."""
     return {
         entry.value
-        for tensor in _tensors(proto.graph)
+        for tensor in external_tensors(proto)
         for entry in tensor.external_data
         if entry.key == "location"
     }
+
+
+def external_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Everything whose values are not in the model's own file, initializers, constants or other."""
+    for tensor in _tensors(proto.graph):
+        if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+            yield tensor
 
 
 def weight_bytes(proto: onnx.ModelProto) -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from clampdown_calib.graphs.large_graphs import save_graph
 from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.passes.insert_answer import UNDEFENDED_LOGITS as RAW_LOGITS
 from clampdown_exporter.passes.probe_outputs import probe_outputs
@@ -38,7 +39,7 @@ def write_explained(bundle: Bundle, destination: Path) -> None:
     said = probe_outputs(graph)
     if said is not None:
         _give(graph, said.excess, LAYER_EXCESS)
-    ir.save(model, destination)
+    save_graph(model, destination)
 
 
 def _give(graph: ir.Graph, value: ir.Value, name: str) -> None:

@@ -7,9 +7,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from clampdown_calib.graphs.hidden_shapes import HideShapes
+from clampdown_calib.graphs.large_graphs import open_session
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_runtime.bundle.manifest import Manifest
-from clampdown_runtime.sessions.session import create_session
 from clampdown_runtime.timing import median_ratio, seconds_in_turn
 
 TOKENS = 32
@@ -30,7 +30,7 @@ def latency_ratios(
     plain = undefended.clone()
     HideShapes()(plain)
     before, after = (
-        create_session(ir.to_proto(graph).SerializeToString(), name=name, provider="cpu", threads=1)
+        open_session(graph, name=name, threads=1)
         for name, graph in (("the undefended graph", plain), ("the defended graph", defended))
     )
     length = min(TOKENS, manifest.max_length)

@@ -1,6 +1,9 @@
 """Moves the threshold of a bundle without fitting anything again."""
 
+import contextlib
 import dataclasses
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,9 @@ from clampdown_exporter.bundle.kept_tensors import kept_tensors
 from clampdown_exporter.bundle.ort_format import ort_files
 from clampdown_exporter.bundle.writer import open_graph, set_threshold, write_measured
 from clampdown_exporter.text_input.with_tokenizer import text_model_file
-from clampdown_runtime.bundle.files import open_bundle
-from clampdown_runtime.bundle.manifest import Manifest
-from clampdown_runtime.errors import CalibrationError
+from clampdown_runtime.bundle.files import Bundle, open_bundle
+from clampdown_runtime.bundle.manifest import MANIFEST_NAME, Manifest
+from clampdown_runtime.errors import BundleError, CalibrationError
 from clampdown_runtime.writing.atomic_write import atomic_replacement
 
 
@@ -62,8 +65,11 @@ def move_threshold(
     with atomic_replacement(opened.path) as place:
         for name in opened.manifest.files:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).write_bytes(opened.read(name))
-        return write_measured(
+            if name == opened.manifest.weights_file:
+                _link(opened.path / name, place / name)
+            else:
+                (place / name).write_bytes(opened.read(name))
+        written = write_measured(
             place,
             graph,
             manifest,
@@ -72,6 +78,29 @@ def move_threshold(
             golden=golden_of(open_graph(place, graph, manifest)),
             ort_format=ort_files(opened.model_path)[0].exists(),
             with_tokenizer=text_model_file(opened.model_path).exists(),
+        )
+        _require_same_weights(opened, written)
+        return written
+
+
+def _link(source: Path, target: Path) -> None:
+    """Have a large file in a second place, without a copy where the file system can."""
+    real = os.path.realpath(source)
+    with contextlib.suppress(OSError):
+        os.link(real, target)
+        return
+    shutil.copyfile(real, target)
+
+
+def _require_same_weights(opened: Bundle, written: Manifest) -> None:
+    """Refuse a file that changed between the check and the link."""
+    name = opened.manifest.weights_file
+    if name is not None and written.files[name] != opened.manifest.files[name]:
+        raise BundleError(
+            str(opened.path / name),
+            found="other contents than a moment ago",
+            expected=f"those that {MANIFEST_NAME} lists",
+            hint="Keep the bundle as it is while it is changed, and find out who changed it.",
         )
 
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import onnx_ir as ir
-
+from clampdown_calib.graphs.large_graphs import save_graph
 from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.passes.pipeline import rewrite
 from clampdown_exporter.passes.remove_defence import RemoveDefence
@@ -19,4 +18,4 @@ def write_undefended(bundle: Bundle, destination: Path) -> None:
     """
     model = read_graph(bundle)
     rewrite(model, (RemoveDefence(),))
-    ir.save(model, destination)
+    save_graph(model, destination)

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from clampdown_calib.fit import FittedModel
-from clampdown_calib.graphs.format_limits import LARGEST_GRAPH
+from clampdown_calib.graphs.large_graphs import open_session, save_graph
 from clampdown_calib.models.model_folder import ModelFolder
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_calib.tensor_file import tensor_bytes
@@ -36,9 +36,8 @@ from clampdown_runtime.bundle.manifest import (
     ModelIdentity,
 )
 from clampdown_runtime.classifier import DefendedClassifier
-from clampdown_runtime.errors import ExportError
 from clampdown_runtime.sessions.defended_graph import DefendedGraph
-from clampdown_runtime.sessions.session import create_session, require_signature
+from clampdown_runtime.sessions.session import require_signature
 from clampdown_runtime.tokenizer import BundleTokenizer
 
 REPORT_FILE = "report.html"
@@ -54,17 +53,12 @@ def set_threshold(graph: ir.Model, threshold: float) -> None:
 
 
 def write_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> None:
-    """Write the graph with the manifest's facts in it.
-
-    Raises:
-        ExportError: the graph is too large for one file.
-    """
-    _require_one_file(graph)
+    """Write the graph with the manifest's facts in it, see :func:`save_graph`."""
     graph.producer_name, graph.producer_version = "clampdown", manifest.clampdown_version
     graph.metadata_props.update(graph_facts(manifest))
     path = folder / manifest.model_file
     path.parent.mkdir(exist_ok=True)
-    ir.save(graph, path)
+    save_graph(graph, path)
 
 
 def manifest_of(fitted: FittedModel, mode: Mode) -> Manifest:
@@ -103,12 +97,9 @@ def open_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> DefendedCla
         manifest: of the bundle.
 
     Raises:
-        ExportError: the graph is too large for one file.
         BundleError: its inputs and outputs are not those of a defended graph.
     """
-    _require_one_file(graph)
-    data = ir.to_proto(graph).SerializeToString()
-    session = create_session(data, name="the defended graph", provider="cpu", threads=None)
+    session = open_session(graph, name="the defended graph")
     require_signature(session, manifest, folder / manifest.model_file)
     bundle = Bundle(folder, manifest, digest="")
     tokenizer = BundleTokenizer(
@@ -120,13 +111,29 @@ def open_graph(folder: Path, graph: ir.Model, manifest: Manifest) -> DefendedCla
     return DefendedClassifier(bundle, tokenizer, DefendedGraph(bundle, session))
 
 
-def copy_model_files(folder: Path, model: ModelFolder, tokenization: Tokenization) -> None:
-    """The configuration and the tokenizer, so that other stacks load the bundle."""
-    if model.adapter is None:
-        shutil.copyfile(model.config_path / "config.json", folder / "config.json")
+def copy_model_files(
+    folder: Path, model: ModelFolder, tokenization: Tokenization, *, weights_beside: bool
+) -> None:
+    """The configuration and the tokenizer, so that other stacks load the bundle.
+
+    Args:
+        folder: of the bundle.
+        model: that was defended.
+        tokenization: of its texts.
+        weights_beside: whether the weights lie beside the graph, which Transformers.js has to know.
+    """
+    config = dict(model.config)
+    if weights_beside:
+        own = config.get("transformers.js_config")
+        config["transformers.js_config"] = {
+            **(own if isinstance(own, dict) else {}),
+            "use_external_data_format": True,
+        }
+    # The file of an adapter's base says another head than the merged model's.
+    if weights_beside or model.adapter is not None:
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     else:
-        # Its base's says another head than the merged model's.
-        (folder / "config.json").write_text(json.dumps(model.config, indent=2), "utf-8")
+        shutil.copyfile(model.config_path / "config.json", folder / "config.json")
     (folder / TOKENIZER_FILE).write_text(tokenization.tokenizer_json, "utf-8")
     (folder / "tokenizer_config.json").write_text(tokenization.tokenizer_config_json, "utf-8")
 
@@ -158,7 +165,7 @@ def write_measured(
         The manifest that was written.
 
     Raises:
-        ExportError: the graph is too large, ONNX Runtime cannot convert it, or the tokenizer
+        ExportError: ONNX Runtime cannot convert it, or the tokenizer
             cannot be written as a graph.
     """
     (folder / CALIBRATION_FILE).write_bytes(tensor_bytes(tensors, {"method": method}))
@@ -180,17 +187,6 @@ def write_measured(
     manifest = dataclasses.replace(manifest, files=_digests(folder))
     (folder / MANIFEST_NAME).write_text(manifest.to_json(), "utf-8")
     return manifest
-
-
-def _require_one_file(graph: ir.Model) -> None:
-    size = sum(v.const_value.nbytes for v in graph.graph.initializers.values() if v.const_value)
-    if size > LARGEST_GRAPH:
-        raise ExportError(
-            "The defended graph",
-            found=f"{size / 2**30:.1f} GB of weights",
-            expected=f"at most {LARGEST_GRAPH / 2**30:.1f} GB, what one ONNX file can hold",
-            hint="No bundle was written. Distil the classifier into a smaller one.",
-        )
 
 
 def _digests(folder: Path) -> dict[str, str]:

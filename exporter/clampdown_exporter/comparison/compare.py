@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import onnx
 import onnx_ir as ir
 
 from clampdown_calib.graphs.onnx_files.interface import name_logits, widen_inputs
 from clampdown_calib.graphs.onnx_files.load_onnx import load_onnx
 from clampdown_calib.graphs.tracing.simplify_attention import simplify_attention
+from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.comparison.structure import Structure, structure_of
 from clampdown_runtime.bundle.files import open_bundle
-from clampdown_runtime.errors import BundleError
 
 Item = TypeVar("Item")
 
@@ -91,26 +90,13 @@ def compare(undefended: str | Path, bundle: str | Path) -> Comparison:
     opened = open_bundle(bundle)
     name_logits(model, path, classes=None)
     widen_inputs(model)
-    defended = _structure(_parsed(opened.read(opened.manifest.model_file), opened.model_path))
+    defended = _structure(read_graph(opened, valid=False))
     plain = _compared(_structure(model), defended, simplified=False)
     if plain.whole:
         return plain
     simplify_attention(model)
     simple = _compared(_structure(model), defended, simplified=True)
     return min(plain, simple, key=lambda found: len(found.missing))
-
-
-def _parsed(data: bytes, path: Path) -> ir.Model:
-    try:
-        model: ir.Model = ir.from_proto(onnx.ModelProto.FromString(data))
-    except Exception as error:  # protobuf's own kinds
-        raise BundleError(
-            str(path),
-            found=f"a file that is not a whole ONNX model ({error})",
-            expected="the graph that an export wrote",
-            hint="Export the bundle again.",
-        ) from error
-    return model
 
 
 def _structure(model: ir.Model) -> Structure:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from clampdown_calib.graphs.large_graphs import open_session
 from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.verification.calibration_in_graph import kept_differences
 from clampdown_exporter.verification.contract import contract_differences
@@ -16,7 +17,6 @@ from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import BundleError
 from clampdown_runtime.sessions.defended_graph import DefendedGraph
 from clampdown_runtime.sessions.providers import Provider
-from clampdown_runtime.sessions.session import create_session
 
 
 def verify(
@@ -75,9 +75,8 @@ def _passed_though_infinite(
 ) -> Iterator[str]:
     manifest = classifier.manifest
     for what, broken in overflowing(graph, manifest.precision):
-        data = ir.to_proto(broken).SerializeToString()
-        session = create_session(
-            data, name=f"the graph in which {what} overflow", provider=provider
+        session = open_session(
+            broken, name=f"the graph in which {what} overflow", provider=provider
         )
         broken_graph = DefendedGraph(classifier.bundle, session)
         passed = sum(not row.run(broken_graph).flagged[0] for row in golden.rows)

@@ -85,6 +85,18 @@ class Bundle:
             )
         return data
 
+    def read_weights(self) -> dict[str, bytes]:
+        """The checked bytes of the file beside the graph, by the name that the graph has for it.
+
+        Returns:
+            Nothing where the weights are in the graph's own file.
+
+        Raises:
+            BundleError: as :meth:`read` does.
+        """
+        name = self.manifest.weights_file
+        return {} if name is None else {name.rpartition("/")[2]: self.read(name)}
+
     @property
     def model_path(self) -> Path:
         """The defended graph."""

@@ -44,6 +44,12 @@ MODEL_FILES: Mapping[Precision, str] = {
 }
 """The graph's file: where Transformers.js looks for each precision that runs everywhere."""
 
+
+def weights_name(model: str) -> str:
+    """The file beside a graph that holds its weights, where Transformers.js looks for it."""
+    return f"{model}_data"
+
+
 Side = Literal["right", "left"]
 _TRUNCATION = "truncation_side"
 _PAIR = "text_pair"
@@ -168,6 +174,12 @@ class Manifest:
     def model_file(self) -> str:
         """The graph's path in the bundle."""
         return MODEL_FILES[self.precision]
+
+    @property
+    def weights_file(self) -> str | None:
+        """Where the weights lie, in the bundle; None where they are in the graph's own file."""
+        name = weights_name(self.model_file)
+        return name if name in self.files else None
 
     def to_json(self) -> str:
         """Writes the manifest: equal manifests give equal texts, ended by a newline.

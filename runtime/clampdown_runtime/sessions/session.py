@@ -1,5 +1,7 @@
 """Creates the ONNX Runtime session of a defended graph."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -31,11 +33,16 @@ _NOTHING_TO_LOG = 4
 """Fatal messages alone: a failure's text is in our error, and one in the log could hold what moves
 a terminal's cursor. Every load warns that `threshold` is an initializer and an input."""
 
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+"""Where ONNX Runtime looks for weights that a graph in memory has elsewhere: by default in the
+folder that the process happens to be in."""
+
 
 def create_session(
     model: Path | bytes,
     *,
     name: str | None = None,
+    weights: Mapping[str, bytes | memoryview] | None = None,
     provider: Provider = "cpu",
     threads: int | None = None,
     cuda_graphs: bool = False,
@@ -45,8 +52,10 @@ def create_session(
     Single nodes for which the provider has no kernel run on the CPU, as ONNX Runtime places them.
 
     Args:
-        model: the ONNX file, or its bytes.
+        model: the ONNX file, or its bytes, for which no other file is ever read.
         name: of it in an error; the file's path when None.
+        weights: contents of the files that the bytes refer to, by their names there. ONNX Runtime
+            copies what it needs.
         provider: where it runs.
         threads: how many threads one operator may use; ONNX Runtime's choice when None.
         cuda_graphs: capture CUDA graphs, for runs with bound inputs and outputs of fixed shapes.
@@ -54,7 +63,7 @@ def create_session(
     Raises:
         BundleError: the file is not a whole, valid ONNX graph.
         ProviderError: ONNX Runtime or the provider is not usable, ``threads`` is below 1, or CUDA
-            graphs are asked of another provider.
+            graphs are asked of another provider, or weights of a release that cannot take them.
     """
     if cuda_graphs and provider != "cuda":
         raise ProviderError(
@@ -75,6 +84,11 @@ def create_session(
     options.log_severity_level = _NOTHING_TO_LOG
     if threads is not None:
         options.intra_op_num_threads = threads
+    if isinstance(model, bytes):
+        # A file has no files in it.
+        options.add_session_config_entry(_WEIGHTS_FOLDER, os.devnull)
+    if weights:
+        _give_weights(options, weights, ort.__version__)
     try:
         session = ort.InferenceSession(
             model if isinstance(model, bytes) else str(model), options, providers=[(kind, settings)]
@@ -91,6 +105,22 @@ def create_session(
     # A failing provider would otherwise be replaced by the CPU in the middle of a run.
     session.disable_fallback()
     return session
+
+
+def _give_weights(
+    options: "onnxruntime.SessionOptions", weights: Mapping[str, bytes | memoryview], release: str
+) -> None:
+    """Let the options hold files in memory, in which every reference has to end."""
+    if not hasattr(options, "add_external_initializers_from_files_in_memory"):
+        raise ProviderError(
+            "ONNX Runtime",
+            found=f"release {release}",
+            expected="1.24 or newer, for a graph whose weights lie in a file beside it",
+            hint="Upgrade ONNX Runtime.",
+        )
+    options.add_external_initializers_from_files_in_memory(
+        [*weights], [*weights.values()], [len(content) for content in weights.values()]
+    )
 
 
 def require_signature(

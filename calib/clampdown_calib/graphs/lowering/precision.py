@@ -5,11 +5,13 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from clampdown_calib.graphs.large_graphs import save_graph
 from clampdown_calib.graphs.sites import mark_layers, marked_layers
 from clampdown_calib.graphs.tracing.traced_model import TracedModel
 from clampdown_runtime.bundle.manifest import Precision
@@ -60,7 +62,8 @@ def lower(traced: TracedModel, precision: Precision) -> TracedModel:
 def _converted(model: ir.Model, convert: Callable[[Path, Path], None]) -> ir.Model:
     with scratch_folder() as folder:
         before, after = folder / "before.onnx", folder / "after.onnx"
-        proto = ir.to_proto(model)
+        save_graph(model, before)
+        proto = onnx.load(before, load_external_data=False)
         # The converters infer shapes themselves. Those that are stored do not follow when they
         # transpose the weights of a Gemm, and ONNX Runtime before 1.32 refuses the contradiction.
         del proto.graph.value_info[:]
@@ -93,8 +96,9 @@ def _quantized(before: Path, after: Path) -> None:
 
 def _half(before: Path, after: Path) -> None:
     """Inputs and outputs stay as they are."""
-    model = ir.to_proto(ir.load(before))
-    ir.save(ir.from_proto(convert_float_to_float16(model, keep_io_types=True)), after)
+    # By its name, since it infers the shapes of a large model from a file alone.
+    half = convert_float_to_float16(str(before), keep_io_types=True)
+    save_graph(ir.from_proto(half), after)
 
 
 def _refused(precision: Precision, found: str, expected: str) -> ExportError:

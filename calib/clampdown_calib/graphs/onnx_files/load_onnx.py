@@ -71,11 +71,19 @@ def load_onnx(path: Path, *, control_flow: bool = False) -> ir.Model:
 
 def _check_file(path: Path, *, control_flow: bool) -> int:
     """Refuse a file that is damaged, too large or not self-contained; returns its operator set."""
-    _require_small(path, path.stat().st_size)
+    size = path.stat().st_size
+    if size > LARGEST_GRAPH:
+        raise refusal(
+            path,
+            f"a file of {size / 2**30:.1f} GB",
+            f"at most {LARGEST_GRAPH / 2**30:.1f} GB, which ONNX files can have",
+            "Export the model with its weights in a file beside it.",
+        )
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf raises its own kinds
         raise _damaged(path, error) from error
+    places = {path.parent / place for place in external_places(proto)}
     for place in sorted(external_places(proto)):
         if not is_inside(path.parent / place, path.parent):
             raise refusal(
@@ -91,8 +99,15 @@ def _check_file(path: Path, *, control_flow: bool) -> int:
                 "all external data beside the model",
                 "Copy the whole folder again.",
             )
-    # Before anything is read, and before rows are run for hours.
-    _require_small(path, weight_bytes(proto))
+    size += sum(place.stat().st_size for place in places)
+    # Before anything is read: what several weights share is in memory as often.
+    if (weights := weight_bytes(proto)) > max(size, LARGEST_GRAPH):
+        raise refusal(
+            path,
+            f"{weights / 2**30:.1f} GB of weights in files of {size / 2**30:.1f} GB",
+            "a place of its own for every weight",
+            "Export the model again.",
+        )
     _require_standard_operators(path, proto)
     control = {node.op_type for node in all_nodes(proto.graph)} & CONTROL_FLOW
     if control and not control_flow:
@@ -116,16 +131,6 @@ def _check_file(path: Path, *, control_flow: bool) -> int:
     except Exception as error:  # the checker's own kinds, and those of protobuf
         raise _damaged(path, error) from error
     return opset
-
-
-def _require_small(path: Path, size: int) -> None:
-    if size > LARGEST_GRAPH:
-        raise refusal(
-            path,
-            f"{size / 2**30:.1f} GB of weights",
-            f"at most {LARGEST_GRAPH / 2**30:.1f} GB, what a bundle's one file can hold",
-            "Distil the classifier into a smaller one.",
-        )
 
 
 def _require_standard_operators(path: Path, proto: onnx.ModelProto) -> None:
