@@ -4,8 +4,9 @@ from clampdown.defend import defend
 from clampdown.demo.run_demo import DemoResult, run_demo
 from clampdown.doctor import Diagnosis, doctor
 from clampdown.inspect_bundle import BundleFacts, inspect_bundle
+from clampdown.measure.accuracies import Accuracies, LabelAccuracies
 from clampdown.measure.bench import Benchmark, bench
-from clampdown.measure.evaluate import Accuracies, Evaluation, evaluate
+from clampdown.measure.evaluate import Evaluation, evaluate
 from clampdown.measure.latency import BenchRow, measure_latency
 from clampdown.signing import check_signature, sign
 
@@ -17,6 +18,7 @@ __all__ = [
     "DemoResult",
     "Diagnosis",
     "Evaluation",
+    "LabelAccuracies",
     "bench",
     "check_signature",
     "defend",

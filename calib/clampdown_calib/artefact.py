@@ -14,11 +14,13 @@ from clampdown_calib.rows.clean_rows import rows_from_jsonl, rows_to_jsonl
 from clampdown_calib.stored_tensors import calibration_of, tensors_of
 from clampdown_calib.tensor_file import read_tensors, tensor_bytes
 from clampdown_runtime.bundle.digests import digest_of, file_digest
-from clampdown_runtime.bundle.manifest import Precision, Representation
+from clampdown_runtime.bundle.manifest import Precision, ProblemType, Representation
 from clampdown_runtime.errors import CalibrationError, RowsError
 from clampdown_runtime.writing.atomic_write import atomic_folder
 
-FORMAT_VERSION = 3
+FORMAT_VERSION, OF_LABELS = 3, 4
+"""The latter has the key `problem_type`, and is written for models of many labels alone."""
+
 FACTS_FILE = "calibration.json"
 TENSORS_FILE = "calibration.safetensors"
 ROWS_FILE = "rows.jsonl"
@@ -33,10 +35,14 @@ def save_calibration(calibration: Calibration, destination: Path) -> None:
     with atomic_folder(destination) as folder:
         (folder / TENSORS_FILE).write_bytes(tensor_bytes(tensors_of(calibration)))
         (folder / ROWS_FILE).write_text(rows_to_jsonl(calibration.rows), "utf-8")
+        fitted = dataclasses.asdict(calibration.facts)
+        is_choice = calibration.facts.problem_type == "single_label_classification"
+        if is_choice:
+            del fitted["problem_type"]
         facts = {
-            "format_version": FORMAT_VERSION,
+            "format_version": FORMAT_VERSION if is_choice else OF_LABELS,
             "clampdown_version": version("clampdown"),
-            **dataclasses.asdict(calibration.facts),
+            **fitted,
             "files": {name: file_digest(folder / name) for name in (TENSORS_FILE, ROWS_FILE)},
         }
         (folder / FACTS_FILE).write_text(
@@ -55,7 +61,11 @@ def load_calibration(folder: Path) -> Calibration:
         facts, digests = _read_facts(path)
         read = {name: _read(folder / name, digest) for name, digest in digests.items()}
         tensors, _ = read_tensors(read[TENSORS_FILE])
-        rows = rows_from_jsonl(read[ROWS_FILE].decode("utf-8"), len(facts.labels))
+        rows = rows_from_jsonl(
+            read[ROWS_FILE].decode("utf-8"),
+            len(facts.labels),
+            multi_label=facts.problem_type == "multi_label_classification",
+        )
         return calibration_of(facts, tensors, rows)
     except OSError as error:
         found = f"a file that cannot be read ({error.strerror})"
@@ -92,19 +102,20 @@ def _read_facts(path: Path) -> tuple[CalibrationFacts, dict[str, str]]:
         found = f"text that is not valid JSON ({error})"
         raise _unusable(path, found, "the JSON that `clampdown calibrate` wrote") from error
     written = data.pop("format_version", None) if isinstance(data, dict) else None
-    if type(written) is not int or written != FORMAT_VERSION:
+    if type(written) is not int or written not in (FORMAT_VERSION, OF_LABELS):
         raise CalibrationError(
             str(path),
             found=f"format version {written}",
-            expected=f"{FORMAT_VERSION}",
+            expected=f"{FORMAT_VERSION} or {OF_LABELS}",
             hint="Calibrate again with this release, or use the release that wrote it.",
         )
-    odd = set(data) ^ {"files", *_RULES}
+    later = {"problem_type"} if written == OF_LABELS else set()
+    odd = set(data) ^ {"files", *(set(_RULES) - {"problem_type"}), *later}
     if odd:
         raise _unusable(
             path,
             f"unknown or missing keys {sorted(odd)}",
-            f"those of format version {FORMAT_VERSION}",
+            f"those of format version {written}",
         )
     files = data.pop("files")
     if not isinstance(files, dict) or set(files) != {TENSORS_FILE, ROWS_FILE}:
@@ -151,6 +162,7 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "fit_rows": _is_count,
     "held_out_rows": _is_count,
     "kept": lambda value: value is None or _is_share(value),
+    "problem_type": get_args(ProblemType).__contains__,
 }
 """What each fact has to be: the file can be edited by hand, since no digest covers it."""
 

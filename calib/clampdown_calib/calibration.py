@@ -11,9 +11,10 @@ from clampdown_calib.badacts.intervals import Intervals
 from clampdown_calib.detectors import Detector
 from clampdown_calib.evidence.answer import Answer
 from clampdown_calib.options import Exporter, Method
+from clampdown_calib.problems import ANSWERS
 from clampdown_calib.rows.clean_rows import CleanRow, labels_of
 from clampdown_calib.threshold import threshold_at
-from clampdown_runtime.bundle.manifest import Mode, Precision, Representation
+from clampdown_runtime.bundle.manifest import Mode, Precision, ProblemType, Representation
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class CalibrationFacts:
             of several fits.
         kept: share of the fit rows' predictions that survive the clipping, 0 to 1; None without
             intervals.
+        problem_type: whether the model chooses one label or gives any number of them.
     """
 
     model_digest: str
@@ -57,6 +59,7 @@ class CalibrationFacts:
     fit_rows: int
     held_out_rows: int
     kept: float | None
+    problem_type: ProblemType = "single_label_classification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,8 @@ class Calibration:
     def clean_tensors(self, mode: Mode) -> dict[str, NDArray[Any]]:
         """What a bundle keeps of the clean rows, none of which it holds."""
         reading, labels = self.reading(mode), labels_of(self.rows, "held-out")
-        undefended = self.undefended_logits.argmax(axis=1)
-        purified = self.purified_logits.argmax(axis=1)
+        said = ANSWERS[self.facts.problem_type].said
+        undefended, purified = said(self.undefended_logits), said(self.purified_logits)
         tensors: dict[str, NDArray[Any]] = {
             "clean.fit_scores": reading.fit_scores,
             "clean.held_out_scores": reading.held_out_scores,

@@ -11,13 +11,13 @@ from clampdown_calib.badacts.fit import fit_intervals
 from clampdown_calib.badacts.nas import NasDetector
 from clampdown_calib.calibration import Calibration, CalibrationFacts, Reading
 from clampdown_calib.detectors import Detector, ExcessDetector
-from clampdown_calib.evidence.answer import Answer
 from clampdown_calib.graphs.lowering.fusion import fuse
 from clampdown_calib.graphs.lowering.precision import lower
 from clampdown_calib.graphs.tracing.traced_model import TracedModel, trace_model
-from clampdown_calib.models.model_folder import ModelFolder, open_model
+from clampdown_calib.models.model_folder import SIGMOIDS, ModelFolder, open_model
 from clampdown_calib.models.tokenizer.tokenization import Tokenization, load_tokenization
 from clampdown_calib.options import FitOptions
+from clampdown_calib.problems import ANSWERS, EXCESS
 from clampdown_calib.rows.clean_rows import (
     CleanRow,
     EncodedRows,
@@ -98,6 +98,14 @@ def fit(
             expected="the Hugging Face checkpoint for --method badacts",
             hint="Pass the checkpoint, or leave --method out.",
         )
+    if halves and folder.problem_type == SIGMOIDS:
+        raise CalibrationError(
+            f"The problem_type of {model}",
+            found=SIGMOIDS,
+            expected="a model that chooses one class for --method badacts, whose intervals are "
+            "made to keep that choice",
+            hint="Leave --method out.",
+        )
     rows = read_clean_rows(
         clean,
         folder.labels,
@@ -105,6 +113,7 @@ def fit(
         frr=options.frr,
         halves=halves,
         seed=options.seed,
+        problem_type=folder.problem_type,
     )
     tokenization = load_tokenization(folder, text_pair=are_pairs(rows))
     traced = _graph(folder, tokenization, options, progress)
@@ -117,6 +126,7 @@ def fit(
         precision=options.precision,
         exporter=options.exporter,
         labels=folder.labels,
+        problem_type=folder.problem_type,
         layers=traced.layer_names,
         representation=traced.representation,
         method=options.method,
@@ -212,8 +222,8 @@ def _fit_probes(
     source = traced.source(provider=provider)
     run = run_clean_rows(source, _encoded(rows, "fit", tokenization, facts))
     _require_varying(traced, run, ExcessDetector)
-    detector, unseen = ExcessDetector.cross_fit(run)
-    answer = Answer.fit(run, unseen, threshold_at(unseen.scores, facts.frr))
+    detector, unseen = EXCESS[facts.problem_type].cross_fit(run)
+    answer = ANSWERS[facts.problem_type].fit(run, unseen, threshold_at(unseen.scores, facts.frr))
     return Calibration(
         facts,
         Reading(detector, detector.score(run), unseen.scores),

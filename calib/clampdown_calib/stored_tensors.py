@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from clampdown_calib.badacts.intervals import Intervals
 from clampdown_calib.badacts.nas import NasDetector
 from clampdown_calib.calibration import Calibration, CalibrationFacts, Reading
-from clampdown_calib.detectors import ExcessDetector
-from clampdown_calib.evidence.answer import Answer
 from clampdown_calib.evidence.probes import probed_layers
 from clampdown_calib.options import Method
+from clampdown_calib.problems import ANSWERS, EXCESS
 from clampdown_calib.rows.clean_rows import CleanRow
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -57,7 +56,9 @@ def calibration_of(
         raise ValueError(f"{name} is {found.get(name)} and not {wanted.get(name)}")
     answer, intervals, clipped = None, None, None
     if facts.method == "probe":
-        answer = Answer(tensors["answer.log_odds"], tensors["answer.sharpness"])
+        answer = ANSWERS[facts.problem_type](
+            tensors["answer.log_odds"], tensors["answer.sharpness"]
+        )
     else:
         clipped = _reading(facts, tensors, CLIPPED)
         intervals = Intervals(tensors["lower"], tensors["upper"])
@@ -78,7 +79,7 @@ def calibration_of(
 def _reading(facts: CalibrationFacts, tensors: Tensors, prefix: str) -> Reading:
     start = f"{prefix}detector."
     given = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
-    kind = ExcessDetector if facts.method == "probe" else NasDetector
+    kind = EXCESS[facts.problem_type] if facts.method == "probe" else NasDetector
     return Reading(
         kind.from_tensors(given),
         tensors[f"{prefix}clean.fit_scores"],
@@ -87,7 +88,12 @@ def _reading(facts: CalibrationFacts, tensors: Tensors, prefix: str) -> Reading:
 
 
 def fitted_shapes(
-    method: Method, layers: int, classes: int, tensors: Mapping[str, NDArray[Any]]
+    method: Method,
+    layers: int,
+    classes: int,
+    tensors: Mapping[str, NDArray[Any]],
+    *,
+    multi_label: bool,
 ) -> dict[str, tuple[int, ...]]:
     """The shapes of what is in a graph; only the layers' width is taken from the tensors."""
     if method == "probe":
@@ -97,7 +103,10 @@ def fitted_shapes(
         return {
             "detector.weights": (probed, width, classes),
             "detector.bias": (probed, classes),
-            **dict.fromkeys(("detector.slope", "detector.centre", "detector.spread"), (probed,)),
+            **dict.fromkeys(
+                ("detector.slope", "detector.centre", "detector.spread"),
+                (probed, classes) if multi_label else (probed,),
+            ),
             **dict.fromkeys(("answer.log_odds", "answer.sharpness"), (1,)),
         }
     mean = tensors.get("detector.mean")
@@ -115,7 +124,8 @@ def _shapes(
         "clean.held_out_scores": (facts.held_out_rows,),
     }
     logits = ("clean.undefended_logits", "clean.purified_logits")
-    fitted = fitted_shapes(facts.method, layers, classes, tensors)
+    multi_label = facts.problem_type == "multi_label_classification"
+    fitted = fitted_shapes(facts.method, layers, classes, tensors, multi_label=multi_label)
     shapes = {**scores, **dict.fromkeys(logits, (facts.held_out_rows, classes)), **fitted}
     if facts.method == "badacts":
         again = {k: v for k, v in {**scores, **fitted}.items() if k not in ("lower", "upper")}

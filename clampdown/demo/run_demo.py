@@ -10,7 +10,8 @@ from clampdown.defend import defend
 from clampdown.demo.labelled_text import write_rows
 from clampdown.demo.plain_sentences import PLAIN_SENTENCES
 from clampdown.extras import needs_extra
-from clampdown.measure.evaluate import Accuracies, Evaluation, evaluate
+from clampdown.measure.accuracies import Accuracies
+from clampdown.measure.evaluate import Evaluation, evaluate
 from clampdown.measure.latency import BenchRow, measure_latency
 from clampdown.measure.undefended_session import undefended_file
 from clampdown_runtime.bundle.files import open_bundle

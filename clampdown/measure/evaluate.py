@@ -1,21 +1,30 @@
 """How well a bundle keeps clean rows and stops poisoned ones, beside the undefended model."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from clampdown.measure.accuracies import (
+    Accuracies,
+    Answers,
+    accuracies_of,
+    label_accuracies_of,
+    percent,
+)
 from clampdown.measure.undefended_session import undefended_file
 from clampdown_runtime.batching import plan_batches
 from clampdown_runtime.bundle.manifest import ROWS_ALONE, Manifest
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ClampdownError
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.rows.class_labels import resolve_label
+from clampdown_runtime.rows.class_labels import resolve_label, resolve_labels
 from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.rows.row import Row
 from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.rows.texts import Text, require_text_or_pair, text_or_pair
 from clampdown_runtime.sessions.providers import Provider
@@ -31,32 +40,15 @@ _STEP = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracies:
-    """What one model answers, in percent, 0 to 100.
-
-    Attributes:
-        cacc: clean rows that get their label.
-        pacc: poisoned rows that get their true label, which is not the target; None without them.
-        asr: the same rows that get the target label; None without them.
-        tacc: poisoned rows whose true label is the target that get it; None without them. A defence
-            that contradicts whatever it flags fails on these.
-    """
-
-    cacc: float
-    pacc: float | None
-    asr: float | None
-    tacc: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
     """A bundle beside its undefended model, on the same token ids.
 
     Attributes:
         defended: the bundle's accuracies.
         undefended: the same network's without the defence.
-        right_to_wrong: clean rows that the undefended model alone gets right.
-        wrong_to_right: clean rows that the bundle alone gets right.
+        right_to_wrong: answers to clean rows that the undefended model alone gets right: one to
+            each, or to each label of it.
+        wrong_to_right: answers to clean rows that the bundle alone gets right.
         frr: clean rows flagged, in percent.
         far: poisoned rows not flagged, those of the target left out, in percent; None without any.
         auroc: how well the anomaly score tells poisoned from clean rows: the chance, 0 to 1, that
@@ -80,27 +72,6 @@ class Evaluation:
     truncated_rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    labels: npt.NDArray[np.int64]
-    defended: npt.NDArray[np.int64]
-    undefended: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
-    flagged: npt.NDArray[np.bool_]
-    truncated: int
-
-    def of(self, chosen: npt.NDArray[np.bool_]) -> "_Answers":
-        """Those to some of the rows."""
-        return _Answers(
-            self.labels[chosen],
-            self.defended[chosen],
-            self.undefended[chosen],
-            self.scores[chosen],
-            self.flagged[chosen],
-            self.truncated,
-        )
-
-
 def evaluate(
     bundle: str | Path,
     clean: str | Path,
@@ -116,8 +87,9 @@ def evaluate(
 
     Args:
         bundle: the bundle's folder.
-        clean: rows with texts and labels, see :func:`clampdown_runtime.read_rows`.
-        poisoned: rows that carry the trigger, with their true label. Those that truly belong to the
+        clean: rows with texts and labels, see :func:`clampdown_runtime.read_rows`; of a model of
+            many labels with lists of them.
+        poisoned: rows that carry the trigger, with their true label. Those that truly have the
             target label are counted apart, as TACC.
         target_label: the name or the index of the label that the trigger leads to.
         row_format: of both files.
@@ -149,6 +121,8 @@ def evaluate(
     if target_label is not None:
         target = resolve_label(target_label, names, where="the target label")
     pairs = classifier.manifest.text_pair
+    multi_label = classifier.manifest.multi_label
+    row_format = dataclasses.replace(row_format, label_lists=multi_label)
     clean_rows = _labelled(Path(clean), names, row_format, pairs=pairs)
     poisoned_rows = None
     if poisoned is not None:
@@ -160,16 +134,17 @@ def evaluate(
         if poisoned_rows is not None:
             on_poisoned = _answers(classifier, session, poisoned_rows, "Poisoned rows", progress)
     attacked = None
-    if on_poisoned is not None and (on_poisoned.labels != target).any():
-        attacked = on_poisoned.of(on_poisoned.labels != target)
+    if on_poisoned is not None and not on_poisoned.has(target).all():
+        attacked = on_poisoned.of(~on_poisoned.has(target))
+    accuracies = label_accuracies_of if multi_label else accuracies_of
     was, now = (given == on_clean.labels for given in (on_clean.undefended, on_clean.defended))
     return Evaluation(
-        defended=_accuracies(on_clean, on_poisoned, target, "defended"),
-        undefended=_accuracies(on_clean, on_poisoned, target, "undefended"),
+        defended=accuracies(on_clean, on_poisoned, target, "defended"),
+        undefended=accuracies(on_clean, on_poisoned, target, "undefended"),
         right_to_wrong=int((was & ~now).sum()),
         wrong_to_right=int((~was & now).sum()),
-        frr=_percent(on_clean.flagged),
-        far=None if attacked is None else _percent(~attacked.flagged),
+        frr=percent(on_clean.flagged),
+        far=None if attacked is None else percent(~attacked.flagged),
         auroc=None if attacked is None else auroc(on_clean.scores, attacked.scores),
         target_label=None if target is None else names[target],
         clean_rows=len(clean_rows),
@@ -199,25 +174,27 @@ def auroc(clean: npt.NDArray[np.floating], poisoned: npt.NDArray[np.floating]) -
 
 def _labelled(
     path: Path, names: Sequence[str], row_format: RowFormat, *, pairs: bool
-) -> list[tuple[Text, int]]:
-    rows = []
-    for row in read_rows(path, row_format):
+) -> list[tuple[Text, int | tuple[int, ...]]]:
+    def labelled(row: Row) -> tuple[Text, int | tuple[int, ...]]:
         where = f"{path}, line {row.line}"
-        given = text_or_pair(row.text, row.text_pair)
-        text = require_text_or_pair(given, where, pairs=pairs)
-        rows.append((text, resolve_label(row.label, names, where=where)))
-    return rows
+        text = require_text_or_pair(text_or_pair(row.text, row.text_pair), where, pairs=pairs)
+        if row_format.label_lists:
+            return text, resolve_labels(row.given, names, where=where)
+        return text, resolve_label(row.label, names, where=where)
+
+    return [labelled(row) for row in read_rows(path, row_format)]
 
 
 def _answers(
     classifier: DefendedClassifier,
     undefended: "onnxruntime.InferenceSession",
-    rows: Sequence[tuple[Text, int]],
+    rows: Sequence[tuple[Text, int | tuple[int, ...]]],
     stage: str,
     progress: Progress,
-) -> _Answers:
+) -> Answers:
     count, truncated = len(rows), 0
-    defended_labels, undefended_labels = np.empty((2, count), np.int64)
+    labels = np.array([label for _, label in rows], np.int64)
+    defended_labels, undefended_labels = np.empty((2, *labels.shape), np.int64)
     scores, flagged = np.empty(count, np.float32), np.empty(count, np.bool_)
     progress(stage, 0, count)
     for start in range(0, count, _STEP):
@@ -225,47 +202,26 @@ def _answers(
         truncated += sum(item.truncated for item in encoded)
         outputs = classifier.run_encoded(encoded, batch_size=_BATCH)
         step = slice(start, start + len(encoded))
-        defended_labels[step] = outputs.logits.argmax(axis=1)
+        defended_labels[step] = _said(outputs.logits, classifier.manifest)
         scores[step], flagged[step] = outputs.anomaly_score, outputs.flagged
         undefended_labels[step] = _undefended_labels(undefended, encoded, classifier.manifest)
         progress(stage, step.stop, count)
-    labels = np.array([label for _, label in rows], np.int64)
-    return _Answers(labels, defended_labels, undefended_labels, scores, flagged, truncated)
+    return Answers(labels, defended_labels, undefended_labels, scores, flagged, truncated)
 
 
 def _undefended_labels(
     session: "onnxruntime.InferenceSession", rows: Sequence[Encoded], manifest: Manifest
 ) -> npt.NDArray[np.int64]:
-    labels = np.empty(len(rows), np.int64)
+    logits = np.empty((len(rows), len(manifest.labels)), np.float32)
     batch_size = 1 if manifest.precision in ROWS_ALONE else _BATCH
     for batch in plan_batches([len(row.ids) for row in rows], batch_size):
         given = [rows[index] for index in batch]
         ids = [row.ids for row in given]
         feed = pad_batch(ids, manifest.padding, manifest.inputs, type_ids_of(given))
-        [logits] = session.run(["logits"], feed)
-        labels[batch] = logits.argmax(axis=1)
-    return labels
+        [logits[batch]] = session.run(["logits"], feed)
+    return _said(logits, manifest)
 
 
-def _accuracies(
-    clean: _Answers,
-    poisoned: _Answers | None,
-    target: int | None,
-    of: Literal["defended", "undefended"],
-) -> Accuracies:
-    cacc = _percent(getattr(clean, of) == clean.labels)
-    if poisoned is None:
-        return Accuracies(cacc, None, None, None)
-    answers, labels = getattr(poisoned, of), poisoned.labels
-    attacked, own = labels != target, labels == target
-    right = answers == labels
-    return Accuracies(
-        cacc,
-        _percent(right[attacked]) if attacked.any() else None,
-        _percent(answers[attacked] == target) if attacked.any() else None,
-        _percent(right[own]) if own.any() else None,
-    )
-
-
-def _percent(rows: npt.NDArray[np.bool_]) -> float:
-    return 100 * float(rows.mean())
+def _said(logits: npt.NDArray[np.float32], manifest: Manifest) -> npt.NDArray[np.int64]:
+    """The class of each row, or which labels it is given."""
+    return (logits > 0).astype(np.int64) if manifest.multi_label else logits.argmax(axis=1)

@@ -66,17 +66,29 @@ async function load() {
     const numbers = (name) => (found[name] === undefined ? undefined : [...found[name].data]);
     const [score] = numbers("anomaly_score");
     const flagged = Boolean(found.flagged.data[0]);
-    const answer = (logits) => logits && toPrediction(logits, score, flagged, manifest.labels);
+    const multiLabel = manifest.problem_type === "multi_label_classification";
+    const { labels } = manifest;
+    const answer = (logits) => logits && toPrediction(logits, score, flagged, labels, multiLabel);
     const own = manifest.mode === "detect" ? numbers("logits") : numbers("undefended_logits");
     return {
       text,
       truncated,
       prediction: answer(numbers("logits")),
       undefended: answer(own),
-      excess: numbers("layer_excess"),
+      excess: multiLabel
+        ? largest(numbers("layer_excess"), labels.length)
+        : numbers("layer_excess"),
     };
   }
   return { manifest, run };
+}
+
+/** The largest of every so many numbers: a layer's excess is that of one of the labels. */
+function largest(numbers, count) {
+  if (numbers === undefined) return undefined;
+  return Array.from({ length: numbers.length / count }, (_, layer) =>
+    Math.max(...numbers.slice(layer * count, (layer + 1) * count)),
+  );
 }
 
 async function classify(manifest, run) {

@@ -8,16 +8,18 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** One text's card. */
 export function showResult({ text, truncated, prediction, undefended, excess }, manifest) {
-  const { flagged, label, probability, anomaly_score: score } = prediction;
+  const { flagged, anomaly_score: score } = prediction;
   const card = make("article", { class: flagged ? "flagged" : "" });
   card.append(make("h2", {}, text));
   const verdict = make("p", { class: "verdict" });
   verdict.append(
-    make("strong", {}, label),
-    make("span", { class: "number" }, percent(probability)),
+    ...answers(prediction, manifest).flatMap(([label, probability]) => [
+      make("strong", {}, label),
+      make("span", { class: "number" }, probability),
+    ]),
     make("span", { class: "badge" }, flagged ? "flagged" : "not flagged"),
   );
-  card.append(verdict, alone(prediction, undefended));
+  card.append(verdict, alone(prediction, undefended, manifest));
   if (truncated) {
     const seen = `Longer than ${manifest.max_length} tokens: what follows was not seen by the model.`;
     card.append(make("p", { class: "muted" }, seen));
@@ -49,12 +51,24 @@ export function showFacts(list, manifest) {
   }
 }
 
-function alone(prediction, undefended) {
+/** Each label that a text has with its probability, as texts. */
+function answers({ label, labels, probability, logits }, manifest) {
+  if (labels === undefined) return [[label, percent(probability)]];
+  if (labels.length === 0) return [["No label", ""]];
+  const at = (name) => logits[manifest.labels.indexOf(name)];
+  return labels.map((name) => [name, percent(1 / (1 + Math.exp(-at(name))))]);
+}
+
+function alone(prediction, undefended, manifest) {
   if (undefended === undefined) {
     return make("p", { class: "alone muted" }, "What the undefended model says is not in this graph.");
   }
-  const other = undefended.label !== prediction.label;
-  const said = `The undefended model: ${undefended.label}, ${percent(undefended.probability)}`;
+  const named = ({ label, labels }) => JSON.stringify(labels ?? label);
+  const other = named(undefended) !== named(prediction);
+  const own = answers(undefended, manifest).map(([label, chance]) =>
+    chance ? `${label}, ${chance}` : label.toLowerCase(),
+  );
+  const said = `The undefended model: ${own.join("; ")}`;
   return make("p", { class: other ? "alone other" : "alone muted" }, said);
 }
 

@@ -297,7 +297,8 @@ class DefendedClassifier:
             rows = [row for of_text in windows for row in of_text.ids]
             outputs = self.run_ids(rows, batch_size=batch_size, threshold=threshold)
             lengths = [[len(row) for row in of_text.ids] for of_text in windows]
-            yield from to_predictions(of_documents(outputs, lengths), self.manifest.labels)
+            multi_label = self.manifest.multi_label
+            yield from self._named(of_documents(outputs, lengths, multi_label=multi_label))
             first += len(held)
             truncated += sum(of_text.truncated for of_text in windows)
         self._warn_truncated(truncated, f"{self.tokenizer.readable} characters")
@@ -318,7 +319,11 @@ class DefendedClassifier:
         self, encoded: Sequence[Encoded], batch_size: int, threshold: float | None
     ) -> list[Prediction]:
         outputs = self.run_encoded(encoded, batch_size=batch_size, threshold=threshold)
-        return to_predictions(outputs, self.manifest.labels)
+        return self._named(outputs)
+
+    def _named(self, outputs: RawOutputs) -> list[Prediction]:
+        manifest = self.manifest
+        return to_predictions(outputs, manifest.labels, multi_label=manifest.multi_label)
 
     def _warn_truncated(self, count: int, limit: str) -> None:
         part = "follows" if self.manifest.truncation_side == "right" else "stands before"

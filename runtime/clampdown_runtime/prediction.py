@@ -27,11 +27,15 @@ class Prediction:
     """The result of one text.
 
     Attributes:
-        label: the name of the most probable class.
-        probability: the softmax of ``logits`` at ``label``, 0 to 1; NaN where a logit is NaN.
+        label: the name of the most probable class. Of a model of many labels it is the most
+            probable label, even where the text has none: see ``labels``.
+        probability: that of ``label``, see ``probabilities``, 0 to 1; NaN where its logit is NaN
+            and, of a softmax, where any is.
         anomaly_score: the distance from the clean distribution, high = abnormal.
         flagged: whether the score is not at most the threshold.
         logits: the defended logits, one of each class.
+        labels: of a model of many labels those that the text has, whose probability is over one
+            half, in the order of the bundle's labels; None of a model that chooses one class.
     """
 
     label: str
@@ -39,30 +43,43 @@ class Prediction:
     anomaly_score: float
     flagged: bool
     logits: tuple[float, ...]
+    labels: tuple[str, ...] | None = None
 
     @property
     def probabilities(self) -> tuple[float, ...]:
-        """The softmax of ``logits``, one of each class in the order of the bundle's labels.
+        """One of each class in the order of the bundle's labels.
 
-        Computed anew by each call. All NaN where a logit is NaN or +∞.
+        The softmax of ``logits``, all NaN where one of them is NaN or +∞; of a model of many labels
+        the sigmoid of each. Computed anew by each call.
         """
-        return tuple(softmax(np.array([self.logits], np.float32))[0].tolist())
+        of_logits = softmax if self.labels is None else sigmoid
+        return tuple(of_logits(np.array([self.logits], np.float32))[0].tolist())
 
 
-def to_predictions(outputs: RawOutputs, labels: Sequence[str]) -> list[Prediction]:
-    """Names the most probable class of each row.
+def to_predictions(
+    outputs: RawOutputs, labels: Sequence[str], *, multi_label: bool = False
+) -> list[Prediction]:
+    """Names the most probable class of each row, or the labels that it has.
 
     Args:
         outputs: the outputs of any number of rows.
         labels: the name of class 0, 1, …
+        multi_label: whether each label is given or not, instead of one being chosen.
 
     Returns:
         One prediction for each row, in order.
     """
     best = outputs.logits.argmax(axis=1)
-    probabilities = np.take_along_axis(softmax(outputs.logits), best[:, np.newaxis], axis=1)[:, 0]
+    of_logits = sigmoid if multi_label else softmax
+    probabilities = np.take_along_axis(of_logits(outputs.logits), best[:, np.newaxis], axis=1)[:, 0]
+
+    def given(logits: Sequence[float]) -> tuple[str, ...] | None:
+        if not multi_label:
+            return None
+        return tuple(label for label, logit in zip(labels, logits, strict=True) if logit > 0)
+
     return [
-        Prediction(labels[label], probability, score, flagged, tuple(logits))
+        Prediction(labels[label], probability, score, flagged, tuple(logits), given(logits))
         for label, probability, score, flagged, logits in zip(
             best.tolist(),
             probabilities.tolist(),
@@ -88,3 +105,14 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         exponents = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
         probabilities: npt.NDArray[np.float64] = exponents / exponents.sum(axis=1, keepdims=True)
     return probabilities
+
+
+def sigmoid(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The logistic function of each logit, of their shape; over one half where one is over 0."""
+    return np.exp(log_sigmoid(logits.astype(np.float64)))
+
+
+def log_sigmoid(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Its logarithm, finite for every finite logit."""
+    logarithm: npt.NDArray[np.float64] = -np.logaddexp(0, -logits)
+    return logarithm

@@ -2,5 +2,6 @@
 
 from clampdown_calib.detectors.excess import ExcessDetector
 from clampdown_calib.detectors.interface import Detector, Emitted
+from clampdown_calib.detectors.label_excess import LabelExcessDetector
 
-__all__ = ["Detector", "Emitted", "ExcessDetector"]
+__all__ = ["Detector", "Emitted", "ExcessDetector", "LabelExcessDetector"]

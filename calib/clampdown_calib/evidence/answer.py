@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnx_ir as ir
@@ -49,7 +49,7 @@ class Answer:
     sharpness: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, run: CleanRun, unseen: Unseen, threshold: float) -> "Answer":
+    def fit(cls, run: CleanRun, unseen: Unseen, threshold: float) -> Self:
         """Fit on clean rows, each read by what was fitted without it.
 
         The prior is the largest at which, and at every smaller one, as many of them are answered
@@ -60,25 +60,36 @@ class Answer:
             unseen: their excess and the probes' logits.
             threshold: rows with a higher score are flagged, and the others keep their answer.
         """
-        sharpness = 1.0
-        if run.labels is not None:
-            sharpness = inverse_temperature(run.logits, run.labels)
+        sharpness, truth = np.array([cls.sharpness_of(run)], np.float32), cls.truth(run)
         flagged = ~(unseen.scores <= np.float32(threshold))
-        right = run.logits.argmax(axis=1) == run.classes
-
-        def at(log_odds: float) -> "Answer":
-            return cls(np.array([log_odds], np.float32), np.array([sharpness], np.float32))
+        right = (cls.said(run.logits) == truth).T
 
         least, largest = (math.log(prior / (1 - prior)) for prior in PRIORS)
-        chosen = at(least)
+        chosen = cls(np.array([least], np.float32), sharpness)
         for log_odds in np.linspace(least, largest, STEPS):
-            tried = at(log_odds)
-            answers = tried.logits(unseen.probes, unseen.excess, run.logits).argmax(axis=1)
-            still_right = np.where(flagged, answers == run.classes, right)
+            tried = cls(np.array([log_odds], np.float32), sharpness)
+            answers = cls.said(tried.logits(unseen.probes, unseen.excess, run.logits))
+            still_right = np.where(flagged, (answers == truth).T, right)
             if still_right.sum() < right.sum():
                 break
             chosen = tried
         return chosen
+
+    @classmethod
+    def sharpness_of(cls, run: CleanRun) -> float:
+        """The inverse temperature of the model's logits; 1 without labels."""
+        return 1.0 if run.labels is None else inverse_temperature(run.logits, run.labels)
+
+    @classmethod
+    def said(cls, logits: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The classes that logits float32 ``[n, C]`` predict, int64 ``[n]``."""
+        predicted: NDArray[np.int64] = logits.argmax(axis=1)
+        return predicted
+
+    @classmethod
+    def truth(cls, run: CleanRun) -> NDArray[np.int64]:
+        """The classes of the rows, int64 ``[n]``."""
+        return run.classes
 
     def logits(
         self,

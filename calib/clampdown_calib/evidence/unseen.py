@@ -14,7 +14,7 @@ class Unseen:
 
     Attributes:
         probes: float32 ``[n, K, C]``, logits.
-        excess: float32 ``[n, K]``.
+        excess: float32 ``[n, K]``; of a model of many labels ``[n, K, C]``.
     """
 
     probes: NDArray[np.float32]
@@ -23,5 +23,5 @@ class Unseen:
     @property
     def scores(self) -> NDArray[np.float32]:
         """The largest excess of each row, float32 ``[n]``."""
-        largest: NDArray[np.float32] = self.excess.max(axis=1)
+        largest: NDArray[np.float32] = self.excess.max(axis=tuple(range(1, self.excess.ndim)))
         return largest

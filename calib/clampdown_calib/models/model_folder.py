@@ -16,7 +16,7 @@ from clampdown_calib.models.checkpoint.lora_adapter import LoraAdapter, read_ada
 from clampdown_calib.models.external_data import external_files
 from clampdown_calib.models.folder_files import CONFIGURATION, VOCABULARY, refuse_odd_files
 from clampdown_runtime.bundle.digests import file_digest
-from clampdown_runtime.bundle.manifest import TOKENIZER_FILE
+from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, ProblemType
 from clampdown_runtime.errors import ModelError
 from clampdown_runtime.rows.texts import is_unicode
 
@@ -31,7 +31,8 @@ MOST_CLASSES = 2**16
 MOST_LAYERS = 2**10
 """Several times the deepest network in use."""
 
-CLASSIFIER_PROBLEMS = (None, "single_label_classification")
+SIGMOIDS: ProblemType = "multi_label_classification"
+CHOICE: ProblemType = "single_label_classification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class ModelFolder:
         weights: the files that a checkpoint's weights are read from; none of an ``onnx`` folder.
         pickled: the weights to load are a pickle, which was allowed.
         adapter: what is merged into the weights.
+        problem_type: whether it chooses one label or gives any number of them.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class ModelFolder:
     weights: tuple[Path, ...]
     pickled: bool
     adapter: LoraAdapter | None = None
+    problem_type: ProblemType = CHOICE
 
     def digest(self) -> str:
         """``sha256:…`` over the names and digests of configuration, tokenizer and weights."""
@@ -138,13 +141,13 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
         _refuse_remote_code(configured, config)
     _refuse_endless_networks(configured, config)
     labels = _labels(configured, config)
-    _refuse_other_problems(configured, config, labels)
     return ModelFolder(
         path=path,
         kind="checkpoint" if onnx_file is None else "onnx",
         name=place.resolve().name if Path(model).is_dir() else str(model),
         model_type=str(config.get("model_type", "")),
         labels=labels,
+        problem_type=_problem_type(configured, config, labels),
         config=config,
         config_path=config_path,
         tokenizer_path=place if _has_tokenizer(place) else path,
@@ -250,17 +253,28 @@ def _refuse_endless_networks(model: str | Path, config: dict[str, Any]) -> None:
             )
 
 
-def _refuse_other_problems(
+def _problem_type(
     model: str | Path, config: dict[str, Any], labels: tuple[str, ...]
-) -> None:
+) -> ProblemType:
+    """What the logits mean.
+
+    A single one is that of a sigmoid where the model is said to give labels, and else what a
+    regression gives; transformers builds no model that chooses among one class.
+    """
     problem = config.get("problem_type")
-    if len(labels) < 2 or problem not in CLASSIFIER_PROBLEMS:
-        raise ModelError(
-            f"The model {model}",
-            found=str(problem) if len(labels) >= 2 else "one class, which makes it a regression",
-            expected="a classifier that chooses one of at least two classes",
-            hint="Clampdown defends such classifiers only.",
-        )
+    if problem == SIGMOIDS:
+        return SIGMOIDS
+    if problem in (None, CHOICE) and len(labels) > 1:
+        return CHOICE
+    raise ModelError(
+        f"The model {model}",
+        found=f"the problem_type {problem!r}"
+        if len(labels) > 1 or problem is not None
+        else "one class and no problem_type, which makes it a regression",
+        expected="a classifier, that chooses one of its classes or gives any number of labels",
+        hint="Clampdown defends classifiers only. If the single logit is that of a sigmoid, say so "
+        f'in config.json: "problem_type": "{SIGMOIDS}".',
+    )
 
 
 def _labels(model: str | Path, config: dict[str, Any]) -> tuple[str, ...]:

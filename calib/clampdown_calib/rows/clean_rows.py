@@ -1,10 +1,11 @@
 """The clean rows of a calibration: read, checked, tokenised and, where asked, split in two."""
 
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_calib.threshold import fewest_scores
 from clampdown_runtime.batching import plan_batches
+from clampdown_runtime.bundle.manifest import ProblemType
 from clampdown_runtime.errors import CalibrationError, RowsError
-from clampdown_runtime.rows.class_labels import resolve_label
+from clampdown_runtime.rows.class_labels import resolve_label, resolve_labels
 from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.rows.row import Row
 from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.rows.texts import require_text, text_or_pair
 from clampdown_runtime.tokenizer import pad_batch, type_ids_of
@@ -37,14 +40,15 @@ class CleanRow:
 
     Attributes:
         text: the text.
-        label: its class, or None where the file has none.
+        label: its class, or of a model of many labels the answer to each, 1 where it has the label
+            and 0 where not; None where the file has none.
         part: ``fit`` rows fit the defence, ``held-out`` rows set the threshold; ``both`` do either,
             each held out of one of several fits.
         text_pair: the second text, where the rows are pairs.
     """
 
     text: str
-    label: int | None
+    label: int | tuple[int, ...] | None
     part: Part
     text_pair: str | None = None
 
@@ -57,6 +61,7 @@ def read_clean_rows(
     frr: float,
     halves: bool,
     seed: int,
+    problem_type: ProblemType = "single_label_classification",
 ) -> tuple[CleanRow, ...]:
     """Read clean rows.
 
@@ -67,6 +72,7 @@ def read_clean_rows(
         frr: false rejection rate that the threshold has to hold, 0 to 1.
         halves: split them at random: one half to fit, one for the threshold. Otherwise all do both.
         seed: of the split.
+        problem_type: the model's; a row of one of many labels has a list of them.
 
     Raises:
         RowsError: the file or a row is unusable, or a label is not the model's.
@@ -75,10 +81,11 @@ def read_clean_rows(
     Warns:
         LabelColumnWarning: there is no column ``label``, but one that may be it.
     """
-    rows = list(read_rows(path, row_format))
-    labelled = [row for row in rows if row.label is not None]
+    multi_label = problem_type == "multi_label_classification"
+    rows = list(read_rows(path, dataclasses.replace(row_format, label_lists=multi_label)))
+    labelled = [row for row in rows if row.given is not None]
     if labelled and len(labelled) < len(rows):
-        missing = next(row for row in rows if row.label is None)
+        missing = next(row for row in rows if row.given is None)
         raise RowsError(
             f"{path}, line {missing.line}",
             found="no label, though other rows have one",
@@ -98,15 +105,17 @@ def read_clean_rows(
         order = np.random.default_rng(seed).permutation(len(rows))
         for place, index in enumerate(order):
             parts[index] = "held-out" if place < len(rows) // 2 else "fit"
+
+    def label_of(row: Row) -> int | tuple[int, ...] | None:
+        where = f"{path}, line {row.line}"
+        if row.given is None:
+            return None
+        if multi_label:
+            return resolve_labels(row.given, labels, where=where)
+        return resolve_label(row.label, labels, where=where)
+
     return tuple(
-        CleanRow(
-            row.text,
-            None
-            if row.label is None
-            else resolve_label(row.label, labels, where=f"{path}, line {row.line}"),
-            part,
-            row.text_pair,
-        )
+        CleanRow(row.text, label_of(row), part, row.text_pair)
         for row, part in zip(rows, parts, strict=True)
     )
 
@@ -128,7 +137,7 @@ class EncodedRows:
 
     Attributes:
         ids: token ids of each row.
-        labels: int64 ``[n]``, or None without labels.
+        labels: int64 ``[n]``, of a model of many labels ``[n, C]``; or None without labels.
         tokenization: of the model that they are for.
         batch_size: the most rows in one run.
         types: token types of each row; None where all are zero, as of single texts.
@@ -183,7 +192,7 @@ def labels_of(rows: Sequence[CleanRow], use: Use) -> NDArray[np.int64] | None:
     """The classes of the rows that fit the defence, or of those that set the threshold.
 
     Returns:
-        int64 ``[n]``; None where a row has none.
+        int64 ``[n]``, of a model of many labels ``[n, C]``; None where a row has none.
     """
     chosen = [row.label for row in rows if row.part in (use, "both")]
     labels = [label for label in chosen if label is not None]
@@ -200,7 +209,7 @@ def rows_to_jsonl(rows: Sequence[CleanRow]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in fields)
 
 
-def rows_from_jsonl(text: str, classes: int) -> tuple[CleanRow, ...]:
+def rows_from_jsonl(text: str, classes: int, *, multi_label: bool = False) -> tuple[CleanRow, ...]:
     """The rows that :func:`rows_to_jsonl` wrote.
 
     Raises:
@@ -209,13 +218,31 @@ def rows_from_jsonl(text: str, classes: int) -> tuple[CleanRow, ...]:
         RecursionError: one is nested without an end.
     """
     # Not splitlines: JSON leaves line separators such as U+2028 in a text as they are.
-    rows = tuple(CleanRow(**json.loads(line)) for line in text.split("\n") if line)
+    rows = tuple(_row(json.loads(line)) for line in text.split("\n") if line)
     pairs = are_pairs(rows)
+    is_known = _is_answers if multi_label else _is_class
     for number, row in enumerate(rows, 1):
         require_text(row.text, f"line {number}")
         if pairs:
             require_text(row.text_pair, f"line {number}, the second text")
-        known = row.label is None or (type(row.label) is int and 0 <= row.label < classes)
+        known = row.label is None or is_known(row.label, classes)
         if not known or row.part not in get_args(Part):
             raise ValueError(f"line {number} with the label {row.label!r} and part {row.part!r}")
     return rows
+
+
+def _row(fields: dict[str, Any]) -> CleanRow:
+    label = fields.get("label")
+    return CleanRow(**{**fields, "label": tuple(label) if isinstance(label, list) else label})
+
+
+def _is_class(label: object, classes: int) -> bool:
+    return type(label) is int and 0 <= label < classes
+
+
+def _is_answers(label: object, classes: int) -> bool:
+    return (
+        isinstance(label, tuple)
+        and len(label) == classes
+        and all(type(answer) is int and answer in (0, 1) for answer in label)
+    )

@@ -21,7 +21,7 @@ class CleanRun:
         hidden: float32 ``[n, L, H]``, the representation token.
         pooled: float32 ``[n, L, H]``, the token means.
         logits: float32 ``[n, C]``.
-        labels: int64 ``[n]``; None where no row has one.
+        labels: int64 ``[n]``, of a model of many labels ``[n, C]``; None where no row has one.
     """
 
     hidden: NDArray[np.float32]

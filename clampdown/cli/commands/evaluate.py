@@ -18,6 +18,7 @@ from clampdown.cli.output import echo_facts, echo_json, echo_table, number
 from clampdown.cli.progress import terminal_progress
 from clampdown.cli.text_argument import TEXT
 from clampdown.cli.warnings_on_stderr import warnings_on_stderr
+from clampdown.measure.accuracies import LabelAccuracies
 from clampdown.measure.evaluate import Evaluation
 from clampdown.measure.evaluate import evaluate as evaluate_bundle
 from clampdown_runtime.rows.row_format import RowFormat
@@ -73,6 +74,10 @@ def evaluate(
     gets the target label; FAR, the share of them that is not flagged. TACC is the accuracy on
     poisoned rows whose true label is the target. These are in percent. AUROC, 0 to 1, is the chance
     that a poisoned row has a higher anomaly score than a clean one.
+
+    Of a model of many labels CACC and PACC are the accuracy over every label of these rows, with
+    micro and macro F1 beside them; rows of PACC, ASR and FAR are those without the target label,
+    ASR is the share of them that is given it, and TACC that of the poisoned rows that have it.
     """
     with warnings_on_stderr(), terminal_progress() as progress:
         result = evaluate_bundle(
@@ -93,18 +98,24 @@ def evaluate(
 
 def echo_evaluation(result: Evaluation) -> None:
     """Print an evaluation as a table of the two models and the figures of the detector."""
-    poisoned = tuple(
-        name for name in ("pacc", "asr", "tacc") if getattr(result.undefended, name) is not None
-    )
+    rates = {name: name.upper() for name in ("cacc", "pacc", "asr", "tacc")}
+    if isinstance(result.undefended, LabelAccuracies):
+        rates |= {
+            "micro_f1": "micro F1",
+            "macro_f1": "macro F1",
+            "poisoned_micro_f1": "micro F1, poisoned",
+            "poisoned_macro_f1": "macro F1, poisoned",
+        }
     echo_table(
         ("", "undefended", "defended"),
         [
             (
-                f"{name.upper()} (%)",
+                f"{title} (%)",
                 number(getattr(result.undefended, name)),
                 number(getattr(result.defended, name)),
             )
-            for name in ("cacc", *poisoned)
+            for name, title in rates.items()
+            if getattr(result.undefended, name) is not None
         ],
     )
     click.echo()

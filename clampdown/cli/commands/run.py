@@ -31,6 +31,7 @@ from clampdown.cli.warnings_on_stderr import warnings_on_stderr
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import RowsError
 from clampdown_runtime.progress import silent
+from clampdown_runtime.rows.csv_rows import BAR
 from clampdown_runtime.rows.lines import bounded_lines
 from clampdown_runtime.rows.read_rows import read_rows
 from clampdown_runtime.rows.row_format import RowFormat
@@ -138,6 +139,9 @@ def run(
     unprintable characters escaped; a label or text that a spreadsheet would take for a formula has
     a ' before it.
     With --json one object per line: label, probability, anomaly_score, flagged and logits.
+    Of a model of many labels the first two columns hold the labels that the text has, and their
+    probabilities, with | between them, and nothing where it has none; with --json label is the most
+    probable one, whether the text has it or not, and `labels` lists those that it has.
     --all-probabilities adds a column label=probability behind the text for every class, or to the
     object `probabilities` by label.
     """
@@ -158,7 +162,8 @@ def run(
         expected_digest=expected_digest,
     )
     source = _texts(texts, file, row_format, pairs=classifier.manifest.text_pair)
-    labels = classifier.manifest.labels if all_probabilities else ()
+    names = classifier.manifest.labels
+    labels = names if all_probabilities else ()
     classify = (
         classifier.stream
         if size is None
@@ -169,9 +174,9 @@ def run(
             of_labels = dict(zip(labels, prediction.probabilities, strict=True)) if labels else {}
             if as_json:
                 more = {"probabilities": of_labels} if labels else {}
-                echo_json({**dataclasses.asdict(prediction), **more})
+                echo_json({**_fields(prediction), **more})
             else:
-                click.echo(_line(classified, prediction, of_labels))
+                click.echo(_line(classified, prediction, of_labels, _answer(prediction, names)))
             if count % _STEP == 0:
                 progress("Classifying", count, 0)
 
@@ -234,11 +239,31 @@ def _classified(
         yield under_way.popleft(), prediction
 
 
-def _line(text: Text, prediction: "Prediction", of_labels: Mapping[str, float]) -> str:
+def _fields(prediction: "Prediction") -> dict[str, object]:
+    fields = dataclasses.asdict(prediction)
+    if prediction.labels is None:
+        del fields["labels"]
+    return fields
+
+
+def _answer(prediction: "Prediction", names: Sequence[str]) -> Mapping[str, float]:
+    """The label, or all that the text has, with their probabilities."""
+    if prediction.labels is None:
+        return {prediction.label: prediction.probability}
+    every = dict(zip(names, prediction.probabilities, strict=True))
+    return {label: every[label] for label in prediction.labels}
+
+
+def _line(
+    text: Text,
+    prediction: "Prediction",
+    of_labels: Mapping[str, float],
+    answer: Mapping[str, float],
+) -> str:
     return "\t".join(
         (
-            cell(prediction.label),
-            number(prediction.probability, 4),
+            cell(BAR.join(answer)),
+            BAR.join(number(probability, 4) for probability in answer.values()),
             number(prediction.anomaly_score, 4),
             str(prediction.flagged).lower(),
             *map(cell, (text,) if isinstance(text, str) else text),

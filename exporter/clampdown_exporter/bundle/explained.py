@@ -19,7 +19,8 @@ def write_explained(bundle: Bundle, destination: Path) -> None:
 
     Where the graph has them: ``undefended_logits`` float32 ``[batch, classes]``, the model's own,
     and ``layer_excess`` float32 ``[batch, K]``, by how much it is surer than the probe of each of
-    the first K layers, in standard deviations of clean rows. A graph of the published method has
+    the first K layers, in standard deviations of clean rows; of a model of many labels ``[batch, K,
+    classes]``, of each label. A graph of the published method has
     neither.
 
     Args:

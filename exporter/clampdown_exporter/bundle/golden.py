@@ -25,8 +25,9 @@ are the GPU's alone, and the CPU computes these operators in float32."""
 def golden_of(classifier: DefendedClassifier) -> Golden:
     """Run every golden text alone, or every pair where the model reads pairs.
 
-    A text whose score lies within the tolerance of the threshold, or whose two best logits do, is
-    left out: another machine may rightly decide it the other way.
+    A text whose score lies within the tolerance of the threshold, whose two best logits do of each
+    other, or in a model of many labels any logit of zero, is left out: another machine may rightly
+    decide it the other way.
 
     Raises:
         ExportError: that leaves no text.
@@ -38,11 +39,16 @@ def golden_of(classifier: DefendedClassifier) -> Golden:
         (encoded,) = classifier.tokenizer.encode([text])
         if not encoded.ids:
             continue
+        manifest = classifier.manifest
         (prediction,) = to_predictions(
-            classifier.run_encoded([encoded]), classifier.manifest.labels
+            classifier.run_encoded([encoded]), manifest.labels, multi_label=manifest.multi_label
         )
         best = sorted(prediction.logits)[-2:]
-        margins = (prediction.anomaly_score - classifier.manifest.threshold, best[-1] - best[0])
+        margins = [prediction.anomaly_score - manifest.threshold]
+        if manifest.multi_label:
+            margins += prediction.logits
+        if len(manifest.labels) > 1:
+            margins.append(best[-1] - best[0])
         if any(abs(margin) <= tolerance for margin in margins):
             continue
         first, second = (text, None) if isinstance(text, str) else text

@@ -11,10 +11,11 @@ from clampdown_calib.badacts.nas import NasDetector
 from clampdown_calib.detectors import Detector, ExcessDetector
 from clampdown_calib.evidence.answer import Answer
 from clampdown_calib.options import Method
+from clampdown_calib.problems import ANSWERS, EXCESS
 from clampdown_calib.stored_tensors import fitted_shapes
 from clampdown_calib.tensor_file import read_tensors
 from clampdown_runtime.bundle.files import Bundle
-from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, Manifest
+from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, Manifest, ProblemType
 from clampdown_runtime.errors import BundleError
 
 Tensors = dict[str, NDArray[Any]]
@@ -29,23 +30,27 @@ class Kept:
     Attributes:
         method: that fitted them.
         tensors: by the names of docs/calibration.md.
+        problem_type: of the model.
     """
 
     method: Method
     tensors: Tensors
+    problem_type: ProblemType
 
     @property
     def detector(self) -> Detector:
         """That of the graph."""
         start = "detector."
         given = {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
-        return DETECTORS[self.method].from_tensors(given)
+        kind = EXCESS[self.problem_type] if self.method == "probe" else DETECTORS[self.method]
+        return kind.from_tensors(given)
 
     @property
     def purifier(self) -> Answer | Intervals:
         """What answers a flagged row of the graph."""
         if self.method == "probe":
-            return Answer(self.tensors["answer.log_odds"], self.tensors["answer.sharpness"])
+            answer = ANSWERS[self.problem_type]
+            return answer(self.tensors["answer.log_odds"], self.tensors["answer.sharpness"])
         return Intervals(self.tensors["lower"], self.tensors["upper"])
 
 
@@ -72,7 +77,7 @@ def kept_tensors(bundle: Bundle) -> Kept:
             expected=f"what an export keeps there with the detector {bundle.manifest.detector}",
             hint="Export the bundle again.",
         ) from error
-    return Kept(method, tensors)
+    return Kept(method, tensors, bundle.manifest.problem_type)
 
 
 def _wanted(
@@ -84,14 +89,21 @@ def _wanted(
         "clean.fit_scores": ("float32", (fit,)),
         "clean.held_out_scores": ("float32", (held_out,)),
     }
+    answers = (held_out, len(manifest.labels)) if manifest.multi_label else (held_out,)
     names = ["changed"]
     correct = ["correct_undefended", "correct_purified"]
     if any(f"clean.{name}" in tensors for name in correct):
         names += correct
-    shapes = fitted_shapes(method, len(manifest.layers), len(manifest.labels), tensors)
+    shapes = fitted_shapes(
+        method,
+        len(manifest.layers),
+        len(manifest.labels),
+        tensors,
+        multi_label=manifest.multi_label,
+    )
     return {
         **rows,
-        **{f"clean.{name}": ("uint8", (held_out,)) for name in names},
+        **{f"clean.{name}": ("uint8", answers) for name in names},
         **{f"latency.{name}": ("float32", (1,)) for name in ("unflagged", "flagged")},
         **{name: ("float32", shape) for name, shape in shapes.items()},
     }

@@ -71,6 +71,7 @@ def manifest_of(fitted: FittedModel, mode: Mode) -> Manifest:
         precision=facts.precision,
         model=ModelIdentity(folder.name, folder.model_type, facts.model_digest),
         labels=folder.labels,
+        problem_type=folder.problem_type,
         inputs=tokenization.inputs,
         max_length=tokenization.max_length,
         truncation_side=tokenization.truncation_side,

@@ -84,7 +84,7 @@ def _defended(manifest: Manifest, figures: Figures, files: Mapping[str, str]) ->
                 "inputs": [{"format": f"text of at most {manifest.max_length} tokens"}],
                 "outputs": [{"format": name} for name in ("logits", "anomaly_score", "flagged")],
             },
-            "quantitativeAnalysis": {"performanceMetrics": _metrics(figures)},
+            "quantitativeAnalysis": {"performanceMetrics": _metrics(manifest, figures)},
             "considerations": {"technicalLimitations": list(LIMITS)},
         },
         "properties": [{"name": f"clampdown:{k}", "value": v} for k, v in facts.items()],
@@ -95,9 +95,10 @@ def _defended(manifest: Manifest, figures: Figures, files: Mapping[str, str]) ->
     }
 
 
-def _metrics(figures: Figures) -> list[dict[str, Any]]:
+def _metrics(manifest: Manifest, figures: Figures) -> list[dict[str, Any]]:
     rows = f"{figures.rows} clean rows, each scored by what was fitted without it"
     lower, upper = figures.frr_interval
+    accuracy = "CACC over all labels" if manifest.multi_label else "CACC"
     found: list[dict[str, Any]] = [
         {
             "type": "FRR",
@@ -107,8 +108,8 @@ def _metrics(figures: Figures) -> list[dict[str, Any]]:
         }
     ]
     for name, value in (
-        ("CACC, undefended", figures.accuracy_before),
-        ("CACC, defended", figures.accuracy_after),
+        (f"{accuracy}, undefended", figures.accuracy_before),
+        (f"{accuracy}, defended", figures.accuracy_after),
     ):
         if value is not None:
             found.append({"type": name, "value": f"{value:.4f}", "slice": rows})

@@ -19,8 +19,9 @@ class Figures:
         rows: held-out rows.
         flagged: held-out rows that are flagged, those without a usable score included.
         frr_interval: 95% Wilson interval of ``flagged / rows``.
-        changed: held-out rows whose prediction the defence changes.
-        right_before: held-out rows that the undefended model gets right; None without labels.
+        answers: to these rows: one to each, or in a model of many labels one to each label of it.
+        changed: answers to held-out rows that the defence changes.
+        right_before: answers that the undefended model gets right; None without labels.
         right_after: the same of the defended model.
         unflagged_latency: median ratio to the undefended graph; of every row where a mode has one
             path for all.
@@ -31,6 +32,7 @@ class Figures:
     rows: int
     flagged: int
     frr_interval: tuple[float, float]
+    answers: int
     changed: int
     right_before: int | None
     right_after: int | None
@@ -45,12 +47,12 @@ class Figures:
     @property
     def accuracy_before(self) -> float | None:
         """Clean accuracy of the undefended model, 0 to 1."""
-        return None if self.right_before is None else self.right_before / self.rows
+        return None if self.right_before is None else self.right_before / self.answers
 
     @property
     def accuracy_after(self) -> float | None:
         """Clean accuracy of the defended model, 0 to 1."""
-        return None if self.right_after is None else self.right_after / self.rows
+        return None if self.right_after is None else self.right_after / self.answers
 
 
 def measure_figures(
@@ -71,6 +73,9 @@ def measure_figures(
         "purify": np.ones_like(flagged),
         "detect": np.zeros_like(flagged),
     }[mode]
+    changed = tensors["clean.changed"].astype(bool)
+    if changed.ndim > 1:
+        purified = purified[:, None]
     right_before = right_after = None
     if "clean.correct_undefended" in tensors:
         before = tensors["clean.correct_undefended"].astype(bool)
@@ -83,7 +88,8 @@ def measure_figures(
         rows=len(scores),
         flagged=hits,
         frr_interval=wilson_interval(hits, len(scores)),
-        changed=int((purified & tensors["clean.changed"].astype(bool)).sum()),
+        answers=changed.size,
+        changed=int((purified & changed).sum()),
         right_before=right_before,
         right_after=right_after,
         unflagged_latency=float(tensors["latency.unflagged"].item()),

@@ -30,7 +30,7 @@ class GoldenRow:
         anomaly_score: the distance from the clean distribution.
         flagged: whether the score is over the bundle's threshold.
         label: the name of the most probable class.
-        probability: the softmax of ``logits`` at ``label``.
+        probability: that of ``label``, see :class:`Prediction`.
         text_pair: the second text of a pair; None of a single text.
         token_type_ids: of a pair, where the graph reads token types; otherwise None.
     """
@@ -174,7 +174,8 @@ def _compared(
     if len(row.input_ids) > classifier.manifest.max_length:
         return  # The graph takes no such row.
     # The golden ids, so that a tokenizer that differs does not hide whether the graph does.
-    [prediction] = to_predictions(row.run(classifier), classifier.manifest.labels)
+    outputs, manifest = row.run(classifier), classifier.manifest
+    [prediction] = to_predictions(outputs, manifest.labels, multi_label=manifest.multi_label)
     for field in ("logits", "anomaly_score", "flagged", "label", "probability"):
         yield field, getattr(row, field), getattr(prediction, field)
 

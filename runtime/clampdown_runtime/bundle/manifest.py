@@ -11,8 +11,8 @@ from clampdown_runtime.bundle.strict_json import JsonObject
 
 FORMAT_VERSION = 2
 """The newest. A manifest is written in the lowest version that can say it: 2 has the key
-`truncation_side` and perhaps `text_pair`, and is one that readers of version 1 would tokenise for
-otherwise."""
+`truncation_side`, `text_pair` and `problem_type`. Readers of version 1 would tokenise long texts or
+pairs otherwise, or choose one label by a softmax."""
 
 MANIFEST_NAME = "clampdown.json"
 SIGNATURE_FILE = "model.sig"
@@ -51,8 +51,9 @@ def weights_name(model: str) -> str:
 
 
 Side = Literal["right", "left"]
-_TRUNCATION = "truncation_side"
-_PAIR = "text_pair"
+ProblemType = Literal["single_label_classification", "multi_label_classification"]
+"""In the words of transformers: one class is chosen, or each label is given or not."""
+_SINCE_2 = {"truncation_side", "text_pair", "problem_type"}
 Representation = Literal["first", "last"]
 DetectorName = Literal["excess", "nas", "fusion", "mahalanobis"]
 """The last two are of earlier releases, whose bundles still load."""
@@ -101,6 +102,7 @@ class Manifest:
     files: Mapping[str, str]
     truncation_side: Side = "right"
     text_pair: bool = False
+    problem_type: ProblemType = "single_label_classification"
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "Manifest":
@@ -118,7 +120,7 @@ class Manifest:
         fields.require_version(FORMAT_VERSION)
         version = fields.integer("format_version", minimum=1)
         keys = {"format_version", *(field.name for field in dataclasses.fields(cls))}
-        fields.require_only(*sorted(keys - (set() if version > 1 else {_TRUNCATION, _PAIR})))
+        fields.require_only(*sorted(keys - (_SINCE_2 if version == 1 else set())))
         manifest = cls(
             clampdown_version=fields.string("clampdown_version"),
             mode=_choice(fields, "mode", get_args(Mode)),
@@ -137,10 +139,13 @@ class Manifest:
             calibration_digest=_digest(fields, "calibration_digest"),
             versions=fields.string_map("versions"),
             files=_files(fields),
-            truncation_side=_choice(fields, _TRUNCATION, get_args(Side))
+            truncation_side=_choice(fields, "truncation_side", get_args(Side))
             if version > 1
             else "right",
-            text_pair=fields.has(_PAIR) and fields.boolean(_PAIR),
+            text_pair=version > 1 and fields.boolean("text_pair"),
+            problem_type=_choice(fields, "problem_type", get_args(ProblemType))
+            if version > 1
+            else "single_label_classification",
         )
         if manifest.calibration_digest != manifest.files[CALIBRATION_FILE]:
             fields.refuse(
@@ -159,15 +164,20 @@ class Manifest:
     @property
     def format_version(self) -> int:
         """The lowest version that says everything in it."""
-        return 1 if self.truncation_side == "right" and not self.text_pair else 2
+        plain = self.truncation_side == "right" and not self.text_pair and not self.multi_label
+        return 1 if plain else 2
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each label is given or not, by a sigmoid, instead of one being chosen."""
+        return self.problem_type == "multi_label_classification"
 
     def fields(self) -> dict[str, Any]:
         """Every key of the file."""
         fields = {**dataclasses.asdict(self), "format_version": self.format_version}
         if self.format_version == 1:
-            del fields[_TRUNCATION]
-        if not self.text_pair:
-            del fields[_PAIR]
+            for key in _SINCE_2:
+                del fields[key]
         return fields
 
     @property

@@ -12,6 +12,9 @@ from clampdown_runtime.rows.row import Row, checked_texts
 from clampdown_runtime.rows.row_format import RowFormat
 from clampdown_runtime.rows.text_files import open_text
 
+BAR = "|"
+"""Between the labels of a row."""
+
 _HEADER_HINT = "Pass --delimiter with what parts the cells, or correct the quotes."
 _QUOTES_HINT = 'Put texts that hold quotes between double quotes, and double theirs: "a ""b""".'
 
@@ -48,12 +51,11 @@ def read_csv(path: Path, row_format: RowFormat, *, delimiter: str = ",") -> Iter
                     _require_cells(cells, header, path, line)
                     texts = [cells[place] for place in columns.texts]
                     text, text_pair = checked_texts(texts, path, line)
-                    yield Row(
-                        text=text,
-                        label=None if label is None else cells[label] or None,
-                        line=line,
-                        text_pair=text_pair,
-                    )
+                    of_row = None if label is None else cells[label]
+                    labels = None
+                    if row_format.label_lists and of_row is not None and _is_list(of_row):
+                        labels, of_row = _listed(of_row), None
+                    yield Row(text, of_row or None, line, text_pair, labels)
                 line = reader.line_num + 1
         except csv.Error as error:
             refuse_line(
@@ -97,6 +99,15 @@ class _LinesOfRow:
 def read_tsv(path: Path, row_format: RowFormat) -> Iterator[Row]:
     """The same, of cells that tabs part."""
     return read_csv(path, row_format, delimiter="\t")
+
+
+def _is_list(cell: str) -> bool:
+    """Whether it holds no label or several, not one alone."""
+    return BAR in cell or not cell.strip()
+
+
+def _listed(cell: str) -> tuple[str, ...]:
+    return tuple(cell.split(BAR)) if cell.strip() else ()
 
 
 def _require_cells(cells: list[str], header: list[str], path: Path, line: int) -> None:

@@ -52,7 +52,7 @@ def _rows(
             )
         texts = [fields[name] for name in (row_format.text, pair) if name in fields]
         label = None if row_format.label is None else fields.get(row_format.label)
-        yield typed_row(texts, label, path, line)
+        yield typed_row(texts, label, path, line, label_lists=row_format.label_lists)
 
 
 def _line_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -50,7 +50,11 @@ def read_parquet(path: Path, row_format: RowFormat) -> Iterator[Row]:
                 for of_row, *values in given:
                     line += 1
                     yield typed_row(
-                        [_python(value) for value in values], _python(of_row), path, line
+                        [_python(value) for value in values],
+                        _python(of_row),
+                        path,
+                        line,
+                        label_lists=row_format.label_lists,
                     )
     except arrow_error as error:
         refuse(path, found=f"a file that is not valid Parquet ({error})", expected="Parquet")

@@ -23,6 +23,8 @@ class RowFormat:
             comma or a tab after the extension. Other formats have none.
         text_pair: the column of the second texts, where the rows are pairs. A file may lack
             ``text_pair``, and then its rows are single texts; any other name has to be there.
+        label_lists: a row may have any number of labels: a list, or in ``.csv`` and ``.tsv`` names
+            with ``|`` between them. The commands set it where a model gives many labels.
 
     Raises:
         RowsError: one column is to be two things, or the delimiter is none.
@@ -32,6 +34,7 @@ class RowFormat:
     label: str | None = LABEL
     delimiter: str | None = None
     text_pair: str = PAIR
+    label_lists: bool = False
 
     def __post_init__(self) -> None:
         if self.text == self.label:

@@ -126,7 +126,7 @@ export class Classifier {
     typeIds: (readonly number[])[] | undefined,
   ): Promise<Prediction[]> {
     const { runtime, session } = this.#loaded;
-    const { labels, padding, inputs } = this.manifest;
+    const { labels, padding, inputs, problem_type } = this.manifest;
     let outputs: Tensor[];
     try {
       const feeds = padBatch(rows, padding, inputs, typeIds).map(({ name, data, dims }) => [
@@ -162,6 +162,7 @@ export class Classifier {
         scores![row]!,
         Boolean(flagged![row]),
         labels,
+        problem_type === "multi_label_classification",
       ),
     );
   }

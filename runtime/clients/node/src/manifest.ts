@@ -63,6 +63,9 @@ export const SCHEMA = v.strictObject({
   max_length: count(1),
   truncation_side: v.optional(v.picklist(["right", "left"])),
   text_pair: v.optional(v.boolean()),
+  problem_type: v.optional(
+    v.picklist(["single_label_classification", "multi_label_classification"]),
+  ),
   padding: v.strictObject({
     side: v.picklist(["right", "left"]),
     token_id: count(0),
@@ -101,11 +104,7 @@ export type InputName = Manifest["inputs"][number];
  */
 export function readManifest(bytes: Uint8Array, where: string): Manifest {
   const manifest = readObject(bytes, where, FORMAT_VERSION, SCHEMA);
-  requireTruncationSide(manifest, where);
-  if (manifest.text_pair !== undefined && manifest.format_version === 1) {
-    const expected = "no such key in format version 1";
-    throw refusal(`${where}, \`text_pair\``, String(manifest.text_pair), expected);
-  }
+  requireKeysOfVersion(manifest, where);
   const { files } = manifest;
   for (const name of [MANIFEST_FILE, SIGNATURE_FILE]) {
     if (!Object.hasOwn(files, name)) continue;
@@ -127,15 +126,19 @@ export function readManifest(bytes: Uint8Array, where: string): Manifest {
   return manifest;
 }
 
-/** Version 2 has the key and version 1 has not. */
-function requireTruncationSide(manifest: Manifest, where: string): void {
-  const found = manifest.truncation_side;
-  if ((found !== undefined) === manifest.format_version > 1) return;
-  throw refusal(
-    `${where}, \`truncation_side\``,
-    found ?? "nothing",
-    `${found === undefined ? "`left` or `right`" : "no such key"} in format version ${manifest.format_version}`,
-  );
+const SINCE_2 = ["truncation_side", "text_pair", "problem_type"] as const;
+
+/** Version 2 has these keys and version 1 has not. */
+function requireKeysOfVersion(manifest: Manifest, where: string): void {
+  for (const key of SINCE_2) {
+    const found = manifest[key];
+    if ((found !== undefined) === manifest.format_version > 1) continue;
+    throw refusal(
+      `${where}, \`${key}\``,
+      String(found ?? "nothing"),
+      `${found === undefined ? "a value" : "no such key"} in format version ${manifest.format_version}`,
+    );
+  }
 }
 
 /** The graph's path in the bundle. */

@@ -1,8 +1,11 @@
 /** The result of one text; the names are those of the Python runtime. */
 export interface Prediction {
-  /** The name of the most probable class. */
+  /**
+   * The name of the most probable class. Of a model of many labels it is the most probable label,
+   * even where the text has none: see `labels`.
+   */
   readonly label: string;
-  /** The softmax of `logits` at `label`, 0 to 1; NaN where a logit is NaN. */
+  /** That of `label`, 0 to 1: the softmax of `logits`, of many labels the sigmoid; or NaN. */
   readonly probability: number;
   /** The distance from the clean distribution, high = abnormal. */
   readonly anomaly_score: number;
@@ -10,19 +13,30 @@ export interface Prediction {
   readonly flagged: boolean;
   /** The defended logits, one of each class. */
   readonly logits: number[];
+  /**
+   * Of a model of many labels those that the text has, whose probability is over one half, in the
+   * order of the manifest's labels; no such key of a model that chooses one class.
+   */
+  readonly labels?: string[];
 }
 
-/** Names the most probable class of a row. */
+/** Names the most probable class of a row, or the labels that it has. */
 export function toPrediction(
   logits: number[],
   anomaly_score: number,
   flagged: boolean,
   labels: string[],
+  multiLabel = false,
 ): Prediction {
   // Not all of them as arguments of one call, which may have some hundred thousand.
   const largest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
   // A NaN among the logits makes the largest NaN; it is the first NaN that counts then.
   const best = logits.findIndex((logit) => Object.is(logit, largest) || logit === largest);
+  if (multiLabel) {
+    const given = labels.filter((_, at) => logits[at]! > 0);
+    const probability = 1 / (1 + Math.exp(-logits[best]!));
+    return { label: labels[best]!, probability, anomaly_score, flagged, logits, labels: given };
+  }
   const exponents = logits.map((logit) => Math.exp(logit - largest));
   const sum = exponents.reduce((total, exponent) => total + exponent, 0);
   const probability = exponents[best]! / sum;

@@ -129,7 +129,7 @@ def test_weights_that_change_before_they_are_linked_leave_the_bundle(bundle, mon
     link, before = os.link, (bundle / GRAPH).read_bytes()
 
     def change_first(source, target):
-        with open(source, "r+b") as file:
+        with Path(source).open("r+b") as file:
             file.write(b"other")
         link(source, target)
 
