@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,7 +218,7 @@ def rows_from_jsonl(text: str, classes: int, *, multi_label: bool = False) -> tu
         RecursionError: one is nested without an end.
     """
     # Not splitlines: JSON leaves line separators such as U+2028 in a text as they are.
-    rows = tuple(_row(json.loads(line)) for line in text.split("\n") if line)
+    rows = tuple(_with_tuple(CleanRow(**json.loads(line))) for line in text.split("\n") if line)
     pairs = are_pairs(rows)
     is_known = _is_answers if multi_label else _is_class
     for number, row in enumerate(rows, 1):
@@ -231,9 +231,9 @@ def rows_from_jsonl(text: str, classes: int, *, multi_label: bool = False) -> tu
     return rows
 
 
-def _row(fields: dict[str, Any]) -> CleanRow:
-    label = fields.get("label")
-    return CleanRow(**{**fields, "label": tuple(label) if isinstance(label, list) else label})
+def _with_tuple(row: CleanRow) -> CleanRow:
+    """JSON knows lists alone."""
+    return dataclasses.replace(row, label=tuple(row.label)) if isinstance(row.label, list) else row
 
 
 def _is_class(label: object, classes: int) -> bool:
