@@ -8,6 +8,7 @@ import {
   TOKENIZER_FILE,
   modelFile,
   readManifest,
+  weightsFile,
   type Manifest,
 } from "./manifest.js";
 import type { Entry, Source } from "./source.js";
@@ -19,6 +20,8 @@ export interface Bundle {
   readonly name: string;
   readonly manifest: Manifest;
   readonly model: Uint8Array;
+  /** The file beside the graph that holds its weights, by the name that the graph has for it. */
+  readonly weights?: { readonly path: string; readonly data: Uint8Array };
   readonly tokenizer: Uint8Array;
   readonly golden: Uint8Array;
 }
@@ -65,7 +68,7 @@ async function readBundle(source: Source, expectedDigest?: string): Promise<Bund
       "Get an unchanged copy of the bundle, or export it again.",
     );
   }
-  const digest = await digestOf(written);
+  const digest = await digestOf(written, MANIFEST_FILE);
   if (expectedDigest !== undefined && expectedDigest !== digest) {
     throw new BundleError(
       `${name}/${MANIFEST_FILE}`,
@@ -76,7 +79,11 @@ async function readBundle(source: Source, expectedDigest?: string): Promise<Bund
   }
   const manifest = readManifest(written, `${name}/${MANIFEST_FILE}`);
   const used = { model: modelFile(manifest), tokenizer: TOKENIZER_FILE, golden: GOLDEN_FILE };
-  const { contents, differences } = await compare(source, manifest, Object.values(used));
+  const weights = weightsFile(manifest);
+  const { contents, differences } = await compare(source, manifest, [
+    ...Object.values(used),
+    ...(weights === undefined ? [] : [weights]),
+  ]);
   if (differences.length > 0) {
     const shown = differences.sort().slice(0, SHOWN_DIFFERENCES).join(", ");
     const left = differences.length - SHOWN_DIFFERENCES;
@@ -95,6 +102,9 @@ async function readBundle(source: Source, expectedDigest?: string): Promise<Bund
     model: bytes(used.model),
     tokenizer: bytes(used.tokenizer),
     golden: bytes(used.golden),
+    ...(weights === undefined
+      ? {}
+      : { weights: { path: weights.slice(weights.lastIndexOf("/") + 1), data: bytes(weights) } }),
   };
 }
 
@@ -118,7 +128,8 @@ async function compare(
   for (const path of listed === undefined ? used : Object.keys(manifest.files)) {
     if (refused.has(path)) continue;
     const bytes = await source.read(path);
-    if (bytes !== undefined && (await digestOf(bytes)) === manifest.files[path]) {
+    const digest = bytes && (source.digest?.(bytes) ?? (await digestOf(bytes, path)));
+    if (bytes !== undefined && digest === manifest.files[path]) {
       if (used.includes(path)) contents.set(path, bytes);
     } else {
       const there = bytes !== undefined || present.has(path);

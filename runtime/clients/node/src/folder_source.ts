@@ -1,4 +1,5 @@
-import { constants, open, readdir, realpath, stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { constants, open, readdir, realpath, stat, type FileHandle } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 
 import { BundleError } from "./errors.js";
@@ -7,6 +8,9 @@ import type { Entry, Source } from "./source.js";
 
 /** What a link to nothing and a link to itself end with, too. */
 const ABSENCES = ["ENOENT", "ENOTDIR", "ELOOP"];
+
+/** Bytes: Node neither reads nor digests 2 GiB at once. */
+const PIECE = 2 ** 30;
 
 /** A bundle in a folder. */
 export class FolderSource implements Source {
@@ -31,6 +35,14 @@ export class FolderSource implements Source {
       if (isAbsence(error)) return undefined;
       throw unreadable(file, error);
     }
+  }
+
+  digest(bytes: Uint8Array<ArrayBuffer>): string {
+    const hash = createHash("sha256");
+    for (let start = 0; start < bytes.length; start += PIECE) {
+      hash.update(bytes.subarray(start, start + PIECE));
+    }
+    return `sha256:${hash.digest("hex")}`;
   }
 
   async list(): Promise<Entry[]> {
@@ -75,12 +87,22 @@ async function readRegular(
   try {
     const found = await handle.stat();
     if (!found.isFile()) return undefined;
-    if (found.size <= most) return new Uint8Array(await handle.readFile());
-    const { buffer, bytesRead } = await handle.read(new Uint8Array(most + 1), 0, most + 1, 0);
-    return buffer.subarray(0, bytesRead);
+    return await beginning(handle, Math.min(found.size, most + 1));
   } finally {
     await handle.close();
   }
+}
+
+/** The first bytes of a file, or all where it has fewer. */
+async function beginning(handle: FileHandle, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  let read = 0;
+  while (read < length) {
+    const { bytesRead } = await handle.read(bytes, read, Math.min(PIECE, length - read), read);
+    if (bytesRead === 0) break;
+    read += bytesRead;
+  }
+  return bytes.subarray(0, read);
 }
 
 async function isFile(file: string): Promise<boolean> {
@@ -110,8 +132,8 @@ function unreadable(file: string, error: unknown): BundleError {
   return new BundleError(
     file,
     `a file that cannot be read (${(error as Error).message})`,
-    "readable files of at most 2 GiB",
-    "Give yourself permission to read the bundle, or run a larger one in Python.",
+    "readable files that fit into memory",
+    "Give yourself permission to read the bundle, or run one that is too large in Python.",
     { cause: error },
   );
 }

@@ -24,7 +24,7 @@ export interface Loaded {
 export async function loadBundle(
   source: Source,
   runtime: Runtime,
-  options: Omit<SessionOptions, "logSeverityLevel">,
+  options: Omit<SessionOptions, "logSeverityLevel" | "externalData">,
   expectedDigest?: string,
 ): Promise<Loaded> {
   const bundle = await openBundle(source, expectedDigest);

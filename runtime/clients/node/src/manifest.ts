@@ -146,6 +146,12 @@ export function modelFile(manifest: Manifest): string {
   return MODEL_FILES[manifest.precision];
 }
 
+/** Where the weights lie, in the bundle; undefined where they are in the graph's own file. */
+export function weightsFile(manifest: Manifest): string | undefined {
+  const name = `${modelFile(manifest)}_data`;
+  return Object.hasOwn(manifest.files, name) ? name : undefined;
+}
+
 /** A part that begins with a dot is `.`, `..` or hidden; an empty one begins or ends with `/`. */
 function isInside(path: string): boolean {
   return !/[\\:\0]/.test(path) && path.split("/").every((part) => /^[^.]/.test(part));

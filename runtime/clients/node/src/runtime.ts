@@ -10,6 +10,8 @@ export interface SessionOptions {
   readonly executionProviders: string[];
   readonly logSeverityLevel: 4;
   readonly intraOpNumThreads?: number;
+  /** Files that the graph refers to, in memory. With any, it is refused to refer to others. */
+  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
 }
 
 export interface Session {

@@ -25,7 +25,7 @@ const KINDS: { readonly [name: string]: string } = {
 export async function createSession(
   bundle: Bundle,
   runtime: Runtime,
-  options: Omit<SessionOptions, "logSeverityLevel">,
+  options: Omit<SessionOptions, "logSeverityLevel" | "externalData">,
 ): Promise<Session> {
   const where = `${bundle.name}/${modelFile(bundle.manifest)}`;
   let session: Session;
@@ -35,6 +35,9 @@ export async function createSession(
     session = await runtime.InferenceSession.create(bundle.model, {
       ...options,
       logSeverityLevel: 4,
+      // With a byte of no name at least, ONNX Runtime takes weights from these alone, and not from
+      // the folder that the process happens to be in.
+      externalData: [bundle.weights ?? { path: "", data: new Uint8Array(1) }],
     });
   } catch (error) {
     throw new BundleError(

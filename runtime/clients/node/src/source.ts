@@ -1,3 +1,5 @@
+import type { digestOf } from "./digests.js";
+
 /** A place that holds a bundle. */
 export interface Source {
   /** Its name in error messages. */
@@ -12,6 +14,9 @@ export interface Source {
    * @returns its bytes; undefined where there is no such file.
    */
   read(path: string, most?: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
+
+  /** The SHA-256 digest of bytes where these can be more than {@link digestOf} takes. */
+  digest?(bytes: Uint8Array<ArrayBuffer>): string;
 
   /** Everything in the place but folders. Absent where it cannot be known, as on a web server. */
   list?(): Promise<Entry[]>;

@@ -7,6 +7,7 @@ import { test } from "node:test";
 
 import { BundleError, DefendedClassifier } from "clampdown";
 
+import { digestOf } from "../dist/digests.js";
 import { FolderSource } from "../dist/folder_source.js";
 import { bundle, changeManifest, copyOf, readJson, replaceFile } from "./bundles.js";
 
@@ -19,14 +20,20 @@ test("of a file that is too long only its beginning is read", async (t) => {
   assert.equal((await source.read("config.json", 10)).length, 11);
 });
 
-test("a file of more than 2 GiB is the bundle's error", async (t) => {
+test("a file of more than 2 GiB is read whole and digested", async (t) => {
   const folder = await copyOf(t);
   const file = await open(join(folder, "config.json"), "w");
   await file.truncate(2 ** 31 + 1);
+  await file.write("x", 2 ** 31);
   await file.close();
-  await assert.rejects(DefendedClassifier.load(folder), (error) => {
+  const source = new FolderSource(folder);
+  const bytes = await source.read("config.json");
+  assert.deepEqual([bytes.length, bytes.at(-1)], [2 ** 31 + 1, "x".charCodeAt(0)]);
+  const sum = execFileSync("sha256sum", [join(folder, "config.json")], { encoding: "utf8" });
+  assert.equal(source.digest(bytes), `sha256:${sum.slice(0, 64)}`);
+  await assert.rejects(digestOf(bytes, "weights"), (error) => {
     assert.ok(error instanceof BundleError, String(error));
-    assert.match(error.message, /config\.json: found a file that cannot be read .*2 GiB/);
+    assert.match(error.message, /weights: found 2147483649 bytes; expected at most 2147483647/);
     return true;
   });
 });

@@ -8,11 +8,10 @@ import pytest
 import tiny_graph
 from defended_graphs import defended
 
-from clampdown_exporter.bundle import writer
 from clampdown_exporter.bundle.graph_facts import graph_facts
 from clampdown_exporter.bundle.writer import set_threshold, write_graph
 from clampdown_exporter.verification.contract import contract_differences
-from clampdown_runtime import ExportError, Manifest, ModelIdentity, Padding
+from clampdown_runtime import Manifest, ModelIdentity, Padding
 
 DETECTOR = {"badacts": {"detector": "nas"}, "probe": {"detector": "excess"}}
 
@@ -184,12 +183,6 @@ def test_functions_are_reported(model):
         "org.example", "Evil", graph=body, attributes=[]
     )
     assert "functions of its own, which could be anything" in differences(model)
-
-
-def test_graph_too_large_for_one_file_is_refused(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "LARGEST_GRAPH", 100)
-    with pytest.raises(ExportError, match="GB of weights; expected at most"):
-        write_graph(tmp_path / "large", model, manifest())
 
 
 def test_moved_threshold_is_the_graphs_own(model, tmp_path):
