@@ -1,11 +1,13 @@
 """Loads a bundle and classifies texts with it."""
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clampdown_runtime.arguments import require_positive
 from clampdown_runtime.bundle.files import Bundle, read_bundle
@@ -19,7 +21,10 @@ from clampdown_runtime.sessions.defended_graph import DefendedGraph
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.sessions.session import create_session, require_signature
 from clampdown_runtime.sessions.time_limit import require_time_limit
-from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, type_ids_of
+from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, Windows, type_ids_of
+
+if TYPE_CHECKING:
+    from clampdown_runtime.monitor import Monitor
 
 
 class TruncationWarning(ClampdownWarning):
@@ -43,6 +48,7 @@ class DefendedClassifier:
         self.tokenizer = tokenizer
         self._graph = graph
         self._load_again: Callable[[], DefendedClassifier] | None = None
+        self._monitor: Monitor | None = None
 
     @classmethod
     def load(
@@ -126,6 +132,31 @@ class DefendedClassifier:
     def manifest(self) -> Manifest:
         """The bundle's manifest."""
         return self.bundle.manifest
+
+    def monitored_by(self, monitor: "Monitor | None") -> "DefendedClassifier":
+        """Counts every text that is classified from now on, whichever way.
+
+        What :meth:`run_ids` is given is not counted: these are no texts. A copy in another process
+        has no monitor until it is given one.
+
+        Args:
+            monitor: of this bundle; None to count no more.
+
+        Returns:
+            The classifier itself.
+
+        Raises:
+            ClampdownError: the monitor is of another bundle.
+        """
+        if monitor is not None and monitor.bundle != self.bundle.digest:
+            raise ClampdownError(
+                "The monitor",
+                found=f"one of the bundle {monitor.bundle}",
+                expected=f"one of {self.bundle.digest}, which the classifier is of",
+                hint="Make it of the classifier: Monitor(classifier.bundle).",
+            )
+        self._monitor = monitor
+        return self
 
     def __call__(
         self, texts: Iterable[Text], *, batch_size: int = 32, threshold: float | None = None
@@ -295,10 +326,12 @@ class DefendedClassifier:
                 windows.append(self.tokenizer.encode_in_windows(text, size, stride))
                 _require_tokens(windows[-1].ids[0], index)
             rows = [row for of_text in windows for row in of_text.ids]
+            begun = time.perf_counter()
             outputs = self.run_ids(rows, batch_size=batch_size, threshold=threshold)
             lengths = [[len(row) for row in of_text.ids] for of_text in windows]
-            multi_label = self.manifest.multi_label
-            yield from self._named(of_documents(outputs, lengths, multi_label=multi_label))
+            results = of_documents(outputs, lengths, multi_label=self.manifest.multi_label)
+            self._count(results, windows, begun)
+            yield from self._named(results)
             first += len(held)
             truncated += sum(of_text.truncated for of_text in windows)
         self._warn_truncated(truncated, f"{self.tokenizer.readable} characters")
@@ -318,12 +351,20 @@ class DefendedClassifier:
     def _predict(
         self, encoded: Sequence[Encoded], batch_size: int, threshold: float | None
     ) -> list[Prediction]:
+        begun = time.perf_counter()
         outputs = self.run_encoded(encoded, batch_size=batch_size, threshold=threshold)
+        self._count(outputs, encoded, begun)
         return self._named(outputs)
 
     def _named(self, outputs: RawOutputs) -> list[Prediction]:
         manifest = self.manifest
         return to_predictions(outputs, manifest.labels, multi_label=manifest.multi_label)
+
+    def _count(self, outputs: RawOutputs, texts: Sequence[Encoded | Windows], begun: float) -> None:
+        if self._monitor is not None:
+            seconds = time.perf_counter() - begun
+            truncated = sum(text.truncated for text in texts)
+            self._monitor.count(outputs, truncated=truncated, seconds=seconds)
 
     def _warn_truncated(self, count: int, limit: str) -> None:
         part = "follows" if self.manifest.truncation_side == "right" else "stands before"
