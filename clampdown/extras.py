@@ -9,6 +9,7 @@ _PACKAGES = frozenset(
     (
         *("jinja2", "onnx", "onnx_ir", "onnxscript", "safetensors", "torch", "transformers"),
         "model_signing",
+        *("opentelemetry", "prometheus_client"),
     )
 )
 

@@ -1,0 +1,1 @@
+"""Clampdown in other packages, each with an extra of its own."""
