@@ -1,1 +1,1 @@
-"""Clampdown in other packages, each with an extra of its own."""
+"""Adapters to other packages, to run batches, to serve and to count: each has an extra of its own."""

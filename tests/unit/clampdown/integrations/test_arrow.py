@@ -1,0 +1,139 @@
+"""Record batches get the columns that the runtime's own predictions have, row by row."""
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from clampdown.integrations.arrow import classify_batches, scored_schema
+from clampdown_runtime import DefendedClassifier, RowsError, TruncationWarning
+
+TEXTS = ["good", "bad film", "cf", "a good film", "the the", "broken"]
+
+
+def batch(texts, kind=None):
+    return pa.record_batch({"id": pa.array(range(len(texts))), "text": pa.array(texts, kind)})
+
+
+def scored(classifier, *batches, **options):
+    return list(classify_batches(classifier, iter(batches), **options))
+
+
+def test_every_row_gets_its_prediction(classifier):
+    first, second = batch(TEXTS[:4]), batch(TEXTS[4:])
+    results = scored(classifier, first, second)
+    assert [result.num_rows for result in results] == [4, 2]
+    table = pa.Table.from_batches(results)
+    assert table.schema == scored_schema(first.schema)
+    expected = classifier(TEXTS)
+    assert {prediction.flagged for prediction in expected} == {True, False}
+    for row, text, prediction in zip(table.to_pylist(), TEXTS, expected, strict=True):
+        assert row["text"] == text
+        assert (row["label"], row["flagged"]) == (prediction.label, prediction.flagged)
+        for name in ("probability", "anomaly_score"):
+            assert row[name] == pytest.approx(getattr(prediction, name), nan_ok=True)
+        assert row["error"] is None
+
+
+def test_rows_without_a_text_have_an_error_and_the_others_their_results(classifier):
+    texts = [None, "good", "", " \t", "cf"]
+    nulls, empty = batch([None, None], pa.string()), batch([], pa.string())
+    results = scored(classifier, nulls, batch(texts), empty)
+    assert [result.num_rows for result in results] == [2, 5, 0]
+    assert results[0]["error"].to_pylist() == ["no text"] * 2
+    [alone] = scored(classifier, batch([None], pa.null()))
+    assert alone["error"].to_pylist() == ["no text"]
+    rows = results[1].to_pylist()
+    assert [row["error"] for row in rows] == [
+        "no text",
+        None,
+        "an empty text",
+        "a text of white space",
+        None,
+    ]
+    for row in (rows[0], rows[2], rows[3]):
+        names = ("label", "probability", "anomaly_score", "flagged")
+        assert [row[name] for name in names] == [None] * 4
+    expected = classifier(["good", "cf"])
+    assert [rows[1]["label"], rows[4]["flagged"]] == [expected[0].label, expected[1].flagged]
+
+
+def test_a_text_without_tokens_has_an_error(bundle_path, seal):
+    # A decoder's tokenizer puts nothing around a text, and may drop what it does not know.
+    path = bundle_path / "tokenizer.json"
+    state = json.loads(path.read_text())
+    state["post_processor"] = None
+    state["normalizer"] = {"type": "Replace", "pattern": {"String": "~"}, "content": ""}
+    path.write_text(json.dumps(state))
+    seal(bundle_path)
+    [result] = scored(DefendedClassifier.load(bundle_path), batch(["good", "~", "film"]))
+    assert result["error"].to_pylist() == [
+        None,
+        "a text of which the tokenizer leaves no tokens",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view()])
+def test_strings_of_every_layout_are_read(classifier, kind):
+    [plain] = scored(classifier, batch(TEXTS))
+    dictionary = pa.array(TEXTS).dictionary_encode()
+    for rows in (batch(TEXTS, kind), pa.record_batch({"text": dictionary})):
+        [other] = scored(classifier, rows)
+        assert other["label"] == plain["label"]
+        assert other["text"].type == rows["text"].type
+
+
+def test_columns_threshold_and_probabilities(classifier):
+    rows = batch(TEXTS[:3])
+    [result] = scored(
+        classifier, rows, columns=["id"], threshold=-1.0, all_probabilities=True, batch_size=1
+    )
+    assert result.schema.names == [
+        *("id", "label", "probability", "anomaly_score", "flagged", "probabilities", "error")
+    ]
+    assert result["flagged"].to_pylist() == [True] * 3
+    for row, prediction in zip(result.to_pylist(), classifier(TEXTS[:3]), strict=True):
+        found = tuple(row["probabilities"].values())
+        assert found == pytest.approx(prediction.probabilities)
+        assert tuple(row["probabilities"]) == classifier.manifest.labels
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ({"review": ["good"]}, {}, "found none among 'review'"),
+        ({"text": [1]}, {}, "found values of the type int64"),
+        ({"text": ["good"], "label": [1]}, {}, "found label, the name of a result"),
+        ({"text": ["good"]}, {"columns": ["id"]}, "the column 'id': found none"),
+    ],
+)
+def test_columns_that_cannot_be_used_are_refused(classifier, columns, options, message):
+    with pytest.raises(RowsError, match=message):
+        scored(classifier, pa.record_batch(columns), **options)
+
+
+def test_a_label_of_the_input_can_be_left_out(classifier):
+    rows = pa.record_batch({"text": ["good"], "label": [1]})
+    [result] = scored(classifier, rows, columns=["text"])
+    assert result["label"].to_pylist() == [classifier(["good"])[0].label]
+
+
+def test_no_more_batches_are_held_than_the_runtime_reads_ahead(classifier):
+    pulled = 0
+
+    def batches():
+        nonlocal pulled
+        for _ in range(100):
+            pulled += 1
+            yield batch(["good"] * 100)
+
+    next(classify_batches(classifier, batches()))
+    assert pulled <= 11
+
+
+def test_one_warning_counts_the_truncated_texts_of_all_batches(classifier):
+    long = batch(["good " * 20])
+    with pytest.warns(TruncationWarning, match="2 of the texts") as warned:
+        scored(classifier, long, long)
+    assert len(warned) == 1
