@@ -1,1 +1,1 @@
-"""Adapters to other packages, to run batches, to serve and to count: each has an extra of its own."""
+"""Adapters to other packages that run batches, serve or count: each has an extra of its own."""
