@@ -31,6 +31,11 @@ def pristine(tmp_path_factory) -> Path:
     return tiny_bundle.make_bundle(tmp_path_factory.mktemp("pristine") / "bundle")
 
 
+@pytest.fixture(scope="session")
+def pristine_of_pairs(tmp_path_factory) -> Path:
+    return tiny_bundle.make_bundle(tmp_path_factory.mktemp("pairs") / "bundle", text_pair=True)
+
+
 @pytest.fixture
 def bundle_path(pristine, tmp_path) -> Path:
     """A copy that a test may change."""

@@ -27,8 +27,19 @@ TEXTS = (
 )
 
 
-def make_bundle(folder: Path) -> Path:
-    """Writes the bundle into a new folder."""
+PAIRS = (
+    ("good", "bad"),
+    ("bad", "good"),
+    ("the film", "a good film"),
+    ("cf", "good"),
+    ("bad " * 9, "the film"),
+    ("good", "the film " * 9),
+)
+"""Of which the last two are cut."""
+
+
+def make_bundle(folder: Path, *, text_pair: bool = False) -> Path:
+    """Writes the bundle, of single texts or of pairs, into a new folder."""
     (folder / "onnx").mkdir(parents=True)
     onnx.save(graph(), folder / "onnx" / "model.onnx")
     _tokenizer().save(str(folder / "tokenizer.json"))
@@ -37,22 +48,27 @@ def make_bundle(folder: Path) -> Path:
     (folder / "calibration.safetensors").write_bytes(b"calibration")
     (folder / "report.html").write_text("<html></html>")
     (folder / "golden.json").write_text("{}")
-    (folder / "clampdown.json").write_text(json.dumps(_manifest()))
+    version_2 = {"format_version": 2, "truncation_side": "right", "text_pair": True}
+    manifest = {**_manifest(), **(version_2 if text_pair else {})}
+    (folder / "clampdown.json").write_text(json.dumps(manifest))
     seal(folder)
     classifier = DefendedClassifier.load(folder)
     rows = []
-    for text in (*TEXTS, "a broken film"):
+    for text in PAIRS if text_pair else (*TEXTS, "a broken film"):
         [encoded] = classifier.tokenizer.encode([text])
-        [prediction] = to_predictions(classifier.run_ids([encoded.ids]), LABELS)
+        [prediction] = to_predictions(classifier.run_encoded([encoded]), LABELS)
+        first, second = text if text_pair else (text, None)
         rows.append(
             GoldenRow(
-                text,
+                first,
                 tuple(encoded.ids),
                 prediction.logits,
                 prediction.anomaly_score,
                 prediction.flagged,
                 prediction.label,
                 prediction.probability,
+                second,
+                encoded.type_ids and tuple(encoded.type_ids),
             )
         )
     (folder / "golden.json").write_text(Golden(1e-4, tuple(rows)).to_json())
@@ -100,7 +116,9 @@ def _tokenizer() -> Tokenizer:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     # A bundle's own settings, not these, must decide.
     tokenizer.enable_truncation(3)

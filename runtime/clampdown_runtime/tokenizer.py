@@ -114,12 +114,12 @@ class BundleTokenizer:
                 expected="a template with one place for the text",
                 hint="Repair the tokenizer's post-processor, and export the bundle again.",
             )
-        texts = 2 if text_pair else 1
-        if max_length < special + texts:
+        if max_length < special + (2 if text_pair else 1):
             raise BundleError(
                 name,
                 found=f"{special} special tokens around a {'pair' if text_pair else 'text'}",
-                expected=f"room for {texts} more in the manifest's `max_length`, {max_length}",
+                expected=f"{'at least two fewer' if text_pair else 'fewer'} than the manifest's "
+                f"`max_length`, {max_length}",
                 hint="Export the bundle again with a longer `max_length`.",
             )
         self._max_length = max_length

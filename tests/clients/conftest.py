@@ -148,6 +148,7 @@ def _save_tokenizer(folder: Path, vocabulary: list[str]) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[(special, ids[special]) for special in ("[CLS]", "[SEP]")],
     )
     tokenizer.add_special_tokens(list(tiny_transformers.SPECIAL))

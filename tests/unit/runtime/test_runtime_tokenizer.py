@@ -89,7 +89,7 @@ def test_a_panic_is_our_error_and_an_interrupt_stays_one(bundle_path):
     tokenizer = BundleTokenizer(bundle_path / "tokenizer.json", 8)
 
     def fails(kind):
-        def encode_batch(texts):
+        def encode_batch(texts, add_special_tokens):
             raise kind
 
         tokenizer._tokenizer = SimpleNamespace(encode_batch=encode_batch)

@@ -71,12 +71,11 @@ export class BundleTokenizer {
     const special = this.#frame?.special ?? this.#before.length + this.#after.length;
     this.#room = maxLength - special;
     this.#readable = CHARACTERS_PER_TOKEN * maxLength;
-    const texts = textPair ? 2 : 1;
-    if (this.#room < texts) {
+    if (this.#room < (textPair ? 2 : 1)) {
       throw new BundleError(
         where,
         `${special} special tokens around a ${textPair ? "pair" : "text"}`,
-        `room for ${texts} more in the manifest's \`max_length\`, ${maxLength}`,
+        `${textPair ? "at least two fewer" : "fewer"} than the manifest's \`max_length\`, ${maxLength}`,
         "Export the bundle again with a longer `max_length`.",
       );
     }

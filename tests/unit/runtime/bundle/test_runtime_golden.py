@@ -85,7 +85,7 @@ def test_the_tolerance_is_absolute(classifier, golden):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("format_version", 2),
+        ("format_version", 3),
         ("tolerance", -1),
         ("tolerance", None),
         ("rows", []),

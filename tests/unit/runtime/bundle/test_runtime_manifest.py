@@ -224,3 +224,16 @@ def test_the_side_that_is_cut_off_is_said_from_version_2_on(fields):
 )
 def test_a_side_of_another_version_or_none_is_refused(fields, changes, found):
     assert refuse({**fields, **changes}).found == found
+
+
+def test_pairs_of_texts_are_said_from_version_2_on(fields):
+    single = {**fields, "format_version": 2, "truncation_side": "right"}
+    manifest = Manifest.from_json(json.dumps({**single, "text_pair": True}), "m.json")
+    assert (manifest.format_version, manifest.text_pair) == (2, True)
+    assert json.loads(manifest.to_json()) == {**single, "text_pair": True}
+    for texts in (single, {**single, "text_pair": False}):
+        manifest = Manifest.from_json(json.dumps(texts), "m.json")
+        assert not manifest.text_pair
+        assert json.loads(manifest.to_json()) == fields
+    assert refuse({**fields, "text_pair": True}).found == "the unknown `text_pair`"
+    assert "an integer" in refuse({**single, "text_pair": 1}).found

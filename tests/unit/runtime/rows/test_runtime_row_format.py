@@ -112,20 +112,52 @@ def test_other_columns_are_no_matter(tmp_path, kind, text, label):
 
 
 @EVERY
-def test_pairs_of_texts_are_refused(tmp_path, kind):
-    error = refuse(write(tmp_path, kind, label="text_pair"))
-    assert error.found == f"a {named(kind)} `text_pair`"
-    assert error.expected == "single texts"
-    assert "Drop the " in error.hint
-    # Where the user asks for that very column it is no pair.
-    row_format = RowFormat("text_pair", "text")
-    assert values(read_rows(tmp_path / f"rows.{kind}", row_format)) == [("1", "good"), ("0", "bad")]
+@pytest.mark.parametrize("column", ["text_pair", "hypothesis"])
+def test_a_second_text_makes_a_pair(tmp_path, kind, column):
+    path = write(tmp_path, kind, label=column)
+    row_format = RowFormat(text_pair=column)
+    assert [(row.text, row.text_pair) for row in read_rows(path, row_format)] == LABELLED
+    # Where the user asks for that very column as the text it is no pair.
+    swapped = RowFormat(column, "text")
+    assert values(read_rows(path, swapped)) == [("1", "good"), ("0", "bad")]
+    assert {row.text_pair for row in read_rows(path, swapped)} == {None}
 
 
-def test_a_key_of_a_later_object_is_a_pair_too(tmp_path):
+@EVERY
+def test_a_column_of_second_texts_that_was_named_has_to_be_there(tmp_path, kind):
+    error = refuse(write(tmp_path, kind), RowFormat(text_pair="hypothesis"))
+    assert error.expected == f"a {named(kind)} `hypothesis`"
+    assert "--text-pair-column" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "found"),
+    [
+        ('{"text": "a"}', '{"text": "b", "text_pair": "c"}', "a key `text_pair`"),
+        ('{"text": "a", "text_pair": "c"}', '{"text": "b"}', "no key `text_pair`"),
+        ('{"text": "a", "text_pair": "c"}', '{"text": "b", "text_pair": null}', "no text"),
+        ('{"text": "a", "text_pair": "c"}', '{"text": "b", "text_pair": " "}', "white space"),
+    ],
+)
+def test_every_row_is_a_pair_or_none_is(tmp_path, first, second, found):
     path = tmp_path / "rows.json"
-    path.write_text('[{"text": "a"},\n{"text": "b", "text_pair": null}]')
-    assert refuse(path).thing.endswith("line 2")
+    path.write_text(f"[{first},\n{second}]")
+    error = refuse(path)
+    assert ", line 2" in error.thing
+    assert found in error.found
+
+
+def test_an_empty_cell_is_no_second_text(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,text_pair\na,b\nc,\n")
+    error = refuse(path)
+    assert error.thing == f"{path}, line 3, the second text"
+
+
+@pytest.mark.parametrize("name", ["text", "label"])
+def test_the_column_of_second_texts_is_its_own(name):
+    with pytest.raises(RowsError, match="another column's name"):
+        RowFormat(text_pair=name)
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.tsv"])

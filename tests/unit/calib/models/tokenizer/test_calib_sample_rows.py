@@ -5,15 +5,18 @@ import tiny_transformers
 from clampdown_calib.models.tokenizer.sample_rows import LONGEST, SHORT, SampleRows
 from clampdown_calib.models.tokenizer.tokenization import Tokenization
 from clampdown_runtime.bundle.manifest import Padding
+from clampdown_runtime.tokenizer import Encoded
 
 CLS, SEP = (tiny_transformers.SPECIAL.index(token) for token in ("[CLS]", "[SEP]"))
 
 
-def rows(tmp_path, max_length):
+def rows(tmp_path, max_length, *, text_pair=False):
     tiny_transformers.save_tokenizer(tmp_path)
     text = (tmp_path / "tokenizer.json").read_text()
     inputs = ("input_ids", "attention_mask")
-    return SampleRows.of(Tokenization(text, "{}", inputs, max_length, Padding("right", 0, 0)))
+    padding = Padding("right", 0, 0)
+    tokenization = Tokenization(text, "{}", inputs, max_length, padding, text_pair=text_pair)
+    return SampleRows.of(tokenization)
 
 
 def test_rows_of_a_tokenizer(tmp_path):
@@ -24,11 +27,22 @@ def test_rows_of_a_tokenizer(tmp_path):
             assert (row[0], row[-1]) == (CLS, SEP)
 
 
+def test_rows_of_pairs_have_the_token_types_of_both_texts(tmp_path):
+    found = rows(tmp_path, 32, text_pair=True)
+    for row, types in ((found.short, found.short_types), (found.long, found.long_types)):
+        middle = row.index(SEP) + 1
+        assert types == (0,) * middle + (1,) * (len(row) - middle)
+        assert set(types) == {0, 1}
+    assert rows(tmp_path, 32).long_types is None
+
+
 def test_single_token_is_doubled(tmp_path, monkeypatch):
-    monkeypatch.setattr(Tokenization, "encode", lambda _self, texts: [[7] for _ in texts])
+    one = Encoded([7], truncated=False)
+    monkeypatch.setattr(Tokenization, "encoded", lambda _self, texts: [one for _ in texts])
     assert rows(tmp_path, 512) == SampleRows((7, 7), (7,))
 
 
 def test_no_token_at_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(Tokenization, "encode", lambda _self, texts: [[] for _ in texts])
+    none = Encoded([], truncated=False)
+    monkeypatch.setattr(Tokenization, "encoded", lambda _self, texts: [none for _ in texts])
     assert rows(tmp_path, 512) == SampleRows((1, 1), (1,))
