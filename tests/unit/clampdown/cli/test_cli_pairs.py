@@ -63,6 +63,7 @@ def test_windows_of_pairs_are_refused(invoke, pristine_of_pairs, pairs, columns)
     assert "Windows: found a bundle whose model reads pairs" in result.stderr
 
 
+@pytest.mark.usefixtures("without_safetensors")
 def test_inspect_says_what_is_read(invoke, pristine, pristine_of_pairs):
     for bundle, reads in ((pristine, "single texts"), (pristine_of_pairs, "pairs of texts")):
         lines = invoke("inspect", bundle).stdout.splitlines()
