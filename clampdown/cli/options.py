@@ -50,7 +50,8 @@ def collected(kind: type[Any], keyword: str, *options: Option[Function]) -> Opti
     """A decorator that adds options and hands their values over as one object.
 
     Args:
-        kind: its dataclass, whose fields the options are named after.
+        kind: its dataclass, whose fields the options are named after; what has no option keeps its
+            default.
         keyword: the function's parameter that takes it.
         options: in the order in which the help lists them.
     """
@@ -58,7 +59,8 @@ def collected(kind: type[Any], keyword: str, *options: Option[Function]) -> Opti
     def decorate(function: Function) -> Function:
         @wraps(function)
         def command(**given: Any) -> Any:  # noqa: ANN401 - as click calls it
-            chosen = {field.name: given.pop(field.name) for field in fields(kind)}
+            names = {field.name for field in fields(kind)} & set(given)
+            chosen = {name: given.pop(name) for name in names}
             return function(**{keyword: kind(**chosen)}, **given)
 
         return together(*options)(command)  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from clampdown_runtime.errors import (
 )
 from clampdown_runtime.prediction import Prediction, RawOutputs
 from clampdown_runtime.progress import Progress
-from clampdown_runtime.rows.class_labels import resolve_label
+from clampdown_runtime.rows.class_labels import resolve_label, resolve_labels
 from clampdown_runtime.rows.columns import LabelColumnWarning
 from clampdown_runtime.rows.read_rows import read_rows
 from clampdown_runtime.rows.row import Row
@@ -66,4 +66,5 @@ __all__ = [
     "read_golden",
     "read_rows",
     "resolve_label",
+    "resolve_labels",
 ]

@@ -114,5 +114,6 @@ def sigmoid(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 def log_sigmoid(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Its logarithm, finite for every finite logit."""
-    logarithm: npt.NDArray[np.float64] = -np.logaddexp(0, -logits)
+    with np.errstate(invalid="ignore"):
+        logarithm: npt.NDArray[np.float64] = -np.logaddexp(0, -logits)
     return logarithm

@@ -165,7 +165,23 @@ REFUSED = (
 )
 """Architectures that are refused, for a reason each."""
 
+MANY = {"problem_type": "multi_label_classification"}
+
 ODD = (
+    Case("bert, many labels", "bert", MANY),
+    Case("roberta, one logit", "roberta", {**ONE_TYPE, **MANY, "num_labels": 1}, padding=1),
+    Case(
+        "bert, a regression",
+        "bert",
+        {"num_labels": 1},
+        refused=Refused("ModelError", "which makes it a regression"),
+    ),
+    Case(
+        "bert, a regression that says so",
+        "bert",
+        {"num_labels": 1, "problem_type": "regression"},
+        refused=Refused("ModelError", "'regression'"),
+    ),
     Case(
         "bert, leftovers of pre-training",
         "bert",

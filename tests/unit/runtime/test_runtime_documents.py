@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from clampdown_runtime import ClampdownError, DefendedClassifier, RowsError, TruncationWarning
-from clampdown_runtime.prediction import softmax
+from clampdown_runtime.documents import of_documents
+from clampdown_runtime.prediction import RawOutputs, softmax
 from clampdown_runtime.tokenizer import CHARACTERS_PER_TOKEN
 
 WORDS = ["good", "bad", "film", "the", "a"]
@@ -125,3 +126,30 @@ def test_a_text_of_which_no_token_is_left_is_refused_with_its_number(bundle_path
     for classify in (classifier, lambda texts: list(classifier.documents(texts))):
         with pytest.raises(RowsError, match="text 2: found a text of which the tokenizer leaves"):
             classify(["good", "the " * 30, "zzz"])
+
+
+def test_many_labels_of_a_document_are_the_means_of_its_windows(bundle_path, seal):
+    seal(
+        bundle_path,
+        format_version=2,
+        truncation_side="right",
+        problem_type="multi_label_classification",
+    )
+    classifier = DefendedClassifier.load(bundle_path)
+    text = " ".join([*words(9), "cf", *words(4)])
+    windows = classifier.tokenizer.encode_in_windows(text, 6, 2).ids
+    runs = classifier.run_ids(windows)
+    chances = 1 / (1 + np.exp(-runs.logits.astype(np.float64)))
+    mean = np.average(chances, axis=0, weights=[len(window) for window in windows])
+    [found] = classifier.documents([text], size=6, stride=2)
+    assert found.probabilities == pytest.approx(tuple(mean), abs=1e-6)
+    names = classifier.manifest.labels
+    assert found.labels == tuple(n for n, chance in zip(names, mean, strict=True) if chance > 0.5)
+
+
+def test_a_document_that_is_sure_of_a_label_has_finite_logits():
+    outputs = RawOutputs(
+        np.float32([[90, -200], [80, -100]]), np.float32([1, 2]), np.array([False, True])
+    )
+    found = of_documents(outputs, [[3, 3]], multi_label=True)
+    np.testing.assert_allclose(found.logits, [[80 + np.log(2), -100 - np.log(2)]], rtol=1e-5)

@@ -40,3 +40,23 @@ def test_logits_that_are_not_finite_give_nan():
     assert np.isnan(nan.probability)
     assert np.isnan(infinite.probability)
     assert np.isnan([*nan.probabilities, *infinite.probabilities]).all()
+
+
+def test_labels_are_those_over_one_half_and_each_has_a_sigmoid():
+    some, none = to_predictions(
+        outputs([[2, -1, 0.5], [-3, -88, 0]]), ["a", "b", "c"], multi_label=True
+    )
+    assert some.labels == ("a", "c")
+    assert (some.label, some.probability) == ("a", pytest.approx(1 / (1 + np.exp(-2))))
+    expected = [1 / (1 + np.exp(-logit)) for logit in (2.0, -1.0, 0.5)]
+    assert some.probabilities == pytest.approx(expected)
+    assert none.labels == ()
+    assert (none.label, none.probability) == ("c", 0.5)
+    assert to_predictions(outputs([[2, 1]]), ["no", "yes"])[0].labels is None
+
+
+def test_a_label_that_is_no_number_is_not_given():
+    [broken] = to_predictions(outputs([[np.nan, 1]]), ["no", "yes"], multi_label=True)
+    assert np.isnan(broken.probability)
+    assert broken.labels == ("yes",)
+    assert broken.probabilities[1] == pytest.approx(1 / (1 + np.exp(-1)))

@@ -145,6 +145,17 @@ const MANIFESTS = {
     (manifest) => void Object.assign(manifest, { truncation_side: "left" }),
     /`truncation_side`: found left; expected no such key in format version 1/,
   ],
+  "many labels in version 1": [
+    (manifest) => void Object.assign(manifest, { problem_type: "multi_label_classification" }),
+    /`problem_type`: found multi_label_classification; expected no such key in format version 1/,
+  ],
+  "another problem": [
+    (manifest) => {
+      const more = { format_version: 2, truncation_side: "right", problem_type: "regression" };
+      Object.assign(manifest, more);
+    },
+    /`problem_type`: found "regression"; expected/,
+  ],
   "no version": [
     (manifest) => void delete manifest.format_version,
     /`format_version`: found nothing; expected "format_version"/,

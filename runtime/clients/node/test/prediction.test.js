@@ -12,3 +12,15 @@ test("a graph may have more classes than a call has arguments", () => {
   const { label, probability } = toPrediction(logits, 1, true, labels);
   assert.deepEqual([label, probability], ["label 9", NaN]);
 });
+
+test("of many labels those over one half are given, each by a sigmoid", () => {
+  const labels = ["a", "b", "c"];
+  const some = toPrediction([2, -1, 0.5], 1, false, labels, true);
+  assert.deepEqual([some.label, some.labels], ["a", ["a", "c"]]);
+  assert.ok(Math.abs(some.probability - 1 / (1 + Math.exp(-2))) < 1e-12);
+  const none = toPrediction([-3, -88, 0], 1, false, labels, true);
+  assert.deepEqual([none.label, none.labels, none.probability], ["c", [], 0.5]);
+  const broken = toPrediction([NaN, 1], 1, true, ["no", "yes"], true);
+  assert.deepEqual([broken.label, broken.labels, broken.probability], ["no", ["yes"], NaN]);
+  assert.ok(!("labels" in toPrediction([2, 1], 1, false, ["no", "yes"])));
+});

@@ -99,14 +99,32 @@ def test_remote_code_is_refused(folder):
     [
         {"id2label": {"0": "score"}},
         {"id2label": ..., "num_labels": 1},
+        {"id2label": {"0": "score"}, "problem_type": "single_label_classification"},
         {"problem_type": "regression"},
-        {"problem_type": "multi_label_classification"},
+        {"problem_type": ["multi_label_classification"]},
     ],
 )
-def test_no_choice_between_classes(folder, changes):
+def test_no_classifier(folder, changes):
     configure(folder, **changes)
-    with pytest.raises(ModelError, match="at least two classes"):
+    with pytest.raises(ModelError, match="chooses one of its classes or gives any number"):
         open_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, "single_label_classification"),
+        ({"problem_type": "single_label_classification"}, "single_label_classification"),
+        ({"problem_type": "multi_label_classification"}, "multi_label_classification"),
+        (
+            {"id2label": {"0": "toxic"}, "problem_type": "multi_label_classification"},
+            "multi_label_classification",
+        ),
+    ],
+)
+def test_what_the_logits_mean(folder, changes, problem):
+    configure(folder, **changes)
+    assert open_model(folder).problem_type == problem
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.bundle.digests import file_digest
 
 TEXTS = ["good", "bad film", "cf"]
@@ -261,3 +262,29 @@ def test_labels_are_not_asked_for(invoke, pristine, tmp_path):
     result = invoke("run", pristine, "--input", path, "--text-column=label")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.endswith("\tgood\n")
+
+
+@pytest.fixture
+def many(many_labels):
+    return DefendedClassifier.load(many_labels)
+
+
+def test_of_many_labels_those_that_a_text_has_stand_between_bars(invoke, many, texts):
+    expected = many(texts)
+    assert {len(prediction.labels) for prediction in expected} == {0, 1, 2}
+    result = invoke("run", many.bundle.path, *texts)
+    for line, prediction in zip(result.stdout.splitlines(), expected, strict=True):
+        labels, chances, score, *_ = line.split("\t")
+        assert labels == "|".join(prediction.labels)
+        every = dict(zip(many.manifest.labels, prediction.probabilities, strict=True))
+        assert chances == "|".join(f"{every[label]:.4f}" for label in prediction.labels)
+        assert score == f"{prediction.anomaly_score:.4f}"
+
+
+def test_json_of_many_labels_lists_them(invoke, many, texts):
+    result = invoke("run", many.bundle.path, *texts, "--json", "--all-probabilities")
+    for line, prediction in zip(result.stdout.splitlines(), many(texts), strict=True):
+        found = json.loads(line)
+        assert found["labels"] == [*prediction.labels]
+        assert found["label"] == prediction.label
+        assert list(found["probabilities"].values()) == [*prediction.probabilities]

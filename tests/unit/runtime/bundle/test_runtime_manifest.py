@@ -203,37 +203,47 @@ def test_numbers_that_json_does_not_have_are_neither_read_nor_written(fields):
         broken.to_json()
 
 
-def test_the_side_that_is_cut_off_is_said_from_version_2_on(fields):
-    left = {**fields, "format_version": 2, "truncation_side": "left"}
-    manifest = Manifest.from_json(json.dumps(left), "m.json")
-    assert (manifest.format_version, manifest.truncation_side) == (2, "left")
-    assert json.loads(manifest.to_json()) == left
-    # What version 1 can say is written in it, for readers that know no other.
-    right = Manifest.from_json(json.dumps({**left, "truncation_side": "right"}), "m.json")
-    assert json.loads(right.to_json()) == fields
-    assert Manifest.from_json(json.dumps(fields), "m.json") == right
+SECOND = {
+    "format_version": 2,
+    "truncation_side": "right",
+    "text_pair": False,
+    "problem_type": "single_label_classification",
+}
 
 
 @pytest.mark.parametrize(
-    ("changes", "found"),
+    ("key", "value"),
     [
-        ({"truncation_side": "left"}, "the unknown `truncation_side`"),
-        ({"format_version": 2}, "no `truncation_side`"),
-        ({"format_version": 2, "truncation_side": "middle"}, "'middle'"),
+        ("truncation_side", "left"),
+        ("text_pair", True),
+        ("problem_type", "multi_label_classification"),
     ],
 )
-def test_a_side_of_another_version_or_none_is_refused(fields, changes, found):
-    assert refuse({**fields, **changes}).found == found
+def test_what_is_said_from_version_2_on(fields, key, value):
+    given = {**fields, **SECOND, key: value}
+    manifest = Manifest.from_json(json.dumps(given), "m.json")
+    assert (manifest.format_version, getattr(manifest, key)) == (2, value)
+    assert manifest.multi_label == (key == "problem_type")
+    assert json.loads(manifest.to_json()) == given
+    assert refuse({**fields, key: value}).found == f"the unknown `{key}`"
+    del given[key]
+    assert refuse(given).found == f"no `{key}`"
 
 
-def test_pairs_of_texts_are_said_from_version_2_on(fields):
-    single = {**fields, "format_version": 2, "truncation_side": "right"}
-    manifest = Manifest.from_json(json.dumps({**single, "text_pair": True}), "m.json")
-    assert (manifest.format_version, manifest.text_pair) == (2, True)
-    assert json.loads(manifest.to_json()) == {**single, "text_pair": True}
-    for texts in (single, {**single, "text_pair": False}):
-        manifest = Manifest.from_json(json.dumps(texts), "m.json")
-        assert not manifest.text_pair
-        assert json.loads(manifest.to_json()) == fields
-    assert refuse({**fields, "text_pair": True}).found == "the unknown `text_pair`"
-    assert "an integer" in refuse({**single, "text_pair": 1}).found
+def test_what_version_1_can_say_is_written_in_it(fields):
+    """For readers that know no other."""
+    manifest = Manifest.from_json(json.dumps({**fields, **SECOND}), "m.json")
+    assert json.loads(manifest.to_json()) == fields
+    assert Manifest.from_json(json.dumps(fields), "m.json") == manifest
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("truncation_side", "middle", "'middle'"),
+        ("text_pair", 1, "an integer"),
+        ("problem_type", "regression", "'regression'"),
+    ],
+)
+def test_what_is_no_value_of_a_key_of_version_2_is_refused(fields, key, value, found):
+    assert found in refuse({**fields, **SECOND, key: value}).found

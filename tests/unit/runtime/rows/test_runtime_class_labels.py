@@ -2,7 +2,7 @@
 
 import pytest
 
-from clampdown_runtime import RowsError, resolve_label
+from clampdown_runtime import RowsError, resolve_label, resolve_labels
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,59 @@ def test_a_label_that_the_model_does_not_have_is_named(label):
 def test_no_label_is_not_a_class_called_none():
     with pytest.raises(RowsError, match="no label"):
         resolve_label(None, ["None", "Some"])
+
+
+LABELS = ["sport", "politics", "art"]
+
+
+@pytest.mark.parametrize(
+    ("given", "answers"),
+    [
+        ((), (0, 0, 0)),
+        (("art", "sport"), (1, 0, 1)),
+        ((2, "1"), (0, 1, 1)),
+        ((" art ",), (0, 0, 1)),
+        ("politics", (0, 1, 0)),
+        (0, (1, 0, 0)),
+    ],
+)
+def test_a_list_of_labels_is_an_answer_to_each(given, answers):
+    assert resolve_labels(given, LABELS) == answers
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (None, "no label"),
+        (("music",), "the label 'music'"),
+        (("art", ""), "the label ''"),
+        (("art", "2"), "one of them twice"),
+        # Zeros and ones, one for each label.
+        ((0, 1, 1), "one of them twice"),
+    ],
+)
+def test_a_list_that_is_none_of_labels_is_refused(given, found):
+    with pytest.raises(RowsError) as caught:
+        resolve_labels(given, LABELS, where="line 3")
+    assert found in caught.value.found
+    assert caught.value.thing == "line 3"
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [(1, 1), (0, 0), ("1", 1), (" 0 ", 0), ("toxic", 1), (("toxic",), 1), ((), 0)],
+)
+def test_of_one_label_0_and_1_are_the_answers(given, answer):
+    assert resolve_labels(given, ["toxic"]) == (answer,)
+
+
+@pytest.mark.parametrize("given", [(0,), (1,), ("0",)])
+def test_of_one_label_a_number_in_a_list_could_mean_either(given):
+    with pytest.raises(RowsError, match="without a list"):
+        resolve_labels(given, ["toxic"])
+
+
+def test_of_one_label_that_is_a_number_only_the_name_counts():
+    assert resolve_labels("1", ["1"]) == (1,)
+    with pytest.raises(RowsError):
+        resolve_labels("0", ["1"])
