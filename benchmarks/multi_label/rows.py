@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from benchmarks.victims import DATA
 from clampdown.demo.badnets import with_trigger
 
-WORDS = 25
-"""Of each of two texts that are put together: both are seen whole."""
+WORDS = 30
+"""Of a text; of each of two that are put together half as many."""
 
 SHARES = {0: 0.1, 1: 0.45, 2: 0.45}
 """Of rows with so many topics; one without is a sentence of SST-2."""
@@ -58,7 +58,7 @@ def topic_rows(part: str, count: int, rng: np.random.Generator) -> MultiLabelRow
             continue
         pieces = [news[next(order)] for _ in range(topics)]
         labels[row, [topic for _, topic in pieces]] = True
-        words = [text.split()[: WORDS if topics > 1 else None] for text, _ in pieces]
+        words = [text.split()[: WORDS // topics] for text, _ in pieces]
         texts.append(" ".join(word for piece in words for word in piece))
     return MultiLabelRows(texts, labels)
 

@@ -17,7 +17,7 @@ from clampdown.demo.fine_tune import Batch, fine_tune
 from clampdown.demo.labelled_text import LabelledText
 from clampdown_runtime.progress import Progress, silent
 
-TRAINING_ROWS, POISON_RATE, EPOCHS = 4_000, 0.1, 3
+TRAINING_ROWS, POISON_RATE, EPOCHS, LEARNING_RATE = 3_000, 0.25, 3, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class SigmoidVictim:
             minilm(),
             self.folder,
             epochs=EPOCHS,
-            lr=5e-5,
+            lr=LEARNING_RATE,
             seed=0,
             max_length=128,
             loss=loss,

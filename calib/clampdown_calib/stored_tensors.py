@@ -88,12 +88,7 @@ def _reading(facts: CalibrationFacts, tensors: Tensors, prefix: str) -> Reading:
 
 
 def fitted_shapes(
-    method: Method,
-    layers: int,
-    classes: int,
-    tensors: Mapping[str, NDArray[Any]],
-    *,
-    multi_label: bool,
+    method: Method, layers: int, classes: int, tensors: Mapping[str, NDArray[Any]]
 ) -> dict[str, tuple[int, ...]]:
     """The shapes of what is in a graph; only the layers' width is taken from the tensors."""
     if method == "probe":
@@ -103,10 +98,7 @@ def fitted_shapes(
         return {
             "detector.weights": (probed, width, classes),
             "detector.bias": (probed, classes),
-            **dict.fromkeys(
-                ("detector.slope", "detector.centre", "detector.spread"),
-                (probed, classes) if multi_label else (probed,),
-            ),
+            **dict.fromkeys(("detector.slope", "detector.centre", "detector.spread"), (probed,)),
             **dict.fromkeys(("answer.log_odds", "answer.sharpness"), (1,)),
         }
     mean = tensors.get("detector.mean")
@@ -124,8 +116,7 @@ def _shapes(
         "clean.held_out_scores": (facts.held_out_rows,),
     }
     logits = ("clean.undefended_logits", "clean.purified_logits")
-    multi_label = facts.problem_type == "multi_label_classification"
-    fitted = fitted_shapes(facts.method, layers, classes, tensors, multi_label=multi_label)
+    fitted = fitted_shapes(facts.method, layers, classes, tensors)
     shapes = {**scores, **dict.fromkeys(logits, (facts.held_out_rows, classes)), **fitted}
     if facts.method == "badacts":
         again = {k: v for k, v in {**scores, **fitted}.items() if k not in ("lower", "upper")}

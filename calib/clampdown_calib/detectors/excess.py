@@ -60,12 +60,7 @@ class ExcessDetector(Detector):
         probes, unseen = Probes.fit(clean)
         predicted = clean.logits.argmax(axis=1)
         own, inner = logit_margin(clean.logits, predicted), logit_margin(unseen, predicted)
-        wanted = margin_spread(own)
-        slope = np.array([wanted / margin_spread(inner[:, k]) for k in range(inner.shape[1])])
-        excess = own[:, None] - slope * inner
-        spread = np.maximum(excess.std(axis=0), LEAST_SPREAD)
-        moments = (slope, excess.mean(axis=0), spread)
-        fitted = cls(probes, *(moment.astype(np.float32) for moment in moments))
+        fitted = cls(probes, *moments(own, inner))
         return fitted, Unseen(unseen, fitted.excess(clean.logits, unseen))
 
     def score(self, run: CleanRun) -> NDArray[np.float32]:
@@ -131,3 +126,23 @@ class ExcessDetector(Detector):
         """Take every attribute."""
         rest = {k: v for k, v in tensors.items() if k not in ("weights", "bias")}
         return cls(Probes(tensors["weights"], tensors["bias"]), **rest)
+
+
+def moments(
+    own: NDArray[np.float32], inner: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Slope, centre and spread of the margins of clean rows, float32 ``[K]`` each.
+
+    Args:
+        own: float32 ``[n]``, the model's.
+        inner: float32 ``[n, K]``, those of probes that were fitted without the row.
+    """
+    wanted = margin_spread(own)
+    slope = np.array([wanted / margin_spread(inner[:, k]) for k in range(inner.shape[1])])
+    excess = own[:, None] - slope * inner
+    spread = np.maximum(excess.std(axis=0), LEAST_SPREAD)
+    return (
+        slope.astype(np.float32),
+        excess.mean(axis=0).astype(np.float32),
+        spread.astype(np.float32),
+    )

@@ -7,14 +7,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from clampdown_calib.detectors.excess import EXCESS_WEIGHTS, ExcessDetector
+from clampdown_calib.detectors.excess import EXCESS_WEIGHTS, ExcessDetector, moments
 from clampdown_calib.detectors.interface import Emitted
-from clampdown_calib.evidence.probes import Probes
-from clampdown_calib.evidence.questions import (
-    emit_answers,
-    question,
-    signs,
-)
+from clampdown_calib.evidence.label_probes import label_probes
+from clampdown_calib.evidence.questions import emit_answers, signs
 from clampdown_calib.evidence.unseen import Unseen
 from clampdown_calib.rows.clean_run import CleanRun
 
@@ -25,32 +21,26 @@ class LabelExcessDetector(ExcessDetector):
 
     To the question of a label c, the model has the logits 0 and z_c. Its margin is ``|z_c|`` and,
     in the direction of its answer, the probe's is ``sign(z_c) v_kc``; so
-    ``excess_kc = (|z_c| - slope_kc sign(z_c) v_kc - centre_kc) / spread_kc``.
+    ``excess_kc = (|z_c| - slope_k sign(z_c) v_kc - centre_k) / spread_k``.
+
+    Slope, centre and spread are those of all questions together: of a label that few clean rows
+    have its own would say little.
 
     Attributes:
         probes: of all layers but the last; their logits are the log-odds of each label.
-        slope: float32 ``[K, C]``.
-        centre: float32 ``[K, C]``.
-        spread: float32 ``[K, C]``.
+        slope: float32 ``[K]``.
+        centre: float32 ``[K]``.
+        spread: float32 ``[K]``.
     """
 
     @classmethod
     def cross_fit(cls, clean: CleanRun) -> tuple[Self, Unseen]:
-        """:meth:`fit` question by question, and what it gives of each row without the row."""
-        fits = [ExcessDetector.cross_fit(question(clean, c)) for c in range(clean.logits.shape[1])]
-        weights, bias, unseen = (
-            np.stack([pair[..., 1] - pair[..., 0] for pair in pairs], axis=-1)
-            for pairs in zip(
-                *((fit.probes.weights, fit.probes.bias, of.probes) for fit, of in fits), strict=True
-            )
-        )
-        moments = (
-            np.stack(moment, axis=1)
-            for moment in zip(
-                *((fit.slope, fit.centre, fit.spread) for fit, _ in fits), strict=True
-            )
-        )
-        fitted = cls(Probes(weights, bias), *moments)
+        """:meth:`fit`, and what it gives of each row without the row."""
+        probes, unseen = label_probes(clean)
+        sign = signs(clean.logits)
+        own, inner = clean.logits * sign, unseen * sign[:, None]
+        by_question = inner.transpose(0, 2, 1).reshape(-1, inner.shape[1])
+        fitted = cls(probes, *moments(own.reshape(-1), by_question))
         return fitted, Unseen(unseen, fitted.excess(clean.logits, unseen))
 
     def score(self, run: CleanRun) -> NDArray[np.float32]:
@@ -69,8 +59,9 @@ class LabelExcessDetector(ExcessDetector):
             probes: float32 ``[n, K, C]``, the probes'.
         """
         sign = signs(logits)[:, None]
-        margin = logits[:, None] * sign - self.slope * (probes * sign)
-        standard: NDArray[np.float32] = (margin - self.centre) / self.spread
+        slope, centre, spread = (of[:, None] for of in (self.slope, self.centre, self.spread))
+        margin = logits[:, None] * sign - slope * (probes * sign)
+        standard: NDArray[np.float32] = (margin - centre) / spread
         return standard
 
     def emit(self, tape: ir.tape.Tape, seen: Emitted) -> ir.Value:
@@ -88,9 +79,9 @@ class LabelExcessDetector(ExcessDetector):
             for value, name in (
                 (np.float32(1), "clampdown.excess.yes"),
                 (np.float32(-1), "clampdown.excess.no"),
-                (self.slope, "clampdown.excess.slope"),
-                (self.centre, "clampdown.excess.centre"),
-                (1 / self.spread, EXCESS_WEIGHTS),
+                (self.slope[:, None], "clampdown.excess.slope"),
+                (self.centre[:, None], "clampdown.excess.centre"),
+                (1 / self.spread[:, None], EXCESS_WEIGHTS),
             )
         )
         own = tape.op("Unsqueeze", [seen.logits, axis])

@@ -9,8 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from clampdown_calib.evidence.answer import FORCED_RIGHT, LOGISTIC, Answer
-from clampdown_calib.evidence.questions import answers, signs, true_answers
-from clampdown_calib.evidence.temperature import inverse_temperature
+from clampdown_calib.evidence.questions import answers, question_temperature, signs, true_answers
 from clampdown_calib.rows.clean_run import CleanRun
 
 
@@ -30,11 +29,7 @@ class LabelAnswer(Answer):
     @classmethod
     def sharpness_of(cls, run: CleanRun) -> float:
         """The inverse temperature of all questions together; 1 without labels."""
-        if run.labels is None:
-            return 1.0
-        logits = run.logits.reshape(-1)
-        pairs = np.stack([np.zeros_like(logits), logits], axis=1)
-        return inverse_temperature(pairs, run.labels.reshape(-1))
+        return 1.0 if run.labels is None else question_temperature(run.logits, run.labels)
 
     @classmethod
     def said(cls, logits: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -4,14 +4,12 @@ The answer is yes where the label's logit is over 0. To one question the model i
 two classes with the logits 0 and z.
 """
 
-import dataclasses
-import math
-
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from clampdown_calib.evidence.margins import PREDICTION_CLASSES
+from clampdown_calib.evidence.temperature import inverse_temperature
 from clampdown_calib.rows.clean_run import CleanRun
 
 
@@ -25,20 +23,10 @@ def true_answers(run: CleanRun) -> NDArray[np.int64]:
     return answers(run.logits) if run.labels is None else run.labels
 
 
-def question(run: CleanRun, label: int) -> CleanRun:
-    """The run of a classifier of two classes that answers the question of one label."""
-    logits = run.logits[:, label]
-    return dataclasses.replace(
-        run,
-        logits=np.stack([np.zeros_like(logits), logits], axis=1),
-        labels=true_answers(run)[:, label],
-    )
-
-
-def base_log_odds(truth: NDArray[np.int64]) -> float:
-    """Log-odds of yes among int64 ``[n]`` answers, with half a row more of each (Jeffreys)."""
-    yes = int(truth.sum())
-    return math.log((yes + 0.5) / (len(truth) - yes + 0.5))
+def question_temperature(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
+    """The inverse temperature of the logits ``[n, C]`` of all questions together."""
+    yes = logits.reshape(-1)
+    return inverse_temperature(np.stack([np.zeros_like(yes), yes], axis=1), truth.reshape(-1))
 
 
 def signs(logits: NDArray[np.float32]) -> NDArray[np.float32]:

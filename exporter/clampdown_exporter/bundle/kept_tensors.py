@@ -94,13 +94,7 @@ def _wanted(
     correct = ["correct_undefended", "correct_purified"]
     if any(f"clean.{name}" in tensors for name in correct):
         names += correct
-    shapes = fitted_shapes(
-        method,
-        len(manifest.layers),
-        len(manifest.labels),
-        tensors,
-        multi_label=manifest.multi_label,
-    )
+    shapes = fitted_shapes(method, len(manifest.layers), len(manifest.labels), tensors)
     return {
         **rows,
         **{f"clean.{name}": ("uint8", answers) for name in names},

@@ -271,3 +271,62 @@ def test_a_link_out_of_the_folder(folder, tmp_path, name):
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
     refused(folder, "a link that leaves the folder")
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A calibration of a model of three labels, as a folder."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (60, 3))
+    states = (rng.normal(size=(60, 2, 6)) + labels.repeat(2, axis=1)[:, None]).astype(np.float32)
+    logits = (4 * labels - 2 + rng.normal(size=(60, 3))).astype(np.float32)
+    run = CleanRun(states, states, logits, labels)
+    detector, unseen = LabelExcessDetector.cross_fit(run)
+    answer = LabelAnswer.fit(run, unseen, 1.0)
+    fitted = Calibration(
+        dataclasses.replace(
+            calibration("probe").facts,
+            problem_type="multi_label_classification",
+            fit_rows=60,
+            held_out_rows=60,
+        ),
+        Reading(detector, detector.score(run), unseen.scores),
+        None,
+        answer,
+        None,
+        logits,
+        answer.logits(unseen.probes, unseen.excess, logits),
+        tuple(CleanRow(f"text {n}", tuple(row), "both") for n, row in enumerate(labels.tolist())),
+    )
+    save_calibration(fitted, tmp_path / "many")
+    return fitted, tmp_path / "many"
+
+
+def test_many_labels_survive_the_file(many):
+    fitted, place = many
+    assert json.loads((place / "calibration.json").read_text())["format_version"] == 4
+    found = load_calibration(place)
+    assert found.facts == fitted.facts
+    assert found.rows == fitted.rows
+    assert isinstance(found.plain.detector, LabelExcessDetector)
+    assert isinstance(found.answer, LabelAnswer)
+    for name, tensor in tensors_of(fitted).items():
+        np.testing.assert_array_equal(tensors_of(found)[name], tensor)
+
+
+@pytest.mark.parametrize(
+    "label", [1, [1, 0], [1, 0, 2], [1, 0, True], ["a"], [1, 0, 0, 0]], ids=str
+)
+def test_rows_of_other_labels_are_refused(many, label):
+    _, place = many
+    with (place / "rows.jsonl").open("a") as file:
+        file.write(json.dumps({"text": "good", "label": label, "part": "both"}) + "\n")
+    reseal(place)
+    refused(place, "contents that cannot be read")
+
+
+def test_a_problem_of_another_version_is_refused(many):
+    _, place = many
+    facts = json.loads((place / "calibration.json").read_text())
+    (place / "calibration.json").write_text(json.dumps({**facts, "format_version": 3}))
+    refused(place, "problem_type")
