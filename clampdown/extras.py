@@ -8,8 +8,7 @@ from clampdown_runtime.errors import ClampdownError
 _PACKAGES = frozenset(
     (
         *("jinja2", "onnx", "onnx_ir", "onnxscript", "safetensors", "torch", "transformers"),
-        "model_signing",
-        *("opentelemetry", "prometheus_client"),
+        *("mlflow", "model_signing", "opentelemetry", "prometheus_client", "pyarrow", "ray"),
     )
 )
 

@@ -24,6 +24,7 @@ from clampdown.cli.commands.evaluate import evaluate
 from clampdown.cli.commands.export import export
 from clampdown.cli.commands.inspect import inspect
 from clampdown.cli.commands.run import run
+from clampdown.cli.commands.score import score
 from clampdown.cli.commands.serve import serve
 from clampdown.cli.commands.sign import sign
 from clampdown.cli.commands.threshold import threshold
@@ -152,8 +153,9 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
 @click.group(
     cls=_Commands,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 done; 1 verify found a difference, inspect something to review or "
-    "doctor nothing usable; 2 an error; 130 interrupted; 143 terminated.",
+    epilog="Exit status: 0 done; 1 verify found a difference, inspect something to review, "
+    "score rows without a text, or doctor nothing usable; 2 an error; 130 interrupted; "
+    "143 terminated.",
 )
 @click.option(
     "--version",
@@ -173,6 +175,7 @@ for _command in (
     calibrate,
     export,
     run,
+    score,
     evaluate,
     inspect,
     threshold,

@@ -41,8 +41,7 @@ def read_parquet(path: Path, row_format: RowFormat) -> Iterator[Row]:
             label = None if found.label is None else header[found.label]
             columns = texts if label is None else [*texts, label]
             line = 0
-            fitting = _MEMORY // _largest_value(file.metadata, columns, path)
-            rows = max(1, min(_BATCH, fitting))
+            rows = rows_at_once(file.metadata, columns, path)
             for batch in file.iter_batches(batch_size=rows, columns=columns):
                 labels = repeat(None) if label is None else batch.column(label)
                 # Not strict: there is no end of no labels.
@@ -58,6 +57,20 @@ def read_parquet(path: Path, row_format: RowFormat) -> Iterator[Row]:
                     )
     except arrow_error as error:
         refuse(path, found=f"a file that is not valid Parquet ({error})", expected="Parquet")
+
+
+def rows_at_once(metadata: Any, columns: list[str], path: Path) -> int:  # noqa: ANN401 - of pyarrow
+    """How many rows of a Parquet file fit into memory, whatever is in them.
+
+    Args:
+        metadata: of the file.
+        columns: those that are read.
+        path: the file's, for an error.
+
+    Raises:
+        RowsError: the file is made to fill the memory.
+    """
+    return max(1, min(_BATCH, _MEMORY // _largest_value(metadata, columns, path)))
 
 
 def _largest_value(metadata: Any, columns: list[str], path: Path) -> int:  # noqa: ANN401 - of pyarrow

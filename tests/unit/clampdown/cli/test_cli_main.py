@@ -20,6 +20,7 @@ COMMANDS = [
     "calibrate",
     "export",
     "run",
+    "score",
     "evaluate",
     "inspect",
     "threshold",

@@ -1,0 +1,117 @@
+"""The pieces of work: a Parquet file or, of a large one, a range of its row groups."""
+
+import glob
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from clampdown.integrations.arrow import scored_schema
+from clampdown.score.options import ScoreOptions
+from clampdown_runtime.bundle.digests import digest_of
+from clampdown_runtime.errors import RowsError
+from clampdown_runtime.rows.refusals import refuse
+
+ROWS = 2**17
+"""Of a fragment, at least where row groups allow it: what a worker that dies has to do again takes
+minutes with a small encoder, and there are few enough files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One piece of work and the file that its results go to.
+
+    Attributes:
+        source: the Parquet file.
+        first: its first row group that belongs to the fragment.
+        last: the first that no longer does.
+        rows: how many there are in it.
+        output: the results' path in the output folder, with ``/``.
+        footer: ``sha256:…`` of the file's footer, which has sizes, places and extremes of all
+            values: it tells whether the file was changed without reading it.
+    """
+
+    source: Path
+    first: int
+    last: int
+    rows: int
+    output: str
+    footer: str
+
+
+def find_fragments(pattern: str, options: ScoreOptions) -> list[Fragment]:
+    """The fragments of all files that a pattern matches, in the order of their names.
+
+    Only the footers are read.
+
+    Args:
+        pattern: a path with ``*``, ``?`` or ``**``; the folders behind the first of these are kept
+            in the names of the outputs.
+        options: of the run, with the columns that every file has to have.
+
+    Raises:
+        RowsError: nothing matches, a file is not Parquet or lacks a column, or two outputs have the
+            same name.
+    """
+    paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 - of any root
+    files = [path for path in paths if not path.is_dir()]
+    if not files:
+        raise RowsError(
+            f"The input {pattern}",
+            found=f"{len(paths) or 'no'} folders and no files",
+            expected="Parquet files",
+            hint="Pass a pattern such as 'folder/*.parquet', in quotes.",
+        )
+    root = _root(pattern)
+    fragments = [
+        fragment
+        for path in files
+        for fragment in _fragments(path, path.relative_to(root).as_posix(), options)
+    ]
+    counted = Counter(fragment.output for fragment in fragments)
+    if twice := [name for name, count in counted.items() if count > 1]:
+        raise RowsError(
+            f"The input {pattern}",
+            found=f"two files whose results would both be {twice[0]}",
+            expected="names that differ",
+            hint="Rename one of them.",
+        )
+    return fragments
+
+
+def _fragments(path: Path, name: str, options: ScoreOptions) -> Iterator[Fragment]:
+    try:
+        with path.open("rb") as file, parquet.ParquetFile(file) as opened:
+            metadata = opened.metadata
+            scored_schema(opened.schema_arrow, options.text_column, columns=options.columns)
+            groups = [metadata.row_group(place).num_rows for place in range(opened.num_row_groups)]
+            # Behind the footer stand its length, of four bytes, and as many that name the format.
+            file.seek(-8 - metadata.serialized_size, 2)
+            footer = digest_of(file.read(metadata.serialized_size))
+    except pa.ArrowException as error:
+        refuse(path, found=f"a file that is not valid Parquet ({error})", expected="Parquet")
+    except RowsError as error:
+        refuse(
+            path, found=f"{error.thing}: {error.found}", expected=error.expected, hint=error.hint
+        )
+    starts, held = [0], 0
+    for place, rows in enumerate(groups):
+        if held and held + rows > ROWS:
+            starts.append(place)
+            held = 0
+        held += rows
+    ends = [*starts[1:], len(groups)]
+    stem, suffix = name.removesuffix(path.suffix), path.suffix
+    for part, (first, last) in enumerate(zip(starts, ends, strict=True)):
+        of = f"-{part:05}-of-{len(starts):05}" if len(starts) > 1 else ""
+        yield Fragment(path, first, last, sum(groups[first:last]), f"{stem}{of}{suffix}", footer)
+
+
+def _root(pattern: str) -> Path:
+    """The folder in front of the first part that is a pattern."""
+    parts = Path(pattern).parts
+    fixed = next((place for place, part in enumerate(parts) if glob.has_magic(part)), -1)
+    return Path(*parts[:fixed])

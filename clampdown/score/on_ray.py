@@ -1,0 +1,129 @@
+"""Scores fragments on Ray: each actor takes one after the other, reads it and writes it."""
+
+import dataclasses
+import logging
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+import ray.data
+import ray.exceptions
+
+from clampdown.integrations.ray_data import load_in_actor
+from clampdown.score.fragments import Fragment
+from clampdown.score.options import ScoreOptions
+from clampdown.score.score_fragment import is_finished, score_fragment
+from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.errors import ClampdownError
+
+if TYPE_CHECKING:
+    from clampdown.score.run_score import Work
+
+_GPU = ("cuda", "tensorrt")
+
+
+def on_ray(threads: int, workers: int | None) -> "Work":
+    """How fragments are scored on the cluster that ``RAY_ADDRESS`` names, or on this machine.
+
+    Ray starts an actor that died again and gives it the fragment that it had.
+
+    Args:
+        threads: the CPUs of an actor.
+        workers: how many actors there are; as many as fit when None.
+    """
+
+    def work(
+        bundle: Path,
+        digest: str,
+        fragments: Sequence[Fragment],
+        options: ScoreOptions,
+        out: Path,
+    ) -> Iterator[int]:
+        with _connected(), _explained():
+            gpus = int(options.provider in _GPU)
+            rows = [
+                {**dataclasses.asdict(fragment), "source": str(fragment.source.absolute())}
+                for fragment in fragments
+            ]
+            scored = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+                _Scorer,
+                fn_constructor_args=(bundle.absolute(), digest, options, out.absolute()),
+                num_cpus=threads,
+                num_gpus=gpus,
+                compute=ray.data.ActorPoolStrategy(
+                    size=min(len(rows), workers or _fitting(threads, gpus))
+                ),
+            )
+            for row in scored.iter_rows():
+                if row["error"]:
+                    raise pickle.loads(row["error"])  # noqa: S301 - of our own actor
+                yield row["rows"]
+
+    return work
+
+
+class _Scorer:
+    """One actor, which loads the bundle with its first fragment."""
+
+    def __init__(self, bundle: Path, digest: str, options: ScoreOptions, out: Path) -> None:
+        self._bundle, self._digest = bundle, digest
+        self._options, self._out = options, out
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        fragment = Fragment(**{**row, "source": Path(row["source"])})
+        try:
+            # Another actor may have finished it and died before it could say so.
+            if not is_finished(fragment, self._out):
+                for _ in score_fragment(self._classifier, fragment, self._options, self._out):
+                    pass
+        # Of what is raised here Ray hands on the text alone.
+        except (ClampdownError, OSError) as error:
+            return {"rows": 0, "error": pickle.dumps(error)}
+        return {"rows": fragment.rows, "error": b""}
+
+    @cached_property
+    def _classifier(self) -> DefendedClassifier:
+        return load_in_actor(self._bundle, self._digest, self._options.provider)
+
+
+def _fitting(threads: int, gpus: int) -> int:
+    resources = ray.cluster_resources()
+    fitting = int(resources.get("CPU", 1)) // threads
+    return max(1, min(fitting, int(resources.get("GPU", 0))) if gpus else fitting)
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Connect to Ray, unless the program has done so already."""
+    if ray.is_initialized():
+        yield
+        return
+    # As of ONNX Runtime: nothing is reported to anybody, unless it is asked for.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(include_dashboard=False, logging_level="error")
+    # The progress that is shown is ours.
+    logging.getLogger("ray.data").setLevel("ERROR")
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn a failure of Ray itself into an error that says what to do."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise ClampdownError(
+            "Ray",
+            found=f"a failure ({error})",
+            expected="a cluster that lasts until the end",
+            hint="Give the command again: it continues where it was.",
+        ) from error

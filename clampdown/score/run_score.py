@@ -1,0 +1,106 @@
+"""Scores all fragments that are not finished, in this process or on Ray."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from clampdown.extras import needs_extra
+from clampdown.score.fragments import Fragment, find_fragments
+from clampdown.score.options import ScoreOptions
+from clampdown.score.record import claim
+from clampdown.score.score_fragment import is_finished, score_fragment
+from clampdown.score.summary import Summary, summarise
+from clampdown_runtime.bundle.files import open_bundle
+from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.errors import DestinationError
+from clampdown_runtime.progress import Progress, silent
+
+Engine = Literal["process", "ray"]
+"""What does the work: this process alone, or Ray's actors."""
+
+_STAGE = "Scoring"
+
+
+def score(
+    bundle: Path,
+    pattern: str,
+    out: Path,
+    options: ScoreOptions,
+    *,
+    engine: Engine = "process",
+    threads: int | None = None,
+    workers: int | None = None,
+    expected_digest: str | None = None,
+    progress: Progress = silent,
+) -> Summary:
+    """Scores Parquet files into a folder; fragments that are finished there are left as they are.
+
+    Args:
+        bundle: its folder; with Ray, every machine has to see it, the input and the output there.
+        pattern: of the input, see :func:`find_fragments`.
+        out: a new or empty folder, or that of an earlier run with the same bundle and options.
+        options: what decides about the results.
+        engine: what does the work.
+        threads: of one operator; with Ray also the CPUs of an actor, by default 1.
+        workers: with Ray how many actors there are; as many as fit when None.
+        expected_digest: see :meth:`DefendedClassifier.load`.
+        progress: called with rows that are done and all of them.
+
+    Returns:
+        What is in the results of all fragments, earlier ones included.
+
+    Raises:
+        BundleError: the bundle is damaged, changed or another one.
+        RowsError: the input or its columns cannot be used.
+        DestinationError: the output folder belongs to another run.
+        ProviderError: the provider is not usable, or the model failed.
+    """
+    digest = open_bundle(bundle, expected_digest=expected_digest).digest
+    fragments = find_fragments(pattern, options)
+    within = out.resolve()
+    if inside := [f for f in fragments if f.source.resolve().is_relative_to(within)]:
+        raise DestinationError(
+            f"The output folder {out}",
+            found=f"a file of the input in it, {inside[0].source.name}",
+            expected="a folder apart from the input",
+            hint="Choose another folder.",
+        )
+    claim(out, digest, options)
+    left = [fragment for fragment in fragments if not is_finished(fragment, out)]
+    total = sum(fragment.rows for fragment in fragments)
+    done = total - sum(fragment.rows for fragment in left)
+    progress(_STAGE, done, total)
+    if left:
+        for rows in _engine(engine, threads, workers)(bundle, digest, left, options, out):
+            done += rows
+            progress(_STAGE, done, total)
+    return summarise(out / fragment.output for fragment in fragments)
+
+
+Work = Callable[[Path, str, Sequence[Fragment], ScoreOptions, Path], Iterator[int]]
+"""Scores fragments, and yields how many rows were scored since the last time."""
+
+
+def _engine(engine: Engine, threads: int | None, workers: int | None) -> Work:
+    if engine == "ray":
+        with needs_extra("--engine ray", "ray"):
+            from clampdown.score.on_ray import on_ray  # noqa: PLC0415 - an extra of its own
+        return on_ray(threads or 1, workers)
+    return _in_process(threads)
+
+
+def _in_process(threads: int | None) -> Work:
+    def work(
+        bundle: Path,
+        digest: str,
+        fragments: Sequence[Fragment],
+        options: ScoreOptions,
+        out: Path,
+    ) -> Iterator[int]:
+        classifier = DefendedClassifier.load(
+            bundle, provider=options.provider, threads=threads, expected_digest=digest
+        )
+        for fragment in fragments:
+            yield from score_fragment(classifier, fragment, options, out)
+
+    return work
