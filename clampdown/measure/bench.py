@@ -8,6 +8,7 @@ from clampdown.measure.latency import BenchRow, measure_latency
 from clampdown.measure.memory import Memory, measure_memory
 from clampdown.measure.undefended_session import undefended_file
 from clampdown_runtime.bundle.files import open_bundle
+from clampdown_runtime.bundle.manifest import weights_name
 from clampdown_runtime.progress import Progress, silent
 from clampdown_runtime.sessions.providers import Provider
 
@@ -80,7 +81,7 @@ def bench(
         progress("Memory", 0, 1)
         memory = measure_memory(opened, undefended, provider=provider)
         progress("Memory", 1, 1)
-        before, after = undefended.stat().st_size, opened.model_path.stat().st_size
+        before, after = _graph_bytes(undefended), _graph_bytes(opened.model_path)
     return Benchmark(
         rows=tuple(rows),
         frr=opened.manifest.frr_measured,
@@ -90,3 +91,9 @@ def bench(
         defended_file_bytes=after,
         file_ratio=after / before,
     )
+
+
+def _graph_bytes(path: Path) -> int:
+    """Of a graph's file, and of that of its weights where there is one beside it."""
+    weights = path.with_name(weights_name(path.name))
+    return path.stat().st_size + (weights.stat().st_size if weights.exists() else 0)

@@ -37,8 +37,16 @@ def write_site(bundle: Bundle, out: Path, *, client: Path = CLIENT) -> None:
         client: the folder of the JavaScript client, built, with its packages.
 
     Raises:
-        ClampdownError: this is no checkout, or the client in it is not built.
+        ClampdownError: this is no checkout, the client in it is not built, or the bundle is too
+            large for a browser.
     """
+    if bundle.manifest.weights_file is not None:
+        raise ClampdownError(
+            "the page",
+            found=f"a bundle with {bundle.manifest.weights_file}, more than 2 GB of weights",
+            expected="files that a browser can digest and hold",
+            hint="Serve a bundle in fp16 or int8.",
+        )
     if not client.is_dir():
         raise ClampdownError(
             "the page",

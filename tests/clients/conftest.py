@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tiny_bundle
 import tiny_transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from clampdown_runtime import read_golden
+from clampdown_runtime import open_bundle, read_golden
 
 CLIENT = Path(__file__).parents[2] / "runtime" / "clients" / "node"
 
@@ -79,6 +80,28 @@ def real_bundle(
         # With a second file, Optimum takes the one of the name model.onnx or wants to be told.
         with_tokenizer=precision == "fp32",
     ).bundle
+
+
+@pytest.fixture(scope="session")
+def large_bundle(real_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same bundle as if its weights were more than one file holds."""
+    from clampdown_calib.graphs import large_graphs
+    from clampdown_exporter.bundle.graph_file import read_graph
+
+    opened = open_bundle(real_bundle)
+    bundle = shutil.copytree(
+        real_bundle,
+        tmp_path_factory.mktemp("large") / "bundle",
+        ignore=shutil.ignore_patterns("onnx"),
+    )
+    path = bundle / opened.manifest.model_file
+    path.parent.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large_graphs, "LARGEST_GRAPH", 1000)
+        large_graphs.save_graph(read_graph(opened), path)
+    tiny_bundle.seal(bundle)
+    assert open_bundle(bundle).manifest.weights_file is not None
+    return bundle
 
 
 @pytest.fixture(scope="session")

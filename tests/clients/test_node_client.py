@@ -1,11 +1,13 @@
 """The Node client gives what the Python runtime gives."""
 
 import os
+import shutil
 import subprocess
 import unicodedata
 from pathlib import Path
 
 import pytest
+import tiny_bundle
 
 from clampdown_runtime import DefendedClassifier
 
@@ -74,6 +76,29 @@ def test_predictions_are_pythons(run_module, real_bundle: Path, tolerance: float
             assert _numbers(ours[field]) == pytest.approx(
                 _numbers(getattr(theirs, field)), abs=tolerance, nan_ok=True
             ), text
+
+
+def test_weights_beside_the_graph(run_module, large_bundle: Path, real_bundle: Path) -> None:
+    found = run_module(CLASSIFY, {"bundle": str(large_bundle), "texts": TEXTS})
+    assert found == run_module(CLASSIFY, {"bundle": str(real_bundle), "texts": TEXTS})
+
+
+def test_changed_weights_beside_the_graph(run_module, large_bundle: Path, tmp_path: Path) -> None:
+    bundle = shutil.copytree(large_bundle, tmp_path / "bundle")
+    [weights] = bundle.glob("onnx/*_data")
+    with weights.open("r+b") as file:
+        file.write(b"other")
+    with pytest.raises(AssertionError, match=r"onnx_data \(different\)"):
+        run_module(CLASSIFY, {"bundle": str(bundle), "texts": TEXTS})
+
+
+def test_places_beyond_the_weights(run_module, large_bundle: Path, tmp_path: Path) -> None:
+    bundle = shutil.copytree(large_bundle, tmp_path / "bundle")
+    [weights] = bundle.glob("onnx/*_data")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    tiny_bundle.seal(bundle)
+    with pytest.raises(AssertionError, match=r"cannot load .*out of bounds"):
+        run_module(CLASSIFY, {"bundle": str(bundle), "texts": TEXTS})
 
 
 def test_every_old_character_gives_pythons_tokens(run_module, real_bundle: Path) -> None:

@@ -33,19 +33,15 @@ def answers(
     optimum_python: Path, real_bundle: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, list]]:
     """With IO binding ``on`` and ``off``, on the golden texts."""
-    # A file, since standard output may hold what ONNX Runtime has to say.
-    out = tmp_path_factory.mktemp("optimum") / "answers.json"
-    texts = [row.text for row in read_golden(real_bundle / "golden.json").rows]
-    done = subprocess.run(
-        [optimum_python, SCRIPT, out],
-        check=False,
-        input=json.dumps({"bundle": str(real_bundle), "file_name": None, "texts": texts}),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(out.read_text())
+    return _answers(optimum_python, real_bundle, tmp_path_factory.mktemp("optimum"))
+
+
+def test_weights_beside_the_graph_are_found(
+    answers, optimum_python: Path, large_bundle: Path, tmp_path: Path
+) -> None:
+    found = _answers(optimum_python, large_bundle, tmp_path)["off"]
+    for name in ("alone", "scores"):
+        np.testing.assert_allclose(_floats(found[name]), _floats(answers["off"][name]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("binding", ["on", "off"])
@@ -77,6 +73,22 @@ def test_pipeline_gives_the_defended_prediction(
     np.testing.assert_allclose(scores, [p.probability for p in expected], atol=tolerance)
     finite = [i for i, score in enumerate(scores) if np.isfinite(score)]
     assert [found["labels"][i] for i in finite] == [expected[i].label for i in finite]
+
+
+def _answers(python: Path, bundle: Path, place: Path) -> dict[str, dict[str, list]]:
+    # A file, since standard output may hold what ONNX Runtime has to say.
+    out = place / "answers.json"
+    texts = [row.text for row in read_golden(bundle / "golden.json").rows]
+    done = subprocess.run(
+        [python, SCRIPT, out],
+        check=False,
+        input=json.dumps({"bundle": str(bundle), "file_name": None, "texts": texts}),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(out.read_text())
 
 
 def _floats(values: list) -> np.ndarray:

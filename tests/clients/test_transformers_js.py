@@ -65,6 +65,13 @@ def test_pipeline_gives_the_defended_prediction(
     )
 
 
+def test_weights_beside_the_graph_are_found(
+    run_module, large_bundle: Path, real_bundle: Path
+) -> None:
+    found = run_module(CLASSIFY, _source(large_bundle, TEXTS))
+    assert found == run_module(CLASSIFY, _source(real_bundle, TEXTS))
+
+
 def test_odd_texts_are_read_otherwise(run_module, real_bundle: Path) -> None:
     """The client's README says so: this fails once it need not be said any more."""
     tokenizer = DefendedClassifier.load(real_bundle, threads=1).tokenizer

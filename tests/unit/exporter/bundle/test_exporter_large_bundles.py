@@ -14,11 +14,18 @@ import torch
 from tiny_bundle import seal
 
 from clampdown import defend
+from clampdown.page.site import write_site
 from clampdown_calib import calibrate
 from clampdown_calib.graphs import large_graphs
 from clampdown_exporter import compare, export, move_threshold, verify, write_undefended
 from clampdown_exporter.bundle.graph_file import read_graph
-from clampdown_runtime import BundleError, DefendedClassifier, ExportError, open_bundle
+from clampdown_runtime import (
+    BundleError,
+    ClampdownError,
+    DefendedClassifier,
+    ExportError,
+    open_bundle,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread", "low_limit")
 
@@ -168,6 +175,11 @@ def test_the_undefended_graph_is_written_in_two_files_and_compared(large, tmp_pa
     with (tmp_path / "undefended.onnx_data").open("r+b") as file:
         file.write(b"other weights")
     assert not compare(tmp_path / "undefended.onnx", large).whole
+
+
+def test_the_page_refuses_what_no_browser_holds(large, tmp_path):
+    with pytest.raises(ClampdownError, match="more than 2 GB of weights"):
+        write_site(open_bundle(large), tmp_path)
 
 
 @pytest.mark.parametrize("options", [{"file_format": "ort"}, {"with_tokenizer": True}])
