@@ -23,6 +23,7 @@ from clampdown.cli.commands.doctor import doctor
 from clampdown.cli.commands.evaluate import evaluate
 from clampdown.cli.commands.export import export
 from clampdown.cli.commands.inspect import inspect
+from clampdown.cli.commands.monitor import monitor
 from clampdown.cli.commands.run import run
 from clampdown.cli.commands.score import score
 from clampdown.cli.commands.serve import serve
@@ -153,8 +154,8 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
 @click.group(
     cls=_Commands,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 done; 1 verify found a difference, inspect something to review, "
-    "score rows without a text, or doctor nothing usable; 2 an error; 130 interrupted; "
+    epilog="Exit status: 0 done; 1 verify found a difference, monitor an alarm, inspect something "
+    "to review, score rows without a text, or doctor nothing usable; 2 an error; 130 interrupted; "
     "143 terminated.",
 )
 @click.option(
@@ -177,6 +178,7 @@ for _command in (
     run,
     score,
     evaluate,
+    monitor,
     inspect,
     threshold,
     verify,

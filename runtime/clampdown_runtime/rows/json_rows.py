@@ -21,7 +21,7 @@ def read_json_lines(path: Path, row_format: RowFormat) -> Iterator[Row]:
     Raises:
         RowsError: a line cannot be used.
     """
-    return _rows(_line_objects(path), path, row_format)
+    return _rows(line_objects(path), path, row_format)
 
 
 def read_json(path: Path, row_format: RowFormat) -> Iterator[Row]:
@@ -55,7 +55,12 @@ def _rows(
         yield typed_row(texts, label, path, line, label_lists=row_format.label_lists)
 
 
-def _line_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def line_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file with one on each line, each with its line; blank ones are left out.
+
+    Raises:
+        RowsError: a line holds none.
+    """
     with open_text(path) as file:
         for line, content in enumerate(bounded_lines(file, str(path)), 1):
             if not content.strip():

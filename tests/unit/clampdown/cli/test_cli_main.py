@@ -22,6 +22,7 @@ COMMANDS = [
     "run",
     "score",
     "evaluate",
+    "monitor",
     "inspect",
     "threshold",
     "verify",

@@ -1,0 +1,127 @@
+"""`clampdown monitor` on the tiny bundle: what `run --json` prints goes in, a verdict comes out."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+from monitor_samples import give_clean_scores
+
+TEXTS = ["good", "the film", "a good film", "bad"]
+
+
+@pytest.fixture
+def bundle(bundle_path, seal, classifier):
+    """Its clean scores are those of the texts, many times over."""
+    scores = [prediction.anomaly_score for prediction in classifier(TEXTS)]
+    random = np.random.default_rng(0)
+    return give_clean_scores(bundle_path, random.choice(scores, 400), seal)
+
+
+def logged(invoke, bundle, path, texts):
+    result = invoke("run", bundle, *texts, "--json")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    random = np.random.default_rng(1)
+    return lines, lambda chosen: path.write_text(
+        "".join(f"{lines[index]}\n" for index in chosen(random))
+    )
+
+
+@pytest.fixture
+def clean_log(invoke, bundle, tmp_path):
+    path = tmp_path / "log.jsonl"
+    _, write = logged(invoke, bundle, path, TEXTS)
+    write(lambda random: random.integers(0, len(TEXTS), 1000))
+    return path
+
+
+@pytest.fixture
+def attacked_log(invoke, bundle, tmp_path):
+    path = tmp_path / "attacked.jsonl"
+    _, write = logged(invoke, bundle, path, [*TEXTS, "the bad film cf"])
+    write(
+        lambda random: np.where(
+            (np.arange(3000) >= 1000) & (random.random(3000) < 0.2),
+            len(TEXTS),
+            random.integers(0, len(TEXTS), 3000),
+        )
+    )
+    return path
+
+
+def test_clean_traffic_is_no_alarm(invoke, bundle, clean_log):
+    result = invoke("monitor", bundle, clean_log)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "Nothing to do" in result.stdout
+    facts = json.loads(invoke("monitor", bundle, clean_log, "--json").stdout)
+    assert (facts["change"], facts["since"], facts["rows"]) == ("none", None, 1000)
+
+
+def test_an_attack_is_an_alarm_with_its_beginning_and_its_label(
+    invoke, bundle, attacked_log, classifier
+):
+    result = invoke("monitor", bundle, attacked_log, "--json")
+    assert result.exit_code == 1
+    facts = json.loads(result.stdout)
+    assert facts["change"] == "flags"
+    assert facts["since"] == 1000
+    [attack] = classifier(["the bad film cf"])
+    assert facts["label"] == attack.label
+    counts = facts["labels"][attack.label]
+    assert facts["beyond"] == counts["beyond"] > 350
+    assert facts["flagged"] == attacked_log.read_text().count('"flagged": true')
+    text = invoke("monitor", bundle, attacked_log)
+    assert text.exit_code == 1
+    assert "since about row" in text.stdout
+    assert f"answered '{attack.label}'" in text.stdout
+
+
+def test_the_page_is_written_and_a_compressed_log_read(invoke, bundle, attacked_log, tmp_path):
+    packed = tmp_path / "log.jsonl.gz"
+    packed.write_bytes(gzip.compress(attacked_log.read_bytes()))
+    page = tmp_path / "monitor.html"
+    assert invoke("monitor", bundle, packed, "--out", page).exit_code == 1
+    assert "<strong>Alarm.</strong>" in page.read_text()
+    assert sorted(tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("{}", "no `label`"),
+        ('{"label": "good", "anomaly_score": 1, "flagged": false}', "the label 'good'"),
+        ('{"label": "negative", "anomaly_score": "1", "flagged": false}', "`anomaly_score`"),
+        ('{"label": "negative", "anomaly_score": true, "flagged": false}', "`anomaly_score`"),
+        ('{"label": "negative", "anomaly_score": 1, "flagged": 0}', "a `flagged`"),
+        ('{"label": "negative", "anomaly_score": 1}', "no `flagged`"),
+        ("negative\t0.9\t1.2\tfalse\tgood", "not valid JSON"),
+        ("\udcff", "bytes that are not UTF-8 in line 2"),
+    ],
+)
+def test_a_line_that_is_no_prediction_is_named(invoke, bundle, tmp_path, line, found):
+    log = tmp_path / "log.jsonl"
+    good = '{"label": "negative", "anomaly_score": null, "flagged": true}\n'
+    log.write_bytes((good + line).encode(errors="surrogateescape"))
+    result = invoke("monitor", bundle, log)
+    assert result.exit_code == 2
+    assert found in result.stderr
+    assert "line 2" in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", None])
+def test_nothing_to_read_is_refused(invoke, bundle, tmp_path, content):
+    log = tmp_path / "log.jsonl"
+    if content is not None:
+        log.write_bytes(content)
+    result = invoke("monitor", bundle, log)
+    assert result.exit_code == 2
+    assert "expected a log of predictions" in result.stderr
+
+
+def test_a_broken_gzip_file_is_refused(invoke, bundle, tmp_path):
+    log = tmp_path / "log.jsonl.gz"
+    log.write_bytes(b"no gzip")
+    result = invoke("monitor", bundle, log)
+    assert result.exit_code == 2
+    assert "not valid gzip" in result.stderr
