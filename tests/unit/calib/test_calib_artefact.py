@@ -1,5 +1,6 @@
 """The calibration folder: what is written is read back, and every kind of damage is refused."""
 
+import dataclasses
 import json
 from typing import get_args
 
@@ -7,8 +8,13 @@ import numpy as np
 import pytest
 from calibration_samples import calibration
 
-from clampdown_calib import Method, load_calibration
+from clampdown_calib import Calibration, Method, load_calibration
 from clampdown_calib.artefact import save_calibration
+from clampdown_calib.calibration import Reading
+from clampdown_calib.detectors import LabelExcessDetector
+from clampdown_calib.evidence.label_answer import LabelAnswer
+from clampdown_calib.rows.clean_rows import CleanRow
+from clampdown_calib.rows.clean_run import CleanRun
 from clampdown_calib.stored_tensors import tensors_of
 from clampdown_calib.tensor_file import tensor_bytes
 from clampdown_runtime import CalibrationError, DestinationError
