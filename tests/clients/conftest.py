@@ -105,6 +105,22 @@ def large_bundle(real_bundle: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def pairs_bundle(
+    precision: str, bert_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle of pairs of the same model; not to be changed."""
+    from clampdown import defend
+
+    place = tmp_path_factory.mktemp("pairs")
+    texts = [text.replace(BROKEN, "very") for text in tiny_transformers.texts(200)]
+    rows = [
+        {"text": one, "text_pair": other} for one, other in zip(texts, texts[::-1], strict=True)
+    ]
+    (place / "clean.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return defend(bert_folder, place / "clean.jsonl", place / "bundle", precision=precision).bundle
+
+
+@pytest.fixture(scope="session")
 def tolerance(real_bundle: Path) -> float:
     """By which an output may differ between two stacks: the golden rows'."""
     return read_golden(real_bundle / "golden.json").tolerance

@@ -9,6 +9,14 @@ import { BundleError, DefendedClassifier } from "clampdown";
 
 import { bundle, changeManifest, copyOf, modelFile, readJson, replaceFile } from "./bundles.js";
 
+/** The keys of version 2, which say here what version 1 means. */
+const SECOND = {
+  format_version: 2,
+  truncation_side: "right",
+  text_pair: false,
+  problem_type: "single_label_classification",
+};
+
 test("another bundle than the expected one is refused", async (t) => {
   const folder = await copyOf(t);
   const digestOf = async () => {
@@ -139,7 +147,7 @@ const MANIFESTS = {
   ],
   "no side in version 2": [
     (manifest) => void Object.assign(manifest, { format_version: 2 }),
-    /`truncation_side`: found nothing; expected `left` or `right` in format version 2/,
+    /`truncation_side`: found nothing; expected a value in format version 2/,
   ],
   "a side in version 1": [
     (manifest) => void Object.assign(manifest, { truncation_side: "left" }),
@@ -150,11 +158,16 @@ const MANIFESTS = {
     /`problem_type`: found multi_label_classification; expected no such key in format version 1/,
   ],
   "another problem": [
-    (manifest) => {
-      const more = { format_version: 2, truncation_side: "right", problem_type: "regression" };
-      Object.assign(manifest, more);
-    },
+    (manifest) => void Object.assign(manifest, { ...SECOND, problem_type: "regression" }),
     /`problem_type`: found "regression"; expected/,
+  ],
+  "pairs in version 1": [
+    (manifest) => void Object.assign(manifest, { text_pair: true }),
+    /`text_pair`: found true; expected no such key in format version 1/,
+  ],
+  "pairs whose golden rows are single texts": [
+    (manifest) => void Object.assign(manifest, { ...SECOND, text_pair: true }),
+    /golden\.json, `rows`: found a single text in format version 1; expected pairs/,
   ],
   "no version": [
     (manifest) => void delete manifest.format_version,

@@ -10,8 +10,8 @@ export async function replayGolden(classifier) {
   assert.ok(rows.length > 0);
   for (const row of rows) {
     const [[ofText], [ofIds]] = await Promise.all([
-      classifier.classify([row.text]),
-      classifier.runIds([row.input_ids]),
+      classifier.classify([textOf(row)]),
+      classifier.runIds([row.input_ids], row.token_type_ids && { typeIds: [row.token_type_ids] }),
     ]);
     for (const field of FIELDS) {
       assertEqual(ofText[field], row[field], tolerance, `${field} of ${JSON.stringify(row.text)}`);
@@ -19,6 +19,11 @@ export async function replayGolden(classifier) {
     // The same ids give the same outputs to the last bit.
     assert.deepEqual(ofText, ofIds);
   }
+}
+
+/** What a golden row is of: a text, or a pair. */
+function textOf({ text, text_pair }) {
+  return text_pair === undefined ? text : { text, text_pair };
 }
 
 /** JSON has no NaN: null equals any number that is not finite. */

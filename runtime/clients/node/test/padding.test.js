@@ -24,6 +24,12 @@ for (const [side, shorter] of [
   });
 }
 
+test("token types are those of the rows", () => {
+  const padding = { side: "left", token_id: 1, type_id: 2 };
+  const [types] = padBatch(ROWS, padding, ["token_type_ids"], [[0, 1, 1], [3]]);
+  assert.deepEqual([...types.data], [0n, 1n, 1n, 2n, 2n, 3n]);
+});
+
 test("only the inputs that the graph has are made", () => {
   const [only, ...more] = padBatch(ROWS, { side: "right", token_id: 1, type_id: 2 }, ["input_ids"]);
   assert.equal(only.name, "input_ids");

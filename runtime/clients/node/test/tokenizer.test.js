@@ -130,3 +130,53 @@ test("steps that make a text a little longer are no growth without end", () => {
   // Eighteen letters of one, the most of all characters.
   assert.equal(longer.encode("\ufdfa".repeat(100_000)).ids.length, 8000);
 });
+
+/** Words, of which those that are known are their numbers, between 7, 8 and 9. */
+const PAIRED = {
+  ...LETTERS,
+  pre_tokenizer: { type: "WhitespaceSplit" },
+  model: { type: "WordPiece", vocab: { a: 0, b: 1, "[UNK]": 2, x: 7, y: 8, z: 9 }, unk_token: "[UNK]" },
+  post_processor: {
+    type: "TemplateProcessing",
+    single: [{ Sequence: { id: "A", type_id: 0 } }],
+    pair: [
+      { SpecialToken: { id: "x", type_id: 0 } },
+      { Sequence: { id: "A", type_id: 0 } },
+      { SpecialToken: { id: "y", type_id: 1 } },
+      { Sequence: { id: "B", type_id: 1 } },
+      { SpecialToken: { id: "z", type_id: 2 } },
+    ],
+  },
+};
+
+function makePaired(description, length = 7, side = "right") {
+  const bytes = Buffer.from(JSON.stringify(description));
+  return new BundleTokenizer(bytes, "tokenizer.json", length, side, true);
+}
+
+test("of a pair the longer text is cut first, on its side", () => {
+  const counts = (first, second, length) => {
+    const pair = { text: "a ".repeat(first), text_pair: "b ".repeat(second) };
+    const { ids, types, truncated } = makePaired(PAIRED, length).encode(pair);
+    const found = [ids.filter((id) => id === 0).length, ids.filter((id) => id === 1).length];
+    assert.deepEqual(ids, [7, ...Array(found[0]).fill(0), 8, ...Array(found[1]).fill(1), 9]);
+    assert.deepEqual(types, [0, ...Array(found[0]).fill(0), 1, ...Array(found[1]).fill(1), 2]);
+    assert.equal(truncated, found[0] < first || found[1] < second);
+    return found;
+  };
+  assert.deepEqual(counts(2, 2, 7), [2, 2]);
+  assert.deepEqual(counts(1, 9, 8), [1, 4]);
+  assert.deepEqual(counts(9, 1, 8), [4, 1]);
+  assert.deepEqual(counts(4, 9, 8), [2, 3]);
+  assert.deepEqual(counts(9, 4, 8), [3, 2]);
+  assert.deepEqual(counts(9, 9, 8), [2, 3]);
+  const left = makePaired(PAIRED, 7, "left").encode({ text: "b b a", text_pair: "a a b" });
+  assert.deepEqual(left.ids, [7, 1, 0, 8, 0, 1, 9]);
+});
+
+test("a tokenizer that does not part two texts is refused", () => {
+  for (const post_processor of [null, { type: "ByteLevel" }]) {
+    assertRefused(() => makePaired({ ...PAIRED, post_processor }), /nothing parts two texts/);
+  }
+  assertRefused(() => makePaired(PAIRED, 4), /3 special tokens around a pair; expected at least two/);
+});
