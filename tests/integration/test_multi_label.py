@@ -89,9 +89,9 @@ def formulas(tensors, logits, means):
         for k in range(layers):
             v = means[row, k] @ tensors["detector.weights"][k, :, label]
             v += tensors["detector.bias"][k, label]
-            excess = abs(z) - tensors["detector.slope"][k, label] * direction * v
-            excess -= tensors["detector.centre"][k, label]
-            excess /= tensors["detector.spread"][k, label]
+            excess = abs(z) - tensors["detector.slope"][k] * direction * v
+            excess -= tensors["detector.centre"][k]
+            excess /= tensors["detector.spread"][k]
             scores[row] = max(scores[row], excess)
             odds = np.exp(log_odds + LOGISTIC * excess) / layers
             weight = FORCED_RIGHT if direction > 0 else 1 / FORCED_RIGHT

@@ -6,7 +6,8 @@ import pytest
 from clampdown_calib.detectors import ExcessDetector, LabelExcessDetector
 from clampdown_calib.evidence.answer import PRIORS, Answer
 from clampdown_calib.evidence.label_answer import LabelAnswer
-from clampdown_calib.evidence.questions import question
+from clampdown_calib.evidence.label_probes import label_probes
+from clampdown_calib.evidence.probes import Probes
 from clampdown_calib.evidence.unseen import Unseen
 from clampdown_calib.rows.clean_run import CleanRun
 from clampdown_calib.threshold import threshold_at
@@ -55,12 +56,36 @@ def test_one_label_is_a_classifier_of_two_classes(run):
     )
 
 
-def test_labels_do_not_know_of_each_other(run):
-    detector, unseen = LabelExcessDetector.cross_fit(run)
+def test_a_label_is_read_by_probes_of_its_own(run):
+    probes, unseen = label_probes(run)
     for label in range(LABELS):
-        of_two, alone = ExcessDetector.cross_fit(question(run, label))
-        np.testing.assert_allclose(unseen.excess[:, :, label], alone.excess, atol=1e-4)
-        np.testing.assert_allclose(detector.slope[:, label], of_two.slope, rtol=1e-4)
+        both = CleanRun(
+            run.hidden, run.pooled, two_classes(run.logits[:, label]), run.labels[:, label]
+        )
+        of_two, unseen_of_two = Probes.fit(both)
+        weights = of_two.weights[..., 1] - of_two.weights[..., 0]
+        np.testing.assert_allclose(probes.weights[..., label], weights, rtol=1e-3, atol=1e-4)
+        margins = unseen_of_two[..., 1] - unseen_of_two[..., 0]
+        np.testing.assert_allclose(unseen[..., label], margins, rtol=1e-3, atol=1e-3)
+
+
+def test_all_labels_share_one_scale(run):
+    """Slope, centre and spread by the definition, question by question."""
+    detector, unseen = LabelExcessDetector.cross_fit(run)
+    _, probes = label_probes(run)
+    for k in range(LAYERS - 1):
+        own, inner = [], []
+        for row, label in np.ndindex(ROWS, LABELS):
+            z, v = float(run.logits[row, label]), float(probes[row, k, label])
+            own.append(abs(z))
+            inner.append(v if z > 0 else -v)
+        slope = np.std(own) / np.std(inner)
+        excess = np.array(own) - slope * np.array(inner)
+        assert detector.slope[k] == pytest.approx(slope, rel=1e-4)
+        assert detector.centre[k] == pytest.approx(excess.mean(), rel=1e-4)
+        assert detector.spread[k] == pytest.approx(excess.std(), rel=1e-4)
+        standard = (excess - excess.mean()) / excess.std()
+        np.testing.assert_allclose(unseen.excess[:, k].ravel(), standard, atol=1e-3)
     np.testing.assert_array_equal(unseen.scores, unseen.excess.max(axis=(1, 2)))
 
 
