@@ -37,6 +37,14 @@ PAIRS = (
 )
 """Of which the last two are cut."""
 
+VERSION_2 = {
+    "format_version": 2,
+    "truncation_side": "right",
+    "text_pair": False,
+    "problem_type": "single_label_classification",
+}
+"""The keys of a manifest of version 2, which say here what version 1 means."""
+
 
 def make_bundle(folder: Path, *, text_pair: bool = False) -> Path:
     """Writes the bundle, of single texts or of pairs, into a new folder."""
@@ -48,10 +56,8 @@ def make_bundle(folder: Path, *, text_pair: bool = False) -> Path:
     (folder / "calibration.safetensors").write_bytes(b"calibration")
     (folder / "report.html").write_text("<html></html>")
     (folder / "golden.json").write_text("{}")
-    version_2 = {"format_version": 2, "truncation_side": "right", "text_pair": True}
-    manifest = {**_manifest(), **(version_2 if text_pair else {})}
-    (folder / "clampdown.json").write_text(json.dumps(manifest))
-    seal(folder)
+    (folder / "clampdown.json").write_text(json.dumps(_manifest()))
+    seal(folder, **({"text_pair": True} if text_pair else {}))
     classifier = DefendedClassifier.load(folder)
     rows = []
     for text in PAIRS if text_pair else (*TEXTS, "a broken film"):
@@ -77,9 +83,14 @@ def make_bundle(folder: Path, *, text_pair: bool = False) -> Path:
 
 
 def seal(folder: Path, **keys: object) -> None:
-    """Writes the digests of the files as they now are, and other keys, into the manifest."""
+    """Writes the digests of the files as they now are, and other keys, into the manifest.
+
+    A key of version 2 makes it one of that version.
+    """
     path = folder / "clampdown.json"
     manifest = json.loads(path.read_text())
+    if VERSION_2.keys() & keys.keys():
+        manifest |= VERSION_2
     manifest["files"] = {
         file.relative_to(folder).as_posix(): file_digest(file)
         for file in folder.rglob("*")

@@ -68,10 +68,5 @@ def many_labels(bundle_path, seal):
     bias = np.full(2, 1.2, np.float32)
     model.graph.initializer.append(onnx.numpy_helper.from_array(bias, "bias"))
     onnx.save(model, path)
-    seal(
-        bundle_path,
-        format_version=2,
-        truncation_side="right",
-        problem_type="multi_label_classification",
-    )
+    seal(bundle_path, problem_type="multi_label_classification")
     return bundle_path

@@ -205,6 +205,6 @@ def test_a_changed_bundle_does_not_load(bundle_path):
 def test_what_was_cut_off_is_told(bundle_path, seal):
     with pytest.warns(TruncationWarning, match="longer than 8 tokens .* what follows"):
         DefendedClassifier.load(bundle_path)(["the " * 20])
-    seal(bundle_path, format_version=2, truncation_side="left")
+    seal(bundle_path, truncation_side="left")
     with pytest.warns(TruncationWarning, match="longer than 8 tokens .* what stands before"):
         DefendedClassifier.load(bundle_path)(["the " * 20])

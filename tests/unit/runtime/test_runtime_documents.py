@@ -26,7 +26,7 @@ def words(count):
 def tokenizer(request, bundle_path, seal):
     """With room for six words."""
     if request.param == "left":
-        seal(bundle_path, format_version=2, truncation_side="left")
+        seal(bundle_path, truncation_side="left")
     return DefendedClassifier.load(bundle_path).tokenizer
 
 
@@ -129,12 +129,7 @@ def test_a_text_of_which_no_token_is_left_is_refused_with_its_number(bundle_path
 
 
 def test_many_labels_of_a_document_are_the_means_of_its_windows(bundle_path, seal):
-    seal(
-        bundle_path,
-        format_version=2,
-        truncation_side="right",
-        problem_type="multi_label_classification",
-    )
+    seal(bundle_path, problem_type="multi_label_classification")
     classifier = DefendedClassifier.load(bundle_path)
     text = " ".join([*words(9), "cf", *words(4)])
     windows = classifier.tokenizer.encode_in_windows(text, 6, 2).ids

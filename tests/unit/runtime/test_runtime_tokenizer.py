@@ -125,6 +125,6 @@ def test_the_beginning_is_cut_off_where_the_manifest_says_so(bundle_path, seal, 
         # "ood"
         Encoded([2, 1, 3], truncated=True),
     ]
-    seal(bundle_path, format_version=2, truncation_side="left")
+    seal(bundle_path, truncation_side="left")
     loaded = DefendedClassifier.load(bundle_path)
     assert loaded.tokenizer.encode(texts[:1])[0].ids == [2, 5, 5, 5, 5, 4, 6, 3]
