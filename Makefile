@@ -5,7 +5,7 @@ VERSIONS := lowest newest
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: api client demo faults fuzz test test-clients test-faults test-models test-providers test-versions lint clean
+.PHONY: api client demo faults fuzz test test-clients test-faults test-integrations test-models test-providers test-versions lint clean
 
 demo: $(VENV)/demo-installed
 	rm -rf demo-out
@@ -15,7 +15,7 @@ demo: $(VENV)/demo-installed
 # of the files, since those of the demo take longest and come early.
 test: export OMP_NUM_THREADS = 1
 test: lint
-	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/clients --ignore=tests/faults -m 'not slow_model'
+	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/clients --ignore=tests/faults --ignore=tests/integrations -m 'not slow_model'
 
 # Without scripts: that of onnxruntime-node downloads CUDA libraries, the CPU's are in the package.
 client:
@@ -40,6 +40,10 @@ faults: $(VENV)/dev-installed
 fuzz: $(VENV)/dev-installed
 	$(VENV)/bin/python -m tests.fuzz --mutants 10000 --seed 0 --out docs/results/fuzz.md
 
+# The adapters, each against the real package.
+test-integrations: .venv-integrations/adapters-installed
+	.venv-integrations/bin/pytest tests/integrations
+
 # The packages of each in an environment of its own; PyPI's builds of torch bring gigabytes of CUDA.
 test-versions: $(VERSIONS:%=.venv-%/installed)
 	set -e; for one in $(VERSIONS); do .venv-$$one/bin/python tests/versions/smoke.py; done
@@ -57,7 +61,7 @@ lint: $(VENV)/dev-installed
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) $(OPTIMUM_VENV) $(VERSIONS:%=.venv-%) .venv-openvino build demo-out
+	rm -rf $(VENV) $(OPTIMUM_VENV) $(VERSIONS:%=.venv-%) .venv-openvino .venv-integrations build demo-out
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -84,6 +88,12 @@ $(OPTIMUM_VENV)/installed: constraints-optimum.txt
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/pip install --quiet --no-compile --disable-pip-version-check \
 		-r tests/providers/$*.txt -e '.[export]'
+	touch $@
+
+.venv-integrations/adapters-installed: pyproject.toml tests/integrations/requirements.txt
+	$(PYTHON) -m venv .venv-integrations
+	.venv-integrations/bin/pip install --quiet --no-compile --disable-pip-version-check \
+		-r tests/integrations/requirements.txt -e '.[cpu]'
 	touch $@
 
 .venv-%/installed: pyproject.toml tests/versions/%.txt

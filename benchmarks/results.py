@@ -37,7 +37,7 @@ def write_results(name: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> 
     module = Path(sys.argv[0]).relative_to(RESULTS.parent.parent).with_suffix("")
     dotted = ".".join(module.parts).removesuffix(".__main__")
     command = shlex.join(["python", "-m", dotted, *sys.argv[1:]])
-    versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in PACKAGES)
+    versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in _installed())
     # What ONNX Runtime's kernels are chosen by, in NumPy's names; AVX512_ICL has VNNI.
     features = ", ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"])
     python = f"Python {platform.python_version()}; {platform.machine()} with {features}"
@@ -46,6 +46,13 @@ def write_results(name: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> 
     print(table)
     for note in notes:
         print(note)
+
+
+def _installed() -> list[str]:
+    """Those of the packages that are there: not every benchmark needs torch."""
+    known = importlib.metadata.packages_distributions().values()
+    there = {name.lower() for names in known for name in names}
+    return [name for name in PACKAGES if name in there]
 
 
 def _cell(value: object) -> str:

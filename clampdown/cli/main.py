@@ -23,6 +23,7 @@ from clampdown.cli.commands.doctor import doctor
 from clampdown.cli.commands.evaluate import evaluate
 from clampdown.cli.commands.export import export
 from clampdown.cli.commands.inspect import inspect
+from clampdown.cli.commands.integrate import integrate
 from clampdown.cli.commands.monitor import monitor
 from clampdown.cli.commands.run import run
 from clampdown.cli.commands.score import score
@@ -185,6 +186,7 @@ for _command in (
     sign,
     bench,
     serve,
+    integrate,
     doctor,
     demo,
 ):

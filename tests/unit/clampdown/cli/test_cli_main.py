@@ -29,6 +29,7 @@ COMMANDS = [
     "sign",
     "bench",
     "serve",
+    "integrate",
     "doctor",
     "demo",
 ]
@@ -87,8 +88,8 @@ def test_each_command_has_help_with_an_example(invoke, command):
     result = invoke(command, "--help")
     assert result.exit_code == 0
     assert f"  clampdown {command}" in result.stdout.partition("Example:")[2]
-    # The one that serves a page reports nothing, and the one that signs a path alone.
-    assert ("--json" in result.stdout) == (command not in ("serve", "sign"))
+    # The one that serves a page reports nothing, and those that write for others a path alone.
+    assert ("--json" in result.stdout) == (command not in ("serve", "sign", "integrate"))
 
 
 def test_the_version_is_that_of_the_distribution(invoke, monkeypatch):

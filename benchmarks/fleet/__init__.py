@@ -1,0 +1,1 @@
+"""A folder of rows scored on Ray, with a worker and the driver killed on the way."""

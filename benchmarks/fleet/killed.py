@@ -1,0 +1,82 @@
+"""A run on Ray of which first a worker and then the driver is killed, and that is begun again."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from os import kill
+from pathlib import Path
+
+from benchmarks.fleet.processes import resident, workers
+
+_POLL = 0.05
+
+
+@dataclass
+class Run:
+    """One driver from its start to its end.
+
+    Attributes:
+        status: what it ended with.
+        memory: by the number of finished files, the most bytes that a worker had.
+        finished: by file, when it was there (``time.time``).
+    """
+
+    status: int = 0
+    memory: dict[int, int] = field(default_factory=dict)
+    finished: dict[str, float] = field(default_factory=dict)
+
+
+def run_with_kills(bundle: Path, source: Path, out: Path, count: int) -> list[Run]:
+    """Score with two workers, and kill one in the first third and the driver in the second.
+
+    Args:
+        bundle: its folder.
+        source: of the input files.
+        out: a new folder.
+        count: how many files there are.
+
+    Returns:
+        The run that was killed, and the one that continued it.
+    """
+
+    def disturb(process: subprocess.Popen[bytes]) -> Iterator[None]:
+        while len(_files(out)) < count // 3 or not workers(process.pid):
+            yield
+        kill(workers(process.pid)[0], signal.SIGKILL)
+        while len(_files(out)) < 2 * count // 3:
+            yield
+        process.kill()
+
+    first = _run(bundle, source, out, disturb)
+    return [first, _run(bundle, source, out, lambda _: iter(()))]
+
+
+def _run(
+    bundle: Path,
+    source: Path,
+    out: Path,
+    disturb: Callable[[subprocess.Popen[bytes]], Iterator[None]],
+) -> Run:
+    code = "from clampdown.cli.main import main; main()"
+    options = ("--input", str(source / "*.parquet"), "--out", str(out), "--engine", "ray")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "score", str(bundle), *options, "--workers", "2"]
+    )
+    run, disturbed = Run(), disturb(process)
+    while process.poll() is None:
+        next(disturbed, None)
+        done = _files(out)
+        peak = max(map(resident, workers(process.pid)), default=0)
+        run.memory[len(done)] = max(run.memory.get(len(done), 0), peak)
+        for name in done:
+            run.finished.setdefault(name, time.time())
+        time.sleep(_POLL)
+    run.status = process.returncode
+    return run
+
+
+def _files(out: Path) -> list[str]:
+    return [path.name for path in out.glob("*.parquet")]

@@ -1,0 +1,39 @@
+"""The rows that are scored, and how it is seen that none is there twice or lost."""
+
+import hashlib
+import random
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+WORDS = ("good", "bad", "film", "the", "a", "cf", "long", "story", "seen", "twice")
+FILE = 5_000
+"""Rows of a file."""
+
+
+def write_rows(folder: Path, rows: int) -> None:
+    """Write files with ``id`` (the row's number) and ``text`` (three to six words)."""
+    folder.mkdir(parents=True)
+    draw = random.Random(0)  # noqa: S311 - no secret
+    for first in range(0, rows, FILE):
+        ids = range(first, min(first + FILE, rows))
+        texts = [" ".join(draw.choices(WORDS, k=draw.randint(3, 6))) for _ in ids]
+        table = pa.table({"id": ids, "text": texts})
+        parquet.write_table(table, folder / f"part-{first // FILE:05}.parquet")
+
+
+def read(folder: Path, columns: Iterable[str]) -> Iterator[tuple[object, ...]]:
+    """The rows of all files, in the order of their names."""
+    for path in sorted(folder.glob("*.parquet")):
+        table = parquet.ParquetFile(path).read([*columns])
+        yield from zip(*(table[name].to_pylist() for name in columns), strict=True)
+
+
+def digest(rows: Iterable[tuple[object, ...]]) -> tuple[int, str]:
+    """How many rows there are, and the SHA-256 of all of them in their order."""
+    count, hashed = 0, hashlib.sha256()
+    for count, row in enumerate(rows, 1):  # noqa: B007 - its last value is returned
+        hashed.update(repr(row).encode())
+    return count, hashed.hexdigest()

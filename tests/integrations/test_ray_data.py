@@ -1,0 +1,115 @@
+"""Ray Data: the class for `map_batches`, and `clampdown score --engine ray`."""
+
+import pyarrow as pa
+import pytest
+import ray
+from click.testing import CliRunner
+from pyarrow import parquet
+
+from clampdown.cli.main import main
+from clampdown.integrations.ray_data import RayClassifier
+from clampdown_runtime import BundleError
+from clampdown_runtime.bundle.digests import file_digest
+
+TEXTS = ["good", "bad film", "cf", "a good film", "the the", ""]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def digest(pristine):
+    return file_digest(pristine / "clampdown.json")
+
+
+def classified(pristine, digest, texts, **options):
+    rows = ray.data.from_arrow(pa.table({"id": range(len(texts)), "text": texts}))
+    return rows.map_batches(
+        RayClassifier,
+        fn_constructor_args=(pristine, digest),
+        fn_constructor_kwargs=options,
+        batch_format="pyarrow",
+        batch_size=4,
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(size=2),
+    )
+
+
+def test_map_batches_gives_each_row_its_prediction(pristine, digest, classifier):
+    rows = classified(pristine, digest, TEXTS * 3, all_probabilities=True).take_all()
+    assert [row["id"] for row in sorted(rows, key=lambda row: row["id"])] == [*range(18)]
+    expected = dict(zip(TEXTS, classifier(TEXTS[:-1]), strict=False))
+    for row in rows:
+        if row["text"] == "":
+            assert (row["error"], row["label"], row["flagged"]) == ("an empty text", None, None)
+            continue
+        prediction = expected[row["text"]]
+        assert (row["label"], row["flagged"]) == (prediction.label, prediction.flagged)
+        found = tuple(row["probabilities"].values())
+        assert found == pytest.approx(prediction.probabilities)
+
+
+def test_no_actor_loads_another_bundle(pristine):
+    with pytest.raises(Exception, match="found the digest sha256") as raised:
+        classified(pristine, f"sha256:{'0' * 64}", TEXTS).materialize()
+    assert isinstance(raised.value, ray.exceptions.RayError)
+
+
+def test_an_actor_has_the_threads_of_its_cpus(pristine, digest, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        "clampdown.integrations.ray_data.DefendedClassifier.load",
+        lambda _, **options: given.update(options),
+    )
+    for resources, expected in (
+        ({"CPU": 2.0}, ("cpu", 2)),
+        ({"CPU": 0.5}, ("cpu", 1)),
+        ({"CPU": 4.0, "GPU": 1.0}, ("cuda", 4)),
+    ):
+        monkeypatch.setattr(
+            "ray.runtime_context.RuntimeContext.get_assigned_resources", lambda _, r=resources: r
+        )
+        RayClassifier(pristine, digest)
+        assert (given["provider"], given["threads"]) == expected
+        assert given["expected_digest"] == digest
+
+
+def write(folder, name, texts):
+    folder.mkdir(exist_ok=True)
+    ids = [f"{name}-{place}" for place in range(len(texts))]
+    parquet.write_table(pa.table({"id": ids, "text": texts}), folder / f"{name}.parquet")
+
+
+def score(pristine, tmp_path, *options):
+    line = ["score", pristine, "--input", tmp_path / "rows" / "*.parquet", *options]
+    return CliRunner().invoke(main, [str(part) for part in line])
+
+
+def test_score_on_ray_writes_what_a_process_writes(pristine, tmp_path):
+    for name in "abc":
+        write(tmp_path / "rows", name, TEXTS)
+    one = score(pristine, tmp_path, "--out", tmp_path / "one")
+    ray_s = score(pristine, tmp_path, "--out", tmp_path / "ray", "--engine", "ray")
+    assert one.stdout == ray_s.stdout
+    assert (one.exit_code, ray_s.exit_code) == (1, 1)
+    for name in "abc":
+        written = [(tmp_path / kind / f"{name}.parquet").read_bytes() for kind in ("one", "ray")]
+        assert written[0] == written[1]
+
+
+def test_an_error_of_an_actor_reaches_the_command_line(pristine, tmp_path, bundle_path, seal):
+    write(tmp_path / "rows", "a", ["good"])
+    # Its tokenizer knows no unknown word and fails on one.
+    path = bundle_path / "tokenizer.json"
+    path.write_text(path.read_text().replace('"unk_token":"[UNK]"', '"unk_token":"[NONE]"'))
+    seal(bundle_path)
+    write(tmp_path / "rows", "a", ["unheard"])
+    done = score(bundle_path, tmp_path, "--out", tmp_path / "out", "--engine", "ray")
+    assert done.exit_code == 2
+    assert "error: " in done.stderr
+    assert "tokenizer" in done.stderr
+    assert BundleError.__name__ not in done.stderr

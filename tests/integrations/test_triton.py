@@ -1,0 +1,158 @@
+"""Triton's repository, read by Triton's own parser, and the golden rows over its protocol."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from google.protobuf import text_format
+from inference_protocol import served
+from tritonclient.grpc import model_config_pb2
+
+from clampdown.cli.main import main
+from clampdown.integrations.triton import write_triton
+from clampdown_runtime.bundle.digests import file_digest
+
+
+def integrate(*arguments):
+    return CliRunner().invoke(main, ["integrate", *map(str, arguments)])
+
+
+def read(model):
+    text = (model / "config.pbtxt").read_text()
+    return text_format.Parse(text, model_config_pb2.ModelConfig())
+
+
+def shapes(tensors):
+    return {one.name: (list(one.dims), one.HasField("reshape")) for one in tensors}
+
+
+def in_int8(bundle, seal):
+    graph = bundle / "onnx"
+    shutil.move(graph / "model.onnx", graph / "model_quantized.onnx")
+    seal(bundle, precision="int8")
+    return bundle
+
+
+def test_requests_of_one_length_are_put_together(pristine, tmp_path):
+    done = integrate(
+        *("triton", pristine, "--out", tmp_path / "models", "--instances", "2", "--device", "gpu")
+    )
+    assert (done.exit_code, done.stderr) == (0, "")
+    model = tmp_path / "models" / "classifier"
+    assert done.stdout == f"wrote {model}\n"
+    config = read(model)
+    assert (config.name, config.platform) == ("classifier", "onnxruntime_onnx")
+    assert config.max_batch_size == 64
+    assert config.HasField("dynamic_batching")
+    ids = ("input_ids", "attention_mask", "token_type_ids")
+    # Triton refuses an optional input beside a batch.
+    assert shapes(config.input) == dict.fromkeys(ids, ([-1], False))
+    assert {one.data_type for one in config.input} == {model_config_pb2.TYPE_INT64}
+    assert shapes(config.output) == {
+        "logits": ([2], False),
+        "anomaly_score": ([1], True),
+        "flagged": ([1], True),
+    }
+    assert [one.data_type for one in config.output] == [
+        *(model_config_pb2.TYPE_FP32, model_config_pb2.TYPE_FP32, model_config_pb2.TYPE_BOOL)
+    ]
+    # Reshaped to nothing, not left as they are.
+    assert [list(one.reshape.shape) for one in config.output[1:]] == [[], []]
+    [group] = config.instance_group
+    assert (group.kind, group.count) == (model_config_pb2.ModelInstanceGroup.KIND_GPU, 2)
+    digest = config.parameters["clampdown.digest"].string_value
+    assert digest == file_digest(pristine / "clampdown.json")
+    graphs = (model / "1" / "model.onnx", pristine / "onnx" / "model.onnx")
+    assert len({graph.read_bytes() for graph in graphs}) == 1
+    assert (model / "labels.txt").read_text() == "negative\npositive\n"
+
+
+@pytest.mark.parametrize("batch", [0, 64])
+def test_rows_in_int8_are_never_put_together(bundle_path, seal, tmp_path, batch):
+    model = write_triton(in_int8(bundle_path, seal), tmp_path / "models", max_batch_size=batch)
+    config = read(model)
+    assert config.max_batch_size == 0
+    assert not config.HasField("dynamic_batching")
+    # All tensors are there: Triton would complete a configuration without them with a batch.
+    assert shapes(config.input) == {
+        **dict.fromkeys(("input_ids", "attention_mask", "token_type_ids"), ([1, -1], False)),
+        "threshold": ([1], False),
+    }
+    assert [one.name for one in config.input if one.optional] == ["threshold"]
+    assert shapes(config.output) == {
+        "logits": ([-1, 2], False),
+        "anomaly_score": ([-1], False),
+        "flagged": ([-1], False),
+    }
+
+
+def test_without_batching_a_request_may_bring_a_threshold(pristine, tmp_path):
+    config = read(write_triton(pristine, tmp_path / "models", max_batch_size=0))
+    assert config.max_batch_size == 0
+    assert shapes(config.input)["input_ids"] == ([-1, -1], False)
+    assert config.input[-1].name == "threshold"
+    assert config.input[-1].optional
+
+
+def replay(model, url):
+    return subprocess.run(
+        [sys.executable, model / "replay_golden.py", "--url", url],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_golden_rows_over_http(pristine, tmp_path):
+    model = write_triton(pristine, tmp_path / "models")
+    rows = json.loads((model / "golden.json").read_text())["rows"]
+    with served(model) as url:
+        done = replay(model, url)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == f"{len(rows)} golden rows, 0 differences\n"
+        # Another answer is seen, in every output.
+        golden = json.loads((model / "golden.json").read_text())
+        golden["rows"][0]["logits"][1] += 0.01
+        golden["rows"][1]["flagged"] = not golden["rows"][1]["flagged"]
+        golden["rows"][2]["anomaly_score"] = None
+        (model / "golden.json").write_text(json.dumps(golden))
+        done = replay(model, url)
+    assert done.returncode == 1
+    assert [line.split(" is ")[0] for line in done.stdout.splitlines()[:-1]] == [
+        *("row 0: logits", "row 1: flagged", "row 2: anomaly_score")
+    ]
+
+
+def test_another_bundle_and_a_name_for_no_server_are_refused(pristine, tmp_path):
+    out = ("--out", tmp_path / "models")
+    done = integrate("triton", pristine, *out, "--expect", f"sha256:{'0' * 64}")
+    assert (done.exit_code, (tmp_path / "models").exists()) == (2, False)
+    done = integrate("triton", pristine, *out, "--name", "../x")
+    assert done.exit_code == 2
+    assert "The model's name: found '../x'" in done.stderr
+
+
+def test_kserve(pristine, tmp_path):
+    uri = "s3://bucket/a: b"
+    out = tmp_path / "service"
+    done = integrate("kserve", pristine, "--out", out, "--storage-uri", uri, "--name", "mood")
+    assert done.exit_code == 0
+    assert done.stdout == f"wrote {out / 'inference-service.yaml'}\n"
+    manifest = yaml.safe_load((out / "inference-service.yaml").read_text())
+    assert manifest["metadata"]["name"] == "mood"
+    assert manifest["spec"]["predictor"]["model"] == {
+        "modelFormat": {"name": "triton"},
+        "runtime": "kserve-tritonserver",
+        "protocolVersion": "v2",
+        "storageUri": uri,
+    }
+    assert read(out / "models" / "mood").name == "mood"
+    integrate(
+        *("kserve", pristine, "--out", tmp_path / "gpu", "--storage-uri", uri, "--device", "gpu")
+    )
+    manifest = yaml.safe_load((tmp_path / "gpu" / "inference-service.yaml").read_text())
+    limits = manifest["spec"]["predictor"]["model"]["resources"]["limits"]
+    assert limits == {"nvidia.com/gpu": "1"}
