@@ -1,5 +1,6 @@
 """Turns a classifier that may carry a backdoor into one ONNX file that defends itself."""
 
+from clampdown.adapt import Adaptation, adapt
 from clampdown.defend import defend
 from clampdown.demo.run_demo import DemoResult, run_demo
 from clampdown.doctor import Diagnosis, doctor
@@ -12,6 +13,7 @@ from clampdown.signing import check_signature, sign
 
 __all__ = [
     "Accuracies",
+    "Adaptation",
     "BenchRow",
     "Benchmark",
     "BundleFacts",
@@ -19,6 +21,7 @@ __all__ = [
     "Diagnosis",
     "Evaluation",
     "LabelAccuracies",
+    "adapt",
     "bench",
     "check_signature",
     "defend",

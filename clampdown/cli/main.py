@@ -15,6 +15,7 @@ from typing import IO, Any
 import click
 
 import clampdown
+from clampdown.cli.commands.adapt import adapt
 from clampdown.cli.commands.bench import bench
 from clampdown.cli.commands.calibrate import calibrate
 from clampdown.cli.commands.defend import defend
@@ -180,6 +181,7 @@ for _command in (
     score,
     evaluate,
     monitor,
+    adapt,
     inspect,
     threshold,
     verify,

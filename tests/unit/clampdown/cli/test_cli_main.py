@@ -23,6 +23,7 @@ COMMANDS = [
     "score",
     "evaluate",
     "monitor",
+    "adapt",
     "inspect",
     "threshold",
     "verify",
