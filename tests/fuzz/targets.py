@@ -55,6 +55,18 @@ def inspect(folder: Path) -> Sequence[str]:
     return ()
 
 
+def monitor(folder: Path) -> Sequence[str]:
+    """Count the bundle's rows in bins of its clean scores, and look at them."""
+    from clampdown_runtime import DefendedClassifier
+    from clampdown_runtime.monitor import Monitor, judge
+
+    classifier = DefendedClassifier.load(folder)
+    counting = Monitor(classifier.bundle)
+    classifier.monitored_by(counting)(TEXTS)
+    assert judge([counting.snapshot()]).rows == len(TEXTS)
+    return ()
+
+
 def threshold(folder: Path) -> Sequence[str]:
     """Move the bundle's threshold to a rate."""
     return _moved(folder, frr=0.2)
@@ -179,6 +191,15 @@ TARGETS: dict[str, Target] = {
             "json": ("clampdown.json",),
             "safetensors": ("calibration.safetensors",),
             "files": EVERY,
+        },
+    ),
+    "monitor": Target(
+        monitor,
+        BUNDLES,
+        {
+            "bytes": ("calibration.safetensors",),
+            "json": ("clampdown.json",),
+            "safetensors": ("calibration.safetensors",),
         },
     ),
     "threshold": Target(threshold, ("bundle-probe",), MOVED, writes=True),

@@ -54,6 +54,14 @@ def test_scores_that_move_are_told_from_an_attack():
     assert named.count("scores") >= 0.9 * len(named)
 
 
+def test_a_large_attack_does_not_pass_for_scores_that_move():
+    named = [
+        first_alarm(calibrated(random), attacked(random, 4000, 0.3)[0])[1].change
+        for random in streams(5)
+    ]
+    assert named == ["flags"] * 5
+
+
 def test_a_late_attack_is_dated():
     random = np.random.default_rng(3)
     clean, (attack, triggered) = scores(random, 20000), attacked(random, 8000, 0.03)
@@ -82,9 +90,11 @@ def test_an_alarm_stays_when_the_traffic_is_clean_again():
     random = np.random.default_rng(0)
     scale = calibrated(random)
     drift = Drift()
-    for period in periods(scale, attacked(random, 2000, 0.3)[0]):
-        drift.look(period)
-    for period in periods(scale, scores(random, 40000)):
+    for period in periods(scale, attacked(random, 1000, 0.06)[0]):
+        verdict = drift.look(period)
+    assert verdict.change == "flags"
+    # So many that the bets which won have lost it all again.
+    for period in periods(scale, scores(random, 400000), size=20000):
         verdict = drift.look(period)
     assert verdict.change == "flags"
 
