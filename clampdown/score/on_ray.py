@@ -105,7 +105,11 @@ def _connected() -> Iterator[None]:
         return
     # As of ONNX Runtime: nothing is reported to anybody, unless it is asked for.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(include_dashboard=False, logging_level="error")
+    try:
+        ray.init(include_dashboard=False, logging_level="error")
+    # A node that does not start raises an exception without a class of its own.
+    except Exception as error:
+        raise _failure(error) from error
     # The progress that is shown is ours.
     logging.getLogger("ray.data").setLevel("ERROR")
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -121,9 +125,13 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except ray.exceptions.RayError as error:
-        raise ClampdownError(
-            "Ray",
-            found=f"a failure ({error})",
-            expected="a cluster that lasts until the end",
-            hint="Give the command again: it continues where it was.",
-        ) from error
+        raise _failure(error) from error
+
+
+def _failure(error: Exception) -> ClampdownError:
+    return ClampdownError(
+        "Ray",
+        found=f"a failure ({error})",
+        expected="a cluster that starts and lasts until the end",
+        hint="Give the command again: it continues where it was.",
+    )

@@ -103,6 +103,7 @@ def replay(model, url):
         [sys.executable, model / "replay_golden.py", "--url", url],
         capture_output=True,
         text=True,
+        check=False,
     )
 
 

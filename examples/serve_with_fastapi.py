@@ -1,0 +1,52 @@
+"""Answer requests over HTTP with FastAPI.
+
+CLAMPDOWN_BUNDLE=demo-out/bundle uvicorn --app-dir examples serve_with_fastapi:app
+
+needs: pip install fastapi uvicorn
+"""
+
+import dataclasses
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel, Field
+
+from clampdown_runtime import DefendedClassifier, RowsError
+
+
+class Texts(BaseModel):
+    """What is asked; few at a time, since a request waits for all of them."""
+
+    texts: list[str] = Field(min_length=1, max_length=64)
+    threshold: float | None = None
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Load the bundle before the first request; CLAMPDOWN_DIGEST refuses any other one."""
+    app.state.classify = DefendedClassifier.load(
+        os.environ["CLAMPDOWN_BUNDLE"], expected_digest=os.environ.get("CLAMPDOWN_DIGEST")
+    )
+    yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/health")
+def health() -> dict[str, str]:
+    """Say which bundle answers."""
+    return {"bundle": app.state.classify.bundle.digest}
+
+
+# Not async: FastAPI runs it in a thread, and calls from several threads are safe.
+@app.post("/predict")
+def predict(asked: Texts) -> list[dict[str, object]]:
+    """Classify texts."""
+    try:
+        predictions = app.state.classify(asked.texts, threshold=asked.threshold)
+    except RowsError as error:
+        raise HTTPException(422, str(error)) from error
+    return [dataclasses.asdict(prediction) for prediction in predictions]
