@@ -3,6 +3,7 @@
 import * as ort from "onnxruntime-web/wasm";
 
 import { openBundle } from "./client/bundle.js";
+import { ofDocument } from "./client/documents.js";
 import { requireGoldenIds } from "./client/golden.js";
 import { padBatch } from "./client/padding.js";
 import { toPrediction } from "./client/prediction.js";
@@ -55,12 +56,41 @@ async function load() {
   const options = { executionProviders: ["wasm"], logSeverityLevel: 3 };
   const session = await ort.InferenceSession.create(model, options);
 
-  async function run(given) {
+  /** Reads a text in windows, of which one is enough for most; a pair is cut. */
+  async function run(given, progress) {
     const text = typeof given === "string" ? given : `${given.text}\n${given.text_pair}`;
     const read = requireTextOrPair(given, `"${text}"`, tokens.textPair);
-    const { ids, types, truncated } = tokens.encode(read);
-    if (ids.length === 0) throw new Error(`The tokenizer leaves no tokens of "${text}".`);
-    const padded = padBatch([ids], manifest.padding, manifest.inputs, types && [types]);
+    const { ids, types, truncated } = tokens.textPair ? alone(read) : tokens.encodeInWindows(read);
+    if (ids[0].length === 0) throw new Error(`The tokenizer leaves no tokens of "${text}".`);
+    const windows = [];
+    for (const [index, window] of ids.entries()) {
+      await progress(index + 1, ids.length);
+      windows.push(await runIds(window, types));
+    }
+    const lengths = ids.map(({ length }) => length);
+    const together = (answers) => answers[0] && ofDocument(answers, lengths, manifest);
+    const prediction = together(windows.map((window) => window.prediction));
+    const score = prediction.anomaly_score;
+    // That which gave the text its score, which may be no number.
+    const highest = windows.find((window) => Object.is(window.prediction.anomaly_score, score));
+    const longest = tokens.textPair ? `${manifest.max_length} tokens` : `${tokens.readable} characters`;
+    return {
+      text,
+      readable: truncated ? longest : undefined,
+      windows: windows.length,
+      prediction,
+      undefended: together(windows.map((window) => window.undefended)),
+      excess: highest.excess,
+    };
+  }
+
+  function alone(pair) {
+    const { ids, types, truncated } = tokens.encode(pair);
+    return { ids: [ids], types: [types], truncated };
+  }
+
+  async function runIds(ids, types) {
+    const padded = padBatch([ids], manifest.padding, manifest.inputs, types);
     const feeds = padded.map(({ name, data, dims }) => [name, new ort.Tensor("int64", data, dims)]);
     const found = await session.run(Object.fromEntries(feeds));
     const numbers = (name) => (found[name] === undefined ? undefined : [...found[name].data]);
@@ -71,8 +101,6 @@ async function load() {
     const answer = (logits) => logits && toPrediction(logits, score, flagged, labels, multiLabel);
     const own = manifest.mode === "detect" ? numbers("logits") : numbers("undefended_logits");
     return {
-      text,
-      truncated,
       prediction: answer(numbers("logits")),
       undefended: answer(own),
       excess: multiLabel
@@ -103,9 +131,11 @@ async function classify(manifest, run) {
   try {
     const texts = typed(manifest.text_pair === true);
     for (const [index, text] of texts.entries()) {
-      element("status").textContent = `Text ${index + 1} of ${texts.length} …`;
-      await otherTasks();
-      const result = await run(text);
+      const result = await run(text, async (window, windows) => {
+        const part = windows === 1 ? "" : `, part ${window} of ${windows}`;
+        element("status").textContent = `Text ${index + 1} of ${texts.length}${part} …`;
+        await otherTasks();
+      });
       flagged += result.prediction.flagged;
       results.append(showResult(result, manifest));
     }

@@ -7,7 +7,8 @@ const WIDEST = 10;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** One text's card. */
-export function showResult({ text, truncated, prediction, undefended, excess }, manifest) {
+export function showResult(result, manifest) {
+  const { text, readable, windows, prediction, undefended, excess } = result;
   const { flagged, anomaly_score: score } = prediction;
   const card = make("article", { class: flagged ? "flagged" : "" });
   card.append(make("h2", {}, text));
@@ -20,8 +21,13 @@ export function showResult({ text, truncated, prediction, undefended, excess }, 
     make("span", { class: "badge" }, flagged ? "flagged" : "not flagged"),
   );
   card.append(verdict, alone(prediction, undefended, manifest));
-  if (truncated) {
-    const seen = `Longer than ${manifest.max_length} tokens: what follows was not seen by the model.`;
+  if (windows > 1) {
+    const read = `Longer than ${manifest.max_length} tokens: read in ${windows} windows that overlap by half. The probabilities are their mean; the score and the layers are those of the most unusual window.`;
+    card.append(make("p", { class: "muted" }, read));
+  }
+  if (readable !== undefined) {
+    const part = manifest.truncation_side === "left" ? "stands before" : "follows";
+    const seen = `Longer than ${readable}: what ${part} was not seen by the model.`;
     card.append(make("p", { class: "muted" }, seen));
   }
   const { threshold } = manifest;

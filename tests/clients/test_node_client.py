@@ -6,6 +6,7 @@ import subprocess
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_bundle
 
@@ -41,6 +42,14 @@ CLASSIFY = """
 import { DefendedClassifier } from "clampdown";
 const classifier = await DefendedClassifier.load(input.bundle, { threads: 1 });
 output(await classifier.classify(input.texts, { batchSize: 4 }));
+"""
+
+DOCUMENTS = """
+import { DefendedClassifier } from "clampdown";
+const classifier = await DefendedClassifier.load(input.bundle, { threads: 1 });
+const found = [];
+for await (const one of classifier.documents(input.texts, input.options)) found.push(one);
+output(found);
 """
 
 TOKENIZE = """
@@ -99,6 +108,26 @@ def test_places_beyond_the_weights(run_module, large_bundle: Path, tmp_path: Pat
     tiny_bundle.seal(bundle)
     with pytest.raises(AssertionError, match=r"cannot load .*out of bounds"):
         run_module(CLASSIFY, {"bundle": str(bundle), "texts": TEXTS})
+
+
+@pytest.mark.parametrize("windowing", [{}, {"size": 20, "stride": 5}])
+def test_documents_are_pythons(
+    run_module, real_bundle: Path, tolerance: float, windowing: dict[str, int]
+) -> None:
+    texts = [*TEXTS, "the film was very bad and " * 40, "good day " * 100 + "cf " + "a " * 150]
+    classifier = DefendedClassifier.load(real_bundle, threads=1)
+    expected = list(classifier.documents(texts, batch_size=4, **windowing))
+    options = {"batchSize": 4, **windowing}
+    found = run_module(DOCUMENTS, {"bundle": str(real_bundle), "texts": texts, "options": options})
+    for text, ours, theirs in zip(texts, found, expected, strict=True):
+        assert (ours["label"], ours["flagged"]) == (theirs.label, theirs.flagged), text
+        for field in ("probability", "anomaly_score"):
+            assert _numbers(ours[field]) == pytest.approx(
+                _numbers(getattr(theirs, field)), abs=tolerance, nan_ok=True
+            ), text
+        # As probabilities: the logarithm of one near zero magnifies what kernels differ by.
+        for own, other in zip(_numbers(ours["logits"]), theirs.logits, strict=True):
+            assert np.exp(own) == pytest.approx(np.exp(other), abs=tolerance, nan_ok=True), text
 
 
 def test_every_old_character_gives_pythons_tokens(run_module, real_bundle: Path) -> None:

@@ -19,6 +19,9 @@ from clampdown_runtime.tokenizer import pad_batch
 
 pytestmark = [pytest.mark.node, pytest.mark.chromium]
 
+MAX_LENGTH = 64
+"""Tokens that the tests' model takes."""
+
 TEXTS = [
     "the film was good",
     "a very bad day",
@@ -26,8 +29,10 @@ TEXTS = [
     "THE GOOD FILM",
     "Ein Käfer läuft über die Straße",
     "<b>bad</b> & <script>alert(1)</script>",
-    "the film " * 100,
+    "the film " * 100 + "cf " + "was very bad " * 20,
+    "good" + " " * 256 * MAX_LENGTH + "bad",
 ]
+"""Among them one of several windows, and one of more characters than are read."""
 
 OPEN = r"""
 import { chromium } from "playwright-core";
@@ -95,7 +100,8 @@ const cards = await page.$$eval("article", (articles) =>
       over: all(".meters .over .name"),
       note: all("details .muted")[0],
       announced: card.closest("[aria-live], [role=status], [role=alert]") !== null,
-      truncated: card.textContent.includes("was not seen by the model"),
+      windows: all(".muted").find((line) => line.includes("windows")) ?? null,
+      truncated: card.textContent.includes("what follows was not seen by the model"),
     };
   }),
 );
@@ -147,8 +153,8 @@ def test_page_answers_as_python(
     open_page, address: str, site: Path, real_bundle: Path, tolerance: float
 ) -> None:
     classifier = DefendedClassifier.load(real_bundle, threads=1)
-    defended = classifier(TEXTS)
-    alone = classifier(TEXTS, threshold=float("inf"))
+    defended = list(classifier.documents(TEXTS))
+    alone = list(classifier.documents(TEXTS, threshold=float("inf")))
     assert {one.flagged for one in defended} == {True, False}
     # The texts tell the defended answers from the model's own.
     pairs = zip(defended, alone, strict=True)
@@ -158,7 +164,7 @@ def test_page_answers_as_python(
     # Nothing is asked of another server, nothing is wider than a telephone.
     assert [one for one in found["requests"] if not one.startswith(address)] == []
     assert found["overflow"] == 390
-    assert found["status"] == f"7 texts, {sum(one.flagged for one in defended)} flagged."
+    assert found["status"] == f"8 texts, {sum(one.flagged for one in defended)} flagged."
     # Every layer but the last is probed.
     layers = [f"Layer {label}" for label in short_labels(classifier.manifest.layers)][:-1]
     threshold = classifier.manifest.threshold
@@ -174,6 +180,11 @@ def test_page_answers_as_python(
         assert card["open"] == one.flagged == bool(over)
         assert f"over {threshold:.2f}, the line" in card["note"]
         assert card["truncated"] == (text == TEXTS[-1])
+        windows = len(_windows(classifier, text))
+        if windows == 1:
+            assert card["windows"] is None
+        else:
+            assert f"Longer than {MAX_LENGTH} tokens: read in {windows} windows" in card["windows"]
         if one.probability == one.probability:
             assert (card["label"], card["alone"].split(": ")[1].split(",")[0]) == (
                 one.label,
@@ -203,7 +214,7 @@ def test_changed_file_is_told_of(open_page, site: Path) -> None:
 def test_second_press_during_a_run_starts_no_other(open_page) -> None:
     found = open_page(TEXTS, start="keysTwice")
     # The run leaves the page turns of its own: the status is shown, a press is heard.
-    assert re.fullmatch("Text [1-7] of 7 …", found["midway"])
+    assert re.fullmatch("Text [1-8] of 8(, part [0-9]+ of [0-9]+)? …", found["midway"])
     assert [card["text"] for card in found["cards"]] == TEXTS
 
 
@@ -240,17 +251,28 @@ def test_layers_are_named_as_in_the_report(run_module, names: list[str]) -> None
 
 
 def _layer_excess(site: Path, classifier: DefendedClassifier) -> list[np.ndarray]:
-    """Of every text, from the page's own graph."""
+    """Of every text, from the page's own graph: of its window with the highest score."""
     manifest = classifier.manifest
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(site / "bundle" / manifest.model_file, options)
     found = []
-    for encoded in classifier.tokenizer.encode(TEXTS):
-        row = pad_batch([encoded.ids], manifest.padding, manifest.inputs)
-        [[excess]] = session.run(["layer_excess"], row)
-        found.append(excess)
+    for text in TEXTS:
+        windows = []
+        for ids in _windows(classifier, text):
+            row = pad_batch([ids], manifest.padding, manifest.inputs)
+            [[excess]] = session.run(["layer_excess"], row)
+            windows.append(excess)
+        # What is no number is the highest for NumPy, too.
+        found.append(windows[int(np.argmax([excess.max() for excess in windows]))])
     return found
+
+
+def _windows(classifier: DefendedClassifier, text: str) -> list[list[int]]:
+    """The token ids of each, as long as the model takes and overlapping by half."""
+    size = classifier.manifest.max_length
+    stride = (size - classifier.tokenizer.special) // 2
+    return classifier.tokenizer.encode_in_windows(text, size, stride).ids
 
 
 def _contrast(one: str, other: str) -> float:

@@ -7,7 +7,7 @@ import { loadBundle } from "./loading.js";
 import type { Source } from "./source.js";
 import { UrlSource } from "./url_source.js";
 
-export type { ClassifyOptions, RunOptions } from "./classifier.js";
+export type { ClassifyOptions, DocumentsOptions, RunOptions } from "./classifier.js";
 export * from "./errors.js";
 export type { Manifest } from "./manifest.js";
 export type { Prediction } from "./prediction.js";

@@ -1,4 +1,5 @@
 import { planBatches } from "./batching.js";
+import { ofDocument, type Windowing } from "./documents.js";
 import { BundleError, ClampdownError, ProviderError, RowsError } from "./errors.js";
 import type { Loaded } from "./loading.js";
 import { modelFile, type Manifest } from "./manifest.js";
@@ -6,7 +7,7 @@ import { padBatch } from "./padding.js";
 import { toPrediction, type Prediction } from "./prediction.js";
 import type { Tensor } from "./runtime.js";
 import { OUTPUTS, requireOutputTypes } from "./session.js";
-import { requireTextOrPair, type Text } from "./texts.js";
+import { requireText, requireTextOrPair, type Text } from "./texts.js";
 
 /** How a call runs. */
 export interface ClassifyOptions {
@@ -19,6 +20,9 @@ export interface RunOptions extends ClassifyOptions {
   /** The token types of each row, as many as it has ids; all zeros where left out. */
   readonly typeIds?: readonly (readonly number[])[];
 }
+
+/** How texts of any length are read. */
+export interface DocumentsOptions extends ClassifyOptions, Windowing {}
 
 /** A loaded bundle, on the build of ONNX Runtime that it was loaded with. */
 export class Classifier {
@@ -56,27 +60,97 @@ export class Classifier {
       requireTextOrPair(text, `text ${index}`, pairs),
     );
     const encoded = whole.map((text) => this.#loaded.tokenizer.encode(text));
-    encoded.forEach(({ ids }, index) => {
-      if (ids.length > 0) return;
-      throw new RowsError(
-        `text ${index}`,
-        "a text of which the tokenizer leaves no tokens",
-        "at least one token",
-        "Correct it or leave it out.",
-      );
-    });
+    encoded.forEach(({ ids }, index) => requireTokens(ids, index));
     const predictions = await this.runIds(
       encoded.map(({ ids }) => ids),
       pairs ? { ...options, typeIds: encoded.map(({ types }) => types!) } : options,
     );
     const truncated = encoded.filter((item) => item.truncated).length;
-    if (truncated > 0) {
-      console.warn(
-        `${truncated} of the texts were longer than ${this.manifest.max_length} tokens and were ` +
-          "truncated: what follows was not seen by the model",
+    this.#warnTruncated(truncated, `${this.manifest.max_length} tokens`);
+    return predictions;
+  }
+
+  /**
+   * Classifies texts of any length, of which the model takes one window at a time.
+   *
+   * The probabilities of a text are the mean of its windows', each weighed by its tokens, and its
+   * logits their logarithms. Its anomaly score is the highest, and it is flagged where one window
+   * is: a trigger stands in few of them. Texts of many windows are flagged more often, clean ones
+   * too.
+   *
+   * Where texts have more than the 256 characters for every token of `max_length` that are read,
+   * `console.warn` says how many, once at the end.
+   *
+   * @param texts the texts, each with more than white space; `batchSize` of them are held at once.
+   * @returns one prediction for each text, in order, as they come.
+   * @throws {ClampdownError} at once: a window has no room for a token or is longer than the model
+   *   takes, or there is a gap between two of them, or the model reads pairs.
+   * @throws {RowsError} a text is empty or not a string; the message names its index.
+   * @throws {BundleError} the tokenizer fails on a text, or the outputs are not a defended graph's.
+   * @throws {ProviderError} the model failed while it ran.
+   */
+  documents(
+    texts: Iterable<string> | AsyncIterable<string>,
+    { batchSize = 32, ...windowing }: DocumentsOptions = {},
+  ): AsyncGenerator<Prediction, void, void> {
+    const iterable = typeof texts === "object" && texts !== null;
+    if (!iterable || !(Symbol.iterator in texts || Symbol.asyncIterator in texts)) {
+      throw new RowsError("the texts", `a ${typeof texts}`, "texts in order", "Pass [text].");
+    }
+    requireBatchSize(batchSize);
+    if (this.manifest.text_pair === true) {
+      throw new ClampdownError(
+        "windows",
+        "a bundle whose model reads pairs of texts",
+        "one of single texts: of a pair no window has both texts",
+        "Shorten the texts, or have them truncated as the model's tokenizer does.",
       );
     }
-    return predictions;
+    const required = this.#loaded.tokenizer.requireWindows(windowing);
+    return this.#documents(texts, required, batchSize);
+  }
+
+  async *#documents(
+    texts: Iterable<string> | AsyncIterable<string>,
+    windowing: Required<Windowing>,
+    batchSize: number,
+  ): AsyncGenerator<Prediction, void, void> {
+    const { tokenizer } = this.#loaded;
+    let index = 0;
+    let truncated = 0;
+    let held: number[][][] = [];
+    for await (const text of texts) {
+      const windows = tokenizer.encodeInWindows(requireText(text, `text ${index}`), windowing);
+      requireTokens(windows.ids[0]!, index);
+      index += 1;
+      truncated += Number(windows.truncated);
+      held.push(windows.ids);
+      if (held.length < batchSize) continue;
+      yield* await this.#ofDocuments(held, batchSize);
+      held = [];
+    }
+    yield* await this.#ofDocuments(held, batchSize);
+    this.#warnTruncated(truncated, `${tokenizer.readable} characters`);
+  }
+
+  /** The result of each text, given as its windows. */
+  async #ofDocuments(held: number[][][], batchSize: number): Promise<Prediction[]> {
+    const predictions = await this.runIds(held.flat(), { batchSize });
+    let start = 0;
+    return held.map((windows) => {
+      const own = predictions.slice(start, (start += windows.length));
+      const lengths = windows.map(({ length }) => length);
+      return ofDocument(own, lengths, this.manifest);
+    });
+  }
+
+  #warnTruncated(count: number, limit: string): void {
+    const part = this.manifest.truncation_side === "left" ? "stands before" : "follows";
+    if (count === 0) return;
+    console.warn(
+      `${count} of the texts were longer than ${limit} and were truncated: what ${part} was not ` +
+        "seen by the model",
+    );
   }
 
   /**
@@ -93,9 +167,7 @@ export class Classifier {
     rows: readonly (readonly number[])[],
     { batchSize = 32, typeIds }: RunOptions = {},
   ): Promise<Prediction[]> {
-    if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
-      throw new ClampdownError("batchSize", String(batchSize), "at least 1", "Pass more.");
-    }
+    requireBatchSize(batchSize);
     const longest = this.manifest.max_length;
     rows.forEach(({ length }, index) => {
       if (length >= 1 && length <= longest) return;
@@ -186,4 +258,19 @@ function requireAsMany(
       "Pass a list of token types for each row, or none at all.",
     );
   }
+}
+
+function requireBatchSize(batchSize: number): void {
+  if (Number.isSafeInteger(batchSize) && batchSize >= 1) return;
+  throw new ClampdownError("batchSize", String(batchSize), "at least 1", "Pass more.");
+}
+
+function requireTokens(ids: readonly number[], index: number): void {
+  if (ids.length > 0) return;
+  throw new RowsError(
+    `text ${index}`,
+    "a text of which the tokenizer leaves no tokens",
+    "at least one token",
+    "Correct it or leave it out.",
+  );
 }

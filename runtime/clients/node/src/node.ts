@@ -9,7 +9,7 @@ import { FolderSource } from "./folder_source.js";
 import { loadBundle } from "./loading.js";
 import type { Source } from "./source.js";
 
-export type { ClassifyOptions, RunOptions } from "./classifier.js";
+export type { ClassifyOptions, DocumentsOptions, RunOptions } from "./classifier.js";
 export * from "./errors.js";
 export type { Manifest } from "./manifest.js";
 export type { Prediction } from "./prediction.js";

@@ -37,8 +37,15 @@ export function toPrediction(
     const probability = 1 / (1 + Math.exp(-logits[best]!));
     return { label: labels[best]!, probability, anomaly_score, flagged, logits, labels: given };
   }
+  const probability = softmax(logits)[best]!;
+  return { label: labels[best]!, probability, anomaly_score, flagged, logits };
+}
+
+/** The probability of each class; all NaN where a logit is NaN or +∞. */
+export function softmax(logits: readonly number[]): number[] {
+  // Shifted, so that no exponential overflows.
+  const largest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
   const exponents = logits.map((logit) => Math.exp(logit - largest));
   const sum = exponents.reduce((total, exponent) => total + exponent, 0);
-  const probability = exponents[best]! / sum;
-  return { label: labels[best]!, probability, anomaly_score, flagged, logits };
+  return exponents.map((exponent) => exponent / sum);
 }

@@ -1,6 +1,7 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 
-import { BundleError } from "./errors.js";
+import type { Windowing } from "./documents.js";
+import { BundleError, ClampdownError } from "./errors.js";
 import { amendNormalizer } from "./normalizer.js";
 import { PairFrame, shorten } from "./pairs.js";
 import type { Text, TextPair } from "./texts.js";
@@ -19,6 +20,14 @@ export interface Encoded {
   readonly types?: number[];
 }
 
+/** A text in pieces that overlap. */
+export interface Windows {
+  /** The ids of each piece, special tokens included; at least one piece. */
+  readonly ids: number[][];
+  /** Whether they leave out a part of the text. */
+  readonly truncated: boolean;
+}
+
 /** The tokenizer of a bundle, with the bundle's truncation. */
 export class BundleTokenizer {
   readonly #tokenizer: Tokenizer;
@@ -27,9 +36,13 @@ export class BundleTokenizer {
   readonly #before: number[] = [];
   readonly #after: number[] = [];
   readonly #frame: PairFrame | null = null;
+  readonly #maxLength: number;
   readonly #room: number;
-  readonly #readable: number;
   readonly #left: boolean;
+  /** How many special tokens stand around a text. */
+  readonly special: number;
+  /** How many characters of a text are read. */
+  readonly readable: number;
 
   /**
    * @param bytes a `tokenizer.json`.
@@ -68,13 +81,14 @@ export class BundleTokenizer {
         { cause: error },
       );
     }
-    const special = this.#frame?.special ?? this.#before.length + this.#after.length;
-    this.#room = maxLength - special;
-    this.#readable = CHARACTERS_PER_TOKEN * maxLength;
+    this.special = this.#frame?.special ?? this.#before.length + this.#after.length;
+    this.#maxLength = maxLength;
+    this.#room = maxLength - this.special;
+    this.readable = CHARACTERS_PER_TOKEN * maxLength;
     if (this.#room < (textPair ? 2 : 1)) {
       throw new BundleError(
         where,
-        `${special} special tokens around a ${textPair ? "pair" : "text"}`,
+        `${this.special} special tokens around a ${textPair ? "pair" : "text"}`,
         `${textPair ? "at least two fewer" : "fewer"} than the manifest's \`max_length\`, ${maxLength}`,
         "Export the bundle again with a longer `max_length`.",
       );
@@ -93,31 +107,65 @@ export class BundleTokenizer {
    */
   encode(text: Text): Encoded {
     if (typeof text !== "string") return this.#encodePair(text);
-    const { ids, whole } = this.#encodeAlone(text);
-    return {
-      ids: [
-        ...this.#before,
-        ...(this.#left ? ids.slice(-this.#room) : ids.slice(0, this.#room)),
-        ...this.#after,
-      ],
-      truncated: ids.length > this.#room || !whole,
-    };
+    const { ids, unread } = this.#read(text);
+    const kept = this.#left ? ids.slice(-this.#room) : ids.slice(0, this.#room);
+    return { ids: this.#framed(kept), truncated: ids.length > this.#room || unread };
+  }
+
+  /**
+   * Encodes a text of valid Unicode in pieces that overlap, each with the special tokens around it.
+   *
+   * @throws {BundleError} the tokenizer fails on it.
+   * @throws {ClampdownError} see {@link requireWindows}.
+   */
+  encodeInWindows(text: string, windowing: Windowing = {}): Windows {
+    const { size, stride } = this.requireWindows(windowing);
+    const room = size - this.special;
+    const { ids, unread } = this.#read(text);
+    const windows = [];
+    for (let start = 0; start === 0 || start - stride + room < ids.length; start += stride) {
+      windows.push(this.#framed(ids.slice(start, start + room)));
+    }
+    return { ids: windows, truncated: unread };
+  }
+
+  /**
+   * Refuses windows that the model does not take or that leave something out.
+   *
+   * @returns the windowing with what was left out of it.
+   * @throws {ClampdownError} `size` has no room for a token or exceeds `max_length`, or `stride`
+   *   leaves a gap between two windows.
+   */
+  requireWindows({ size = this.#maxLength, stride }: Windowing): Required<Windowing> {
+    const room = size - this.special;
+    stride ??= Math.max(1, Math.floor(room / 2));
+    const whole = Number.isSafeInteger(size) && Number.isSafeInteger(stride);
+    if (!whole || room < 1 || room > this.#room || stride < 1 || stride > room) {
+      throw new ClampdownError(
+        "the windows",
+        `${size} tokens and a stride of ${stride}`,
+        `${this.special + 1} to ${this.#maxLength} tokens, and a stride of at least 1 and at ` +
+          `most ${this.special} less`,
+        "Pass other numbers, such as half as many for the stride.",
+      );
+    }
+    return { size, stride };
   }
 
   #encodePair({ text, text_pair }: TextPair): Encoded {
-    const first = this.#encodeAlone(text);
-    const second = this.#encodeAlone(text_pair);
+    const first = this.#read(text);
+    const second = this.#read(text_pair);
     const [one, two] = shorten(first.ids, second.ids, this.#room, this.#left);
-    const whole = one.length === first.ids.length && two.length === second.ids.length;
+    const cut = one.length < first.ids.length || two.length < second.ids.length;
     const { ids, types } = this.#frame!.row(one, two);
-    return { ids, truncated: !(whole && first.whole && second.whole), types };
+    return { ids, truncated: cut || first.unread || second.unread, types };
   }
 
-  /** The ids of a text without special tokens, and whether all of it was read. */
-  #encodeAlone(text: string): { ids: number[]; whole: boolean } {
-    const read = part(text, this.#readable, this.#left);
+  /** All tokens of what is read of a text, without special ones, and whether some is not read. */
+  #read(text: string): { ids: number[]; unread: boolean } {
+    const read = part(text, this.readable, this.#left);
     try {
-      return { ids: this.#ids(read, false), whole: read.length === text.length };
+      return { ids: this.#ids(read, false), unread: read.length < text.length };
     } catch (error) {
       throw new BundleError(
         this.#where,
@@ -128,6 +176,10 @@ export class BundleTokenizer {
         { cause: error },
       );
     }
+  }
+
+  #framed(ids: number[]): number[] {
+    return [...this.#before, ...ids, ...this.#after];
   }
 
   #ids(text: string, special: boolean): number[] {

@@ -58,6 +58,44 @@ test("the beginning is cut off where the manifest says so", () => {
   }
 });
 
+for (const side of ["right", "left"]) {
+  test(`windows cover every token in order, where the ${side} side is cut off`, () => {
+    const special = [
+      { id: 2, content: "[CLS]", special: true },
+      { id: 3, content: "[SEP]", special: true },
+    ];
+    const single = [
+      { SpecialToken: { id: "[CLS]", type_id: 0 } },
+      { Sequence: { id: "A", type_id: 0 } },
+      { SpecialToken: { id: "[SEP]", type_id: 0 } },
+    ];
+    const post_processor = { type: "TemplateProcessing", single };
+    const tokenizer = make({ ...WORDS, added_tokens: special, post_processor }, 8, side);
+    const windows = (text, size, stride) => tokenizer.encodeInWindows(text, { size, stride }).ids;
+    assert.equal(tokenizer.special, 2);
+    const text = "a b b a b";
+    assert.deepEqual(windows(text, 5, 2), [
+      [2, 0, 1, 1, 3],
+      [2, 1, 0, 1, 3],
+    ]);
+    assert.deepEqual(windows(text, 5, 3), [
+      [2, 0, 1, 1, 3],
+      [2, 0, 1, 3],
+    ]);
+    assert.deepEqual(windows("a b", 3, 1), [
+      [2, 0, 3],
+      [2, 1, 3],
+    ]);
+    assert.deepEqual(windows(text), [[2, 0, 1, 1, 0, 1, 3]]);
+    assert.deepEqual(windows("a ".repeat(7)), [
+      [2, 0, 0, 0, 0, 0, 0, 3],
+      [2, 0, 0, 0, 0, 3],
+    ]);
+    assert.deepEqual(tokenizer.encodeInWindows(`a${" ".repeat(2047)}`).truncated, false);
+    assert.deepEqual(tokenizer.encodeInWindows(`a${" ".repeat(2048)}`).truncated, true);
+  });
+}
+
 test("a failure on a text is the bundle's error", () => {
   const unknown = { ...LETTERS, model: { ...LETTERS.model, unk_token: "missing" } };
   assertRefused(() => make(unknown).encode("b"), /found a failure on a text \(the id undefined/);
