@@ -139,6 +139,18 @@ def test_the_bundle_is_one_of_many_labels_and_verifies(bundle, labels):
         assert prediction.probability == pytest.approx(chances.max())
 
 
+def test_report_and_card_name_what_they_show(bundle, labels):
+    tensors = load_file(bundle / "calibration.safetensors")
+    right = tensors["clean.correct_undefended"]
+    assert right.shape == (ROWS, labels)
+    report, card = (bundle / "report.html").read_text(), (bundle / "README.md").read_text()
+    assert "Clean accuracy over all labels, before" in report
+    assert f"of {right.size:,} answers, one to each label of {ROWS} rows held out" in report
+    assert f"| CACC over all labels, undefended | {100 * right.mean():.1f}% |" in card
+    assert f"of {right.size}, one to each label |" in card
+    assert "CACC over all labels, defended" in (bundle / "bom.cdx.json").read_text()
+
+
 def test_thresholds_hold_the_rate_that_was_asked_for(bundle):
     manifest = DefendedClassifier.load(bundle).manifest
     assert 0.05 < manifest.frr_measured <= 0.1
