@@ -29,12 +29,11 @@ try {
     event.preventDefault();
     void classify(manifest, run);
   });
-  element("form").addEventListener("keydown", (event) => {
-    const inBox = event.target instanceof HTMLTextAreaElement;
-    if (inBox && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      element("form").requestSubmit();
-    }
-  });
+  for (const box of ["texts", "second-texts"].map(element)) {
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) element("form").requestSubmit();
+    });
+  }
 } catch (error) {
   element("status").textContent = "";
   fail(error);

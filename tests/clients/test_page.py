@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -69,9 +70,12 @@ const settled = () =>
 await page.waitForFunction(settled);
 if (input.texts.length > 0) {
   await page.fill("#texts", input.texts.join("\n"));
+  if (input.seconds) await page.fill("#second-texts", input.seconds.join("\n"));
   midway = await starts[input.start]();
   await page.waitForFunction(
-    (count) => document.getElementById("status").textContent.startsWith(`${count} texts, `),
+    (count) =>
+      document.getElementById("status").textContent.startsWith(`${count} texts, `) ||
+      !document.getElementById("error").hidden,
     input.texts.length,
   );
 }
@@ -114,6 +118,7 @@ output({
   status: await page.textContent("#status"),
   focus: await page.evaluate(() => document.activeElement.id),
   error: await page.textContent("#error"),
+  asksForPairs: await page.isVisible("#second-texts"),
   overflow: await page.evaluate(() => document.documentElement.scrollWidth),
 });
 await browser.close();
@@ -132,6 +137,12 @@ def site(real_bundle: Path, node_client: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def address(site: Path) -> Iterator[str]:
+    with _served(site) as address:
+        yield address
+
+
+@contextmanager
+def _served(site: Path) -> Iterator[str]:
     with PageServer(site) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -164,6 +175,7 @@ def test_page_answers_as_python(
     # Nothing is asked of another server, nothing is wider than a telephone.
     assert [one for one in found["requests"] if not one.startswith(address)] == []
     assert found["overflow"] == 390
+    assert not found["asksForPairs"]
     assert found["status"] == f"8 texts, {sum(one.flagged for one in defended)} flagged."
     # Every layer but the last is probed.
     layers = [f"Layer {label}" for label in short_labels(classifier.manifest.layers)][:-1]
@@ -202,6 +214,34 @@ def test_page_answers_as_python(
             assert max(shown) == float(card["score"])
         else:
             assert {card["probability"], card["score"], *card["excess"]} == {"not a number"}
+
+
+@pytest.mark.filterwarnings("ignore::clampdown_runtime.TruncationWarning")
+def test_page_answers_pairs_as_python(
+    run_module, node_client: Path, pairs_bundle: Path, tmp_path: Path, tolerance: float
+) -> None:
+    site = tmp_path / "pairs"
+    site.mkdir()
+    write_site(open_bundle(pairs_bundle), site, client=node_client)
+    expected = DefendedClassifier.load(pairs_bundle, threads=1)(
+        list(zip(TEXTS, TEXTS[::-1], strict=True))
+    )
+    given = {"chromium": chromium_or_skip(), "texts": TEXTS, "start": "keys"}
+    with _served(site) as address:
+        found, lacking = (
+            run_module(OPEN, {**given, "address": address, "seconds": seconds})
+            for seconds in (TEXTS[::-1], TEXTS[1:])
+        )
+    assert found["errors"] == []
+    assert found["asksForPairs"]
+    for one, other, card, theirs in zip(TEXTS, TEXTS[::-1], found["cards"], expected, strict=True):
+        assert card["text"] == f"{one}\n{other}"
+        assert (card["label"], card["badge"] == "flagged") == (theirs.label, theirs.flagged)
+        if theirs.anomaly_score == theirs.anomaly_score:
+            score = float(card["score"])
+            assert score == pytest.approx(theirs.anomaly_score, abs=0.01 + tolerance)
+    assert lacking["error"] == "8 texts and 7 second ones: each needs its own."
+    assert lacking["cards"] == []
 
 
 def test_changed_file_is_told_of(open_page, site: Path) -> None:

@@ -213,8 +213,14 @@ test("of a pair the longer text is cut first, on its side", () => {
 });
 
 test("a tokenizer that does not part two texts is refused", () => {
-  for (const post_processor of [null, { type: "ByteLevel" }]) {
-    assertRefused(() => makePaired({ ...PAIRED, post_processor }), /nothing parts two texts/);
+  const bare = [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 1 } }];
+  const template = { ...PAIRED.post_processor, pair: bare };
+  // The package leaves the second text out where there is no post-processor.
+  for (const post_processor of [null, { type: "ByteLevel" }, template]) {
+    assertRefused(
+      () => makePaired({ ...PAIRED, post_processor }),
+      /nothing parts two texts|does not read a pair/,
+    );
   }
   assertRefused(() => makePaired(PAIRED, 4), /3 special tokens around a pair; expected at least two/);
 });
