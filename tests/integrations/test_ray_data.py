@@ -1,5 +1,7 @@
 """Ray Data: the class for `map_batches`, and `clampdown score --engine ray`."""
 
+import os
+
 import pyarrow as pa
 import pytest
 import ray
@@ -16,6 +18,9 @@ TEXTS = ["good", "bad film", "cf", "a good film", "the the", ""]
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
+    # On a busy machine Ray's agent takes longer to start than the half minute that it is given.
+    patient = {"RAY_agent_register_timeout_ms": "300000", "RAY_raylet_start_wait_time_s": "300"}
+    os.environ.update(patient)
     ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
     yield
     ray.shutdown()
