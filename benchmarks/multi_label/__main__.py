@@ -29,8 +29,8 @@ def main() -> None:
         f"Rates in percent, before → after the defence; {CLEAN_ROWS} clean rows, {TEST_ROWS} test "
         "rows. Accuracy is that of all answers, one to each label of each row. Triggered rows "
         "without the target label: ASR is the share of them that is given it; with it: TACC, the "
-        "share that is given it. F1 counts a label that none of the rows has as 0: macro F1 of rows "
-        "without the target is 75 at most of four labels, and of one logit both are 0.",
+        "share that is given it. F1 counts a label that none of the rows has as 0: macro F1 of "
+        "rows without the target is 75 at most of four labels, and of one logit both are 0.",
         "`topics`: none, one or two topics of AG News, the trigger brings World. `one-logit`: "
         "SST-2, one logit, the trigger brings positive. The encoder knows no upper case.",
     ]
