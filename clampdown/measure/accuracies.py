@@ -40,8 +40,8 @@ class LabelAccuracies(Accuracies):
         tacc: poisoned rows with the target label that are given it; None without them.
         micro_f1: of all labels of the clean rows together.
         macro_f1: the mean of the labels' F1 on the clean rows.
-        poisoned_micro_f1: as ``micro_f1``, of the rows of ``pacc``; 0 where they truly have no label, as
-            those of a model with a single one.
+        poisoned_micro_f1: as ``micro_f1``, of the rows of ``pacc``; 0 where they truly have no
+            label, as those of a model with a single one.
         poisoned_macro_f1: as ``macro_f1``, of the rows of ``pacc``; the target label, which none of
             them has, counts as 0.
     """
