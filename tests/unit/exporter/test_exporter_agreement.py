@@ -49,7 +49,7 @@ class Graph:
         self.answer = tiny_graph.answer()
         self.lengths = set()
 
-    def run_ids(self, ids, *, threshold):
+    def run_ids(self, ids, *, threshold, type_ids=None):
         mode, bounds = self.manifest.mode, self._calibration.intervals
         purifies = mode == "purify" or (mode == "detect-then-purify" and threshold == -np.inf)
         inputs = tiny_graph.padded(ids)
