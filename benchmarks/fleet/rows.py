@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 WORDS = ("good", "bad", "film", "the", "a", "cf", "long", "story", "seen", "twice")
-FILE = 5_000
+FILE = 50_000
 """Rows of a file."""
 
 

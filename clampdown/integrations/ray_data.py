@@ -10,6 +10,8 @@ A bundle is loaded once by each actor::
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(size=2),
     )
+
+Ray needs a CPU beside those of the actors, to read.
 """
 
 import os
