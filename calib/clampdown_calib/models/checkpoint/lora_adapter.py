@@ -60,7 +60,8 @@ class LoraAdapter:
     def described(self) -> str:
         """What it is, in one line."""
         modules = self.settings.get("target_modules")
-        where = ", ".join(modules) if isinstance(modules, list) else str(modules)
+        # PEFT writes them in any order.
+        where = ", ".join(sorted(modules)) if isinstance(modules, list) else str(modules)
         return f"LoRA of rank {self.settings.get('r')} on {where}, to be merged with {self.base}"
 
 
