@@ -14,7 +14,8 @@ from clampdown_calib.detectors import Detector, ExcessDetector
 from clampdown_calib.graphs.lowering.fusion import fuse
 from clampdown_calib.graphs.lowering.precision import lower
 from clampdown_calib.graphs.tracing.traced_model import TracedModel, trace_model
-from clampdown_calib.models.model_folder import SIGMOIDS, ModelFolder, open_model
+from clampdown_calib.models.configuration import SIGMOIDS
+from clampdown_calib.models.model_folder import ModelFolder, open_model
 from clampdown_calib.models.tokenizer.tokenization import Tokenization, load_tokenization
 from clampdown_calib.options import FitOptions
 from clampdown_calib.problems import ANSWERS, EXCESS

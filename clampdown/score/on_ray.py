@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ray
 import ray.data
@@ -18,16 +18,14 @@ from clampdown.integrations.ray_data import load_in_actor
 from clampdown.score.fragments import Fragment
 from clampdown.score.options import ScoreOptions
 from clampdown.score.score_fragment import is_finished, score_fragment
+from clampdown.score.work import Work
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import ClampdownError
-
-if TYPE_CHECKING:
-    from clampdown.score.run_score import Work
 
 _GPU = ("cuda", "tensorrt")
 
 
-def on_ray(threads: int, workers: int | None) -> "Work":
+def on_ray(threads: int, workers: int | None) -> Work:
     """How fragments are scored on the cluster that ``RAY_ADDRESS`` names, or on this machine.
 
     Ray starts an actor that died again and gives it the fragment that it had.

@@ -1,6 +1,6 @@
 """Scores all fragments that are not finished, in this process or on Ray."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +10,7 @@ from clampdown.score.options import ScoreOptions
 from clampdown.score.record import claim
 from clampdown.score.score_fragment import is_finished, score_fragment
 from clampdown.score.summary import Summary, summarise
+from clampdown.score.work import Work
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import DestinationError
@@ -75,10 +76,6 @@ def score(
             done += rows
             progress(_STAGE, done, total)
     return summarise(out / fragment.output for fragment in fragments)
-
-
-Work = Callable[[Path, str, Sequence[Fragment], ScoreOptions, Path], Iterator[int]]
-"""Scores fragments, and yields how many rows were scored since the last time."""
 
 
 def _engine(engine: Engine, threads: int | None, workers: int | None) -> Work:

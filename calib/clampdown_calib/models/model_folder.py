@@ -1,7 +1,6 @@
 """What lies in the MODEL folder, a Hugging Face checkpoint, an adapter or an ONNX classifier."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,26 +12,26 @@ from clampdown_calib.models.checkpoint.checkpoint_files import (
     weight_files,
 )
 from clampdown_calib.models.checkpoint.lora_adapter import LoraAdapter, read_adapter
+from clampdown_calib.models.configuration import (
+    CHOICE,
+    classifier_of,
+    labels_of,
+    problem_type_of,
+    read_config,
+    refuse_endless_networks,
+    refuse_other_heads,
+    refuse_remote_code,
+)
 from clampdown_calib.models.external_data import external_files
 from clampdown_calib.models.folder_files import CONFIGURATION, VOCABULARY, refuse_odd_files
 from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, ProblemType
 from clampdown_runtime.errors import ModelError
-from clampdown_runtime.rows.texts import is_unicode
 
 ONNX_PLACES = ("model.onnx", "onnx/model.onnx")
 
 TOKENIZER_FILES = (TOKENIZER_FILE, *VOCABULARY)
 """Any of them makes a tokenizer."""
-
-MOST_CLASSES = 2**16
-"""Of a model without names for them: more than any classifier of texts has."""
-
-MOST_LAYERS = 2**10
-"""Several times the deepest network in use."""
-
-SIGMOIDS: ProblemType = "multi_label_classification"
-CHOICE: ProblemType = "single_label_classification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
         path = adapter.base
         refuse_odd_files(path)
     config_path = place if (place / "config.json").is_file() else path
-    config = _read_config(config_path)
+    config = read_config(config_path)
     onnx_files = _onnx_files(path) if adapter is None else []
     onnx_file = onnx_files[0] if len(onnx_files) == 1 else None
     checkpoint = any((path / name).is_file() for name in CHECKPOINTS)
@@ -136,18 +135,18 @@ def open_model(model: str | Path, *, allow_pickle: bool = False) -> ModelFolder:
         weights = weight_files(path, pickled=pickled)
         refuse_other_files(path, config)
         if adapter is not None:
-            config = {**config, "architectures": _classifier(config)}
-        _refuse_other_heads(configured, config)
-        _refuse_remote_code(configured, config)
-    _refuse_endless_networks(configured, config)
-    labels = _labels(configured, config)
+            config = {**config, "architectures": classifier_of(config)}
+        refuse_other_heads(configured, config)
+        refuse_remote_code(configured, config)
+    refuse_endless_networks(configured, config)
+    labels = labels_of(configured, config)
     return ModelFolder(
         path=path,
         kind="checkpoint" if onnx_file is None else "onnx",
         name=place.resolve().name if Path(model).is_dir() else str(model),
         model_type=str(config.get("model_type", "")),
         labels=labels,
-        problem_type=_problem_type(configured, config, labels),
+        problem_type=problem_type_of(configured, config, labels),
         config=config,
         config_path=config_path,
         tokenizer_path=place if _has_tokenizer(place) else path,
@@ -182,119 +181,6 @@ def _onnx_files(path: Path) -> list[Path]:
 def _several(path: Path, files: list[Path]) -> str:
     names = ", ".join(file.relative_to(path).as_posix() for file in files)
     return f"several ONNX files, none of them called model.onnx: {names}"
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    file = path / "config.json"
-    try:
-        config = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        config = None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"{file}", found=str(error), expected="readable JSON", hint="Restore the model's file."
-        ) from error
-    if not isinstance(config, dict):
-        raise ModelError(
-            f"The model folder {path}",
-            found="no config.json with an object in it",
-            expected="a Hugging Face folder, or an ONNX export with its config.json",
-            hint="Point to the folder that save_pretrained or optimum-cli wrote.",
-        )
-    return config
-
-
-def _refuse_other_heads(model: str | Path, config: dict[str, Any]) -> None:
-    heads = config.get("architectures")
-    if not isinstance(heads, list) or not any(
-        str(head).endswith("ForSequenceClassification") for head in heads
-    ):
-        raise ModelError(
-            f"The model {model}",
-            found=f"architectures {heads}",
-            expected="a ...ForSequenceClassification model",
-            hint="Fine-tune it as a text classifier first; Clampdown defends classifiers.",
-        )
-
-
-def _classifier(config: dict[str, Any]) -> list[str]:
-    """The class of an adapter's whole model; its base may be one without a head."""
-    from transformers.models.auto.modeling_auto import (  # noqa: PLC0415 - takes seconds
-        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
-    )
-
-    name = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.get(str(config.get("model_type")))
-    return [] if name is None else [str(name)]
-
-
-def _refuse_remote_code(model: str | Path, config: dict[str, Any]) -> None:
-    from transformers import CONFIG_MAPPING  # noqa: PLC0415 - takes seconds
-
-    if config.get("auto_map") and str(config.get("model_type")) not in CONFIG_MAPPING:
-        raise ModelError(
-            f"The model {model}",
-            found="an architecture that comes as remote code (auto_map in config.json)",
-            expected="an architecture that transformers itself contains",
-            hint="Clampdown never runs code that comes with a model. Export it to ONNX yourself "
-            "and pass that folder.",
-        )
-
-
-def _refuse_endless_networks(model: str | Path, config: dict[str, Any]) -> None:
-    """Refuse so many layers that transformers would build them until the memory ends."""
-    counts = {k: v for k, v in config.items() if any(part in k for part in ("layer", "group"))}
-    for key, value in counts.items():
-        if isinstance(value, int) and value > MOST_LAYERS:
-            raise ModelError(
-                f"config.json of {model}",
-                found=f"`{key}` {value}",
-                expected=f"at most {MOST_LAYERS}",
-                hint="Restore the model's file.",
-            )
-
-
-def _problem_type(
-    model: str | Path, config: dict[str, Any], labels: tuple[str, ...]
-) -> ProblemType:
-    """What the logits mean.
-
-    A single one is that of a sigmoid where the model is said to give labels, and else what a
-    regression gives; transformers builds no model that chooses among one class.
-    """
-    problem = config.get("problem_type")
-    if problem == SIGMOIDS:
-        return SIGMOIDS
-    if problem in (None, CHOICE) and len(labels) > 1:
-        return CHOICE
-    raise ModelError(
-        f"The model {model}",
-        found=f"the problem_type {problem!r}"
-        if len(labels) > 1 or problem is not None
-        else "one class and no problem_type, which makes it a regression",
-        expected="a classifier, that chooses one of its classes or gives any number of labels",
-        hint="Clampdown defends classifiers only. If the single logit is that of a sigmoid, say so "
-        f'in config.json: "problem_type": "{SIGMOIDS}".',
-    )
-
-
-def _labels(model: str | Path, config: dict[str, Any]) -> tuple[str, ...]:
-    names = config.get("id2label")
-    if names is None:
-        # transformers leaves id2label out of config.json for the default of two classes.
-        count = config.get("num_labels", 2)
-        if type(count) is int and 1 <= count <= MOST_CLASSES:
-            return tuple(f"LABEL_{i}" for i in range(count))
-        names = f"num_labels {count!r}"
-    elif isinstance(names, dict) and set(names) == {str(i) for i in range(len(names))} and names:
-        labels = tuple(str(names[str(i)]) for i in range(len(names)))
-        if len(set(labels)) == len(labels) and all(map(is_unicode, labels)):
-            return labels
-    raise ModelError(
-        f"config.json of {model}",
-        found=str(names),
-        expected='a name of its own for every class, such as {"0": "negative", "1": "positive"}',
-        hint="Correct id2label.",
-    )
 
 
 def _download(model: str, *, allow_pickle: bool) -> Path:
