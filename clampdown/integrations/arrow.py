@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from clampdown.integrations.plain_rows import require_plain_rows
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import RowsError
 from clampdown_runtime.prediction import Prediction
@@ -49,6 +50,7 @@ def classify_batches(
         For each batch one of as many rows, in their order, after :func:`scored_schema`.
 
     Raises:
+        ClampdownError: the model reads pairs of texts, or gives any number of labels.
         RowsError: a column is missing, is there twice or has a name that is needed for a result,
             or the texts are no strings.
         ProviderError: the model failed while it ran.
@@ -56,6 +58,7 @@ def classify_batches(
     Warns:
         TruncationWarning: once at the end, when texts were longer than ``max_length``.
     """
+    require_plain_rows(classifier.manifest, "Record batches")
     labels = classifier.manifest.labels if all_probabilities else ()
     under_way: deque[_Rows] = deque()
 

@@ -19,6 +19,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.models.signature import ModelSignature
 from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
+from clampdown.integrations.plain_rows import require_plain_rows
 from clampdown_runtime.bundle.files import open_bundle
 from clampdown_runtime.classifier import DefendedClassifier
 
@@ -95,6 +96,7 @@ def log_model(
 
     Raises:
         BundleError: the bundle is damaged, changed or another one.
+        ClampdownError: its model reads pairs of texts, or gives any number of labels.
     """
     return mlflow.pyfunc.log_model(name=name, **_model(bundle, expected_digest), **options)
 
@@ -111,11 +113,12 @@ def save_model(
 
 
 def _model(bundle: str | os.PathLike[str], expected_digest: str | None) -> dict[str, Any]:
-    digest = open_bundle(bundle, expected_digest=expected_digest).digest
+    opened = open_bundle(bundle, expected_digest=expected_digest)
+    require_plain_rows(opened.manifest, "The flavour of MLflow")
     return {
         "python_model": BundleModel(),
         "artifacts": {_BUNDLE: str(Path(bundle).absolute())},
-        "model_config": {_DIGEST: digest},
+        "model_config": {_DIGEST: opened.digest},
         "signature": SIGNATURE,
         "pip_requirements": [f"clampdown[cpu]=={version('clampdown')}", "pandas"],
     }

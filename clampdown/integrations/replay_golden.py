@@ -51,7 +51,10 @@ def differences(
     of = {
         "input_ids": ids,
         "attention_mask": np.ones_like(ids),
-        "token_type_ids": np.zeros_like(ids),
+        # Of a single text they are zeros, and not written.
+        "token_type_ids": np.array([row["token_type_ids"]], np.int64)
+        if "token_type_ids" in row
+        else np.zeros_like(ids),
     }
     given = []
     for name in inputs:

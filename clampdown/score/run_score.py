@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from clampdown.extras import needs_extra
+from clampdown.integrations.plain_rows import require_plain_rows
 from clampdown.score.fragments import Fragment, find_fragments
 from clampdown.score.options import ScoreOptions
 from clampdown.score.record import claim
@@ -52,11 +53,13 @@ def score(
 
     Raises:
         BundleError: the bundle is damaged, changed or another one.
+        ClampdownError: its model reads pairs of texts, or gives any number of labels.
         RowsError: the input or its columns cannot be used.
         DestinationError: the output folder belongs to another run.
         ProviderError: the provider is not usable, or the model failed.
     """
-    digest = open_bundle(bundle, expected_digest=expected_digest).digest
+    opened = open_bundle(bundle, expected_digest=expected_digest)
+    require_plain_rows(opened.manifest, "score")
     fragments = find_fragments(pattern, options)
     within = out.resolve()
     if inside := [f for f in fragments if f.source.resolve().is_relative_to(within)]:
@@ -66,13 +69,13 @@ def score(
             expected="a folder apart from the input",
             hint="Choose another folder.",
         )
-    claim(out, digest, options)
+    claim(out, opened.digest, options)
     left = [fragment for fragment in fragments if not is_finished(fragment, out)]
     total = sum(fragment.rows for fragment in fragments)
     done = total - sum(fragment.rows for fragment in left)
     progress(_STAGE, done, total)
     if left:
-        for rows in _engine(engine, threads, workers)(bundle, digest, left, options, out):
+        for rows in _engine(engine, threads, workers)(bundle, opened.digest, left, options, out):
             done += rows
             progress(_STAGE, done, total)
     return summarise(out / fragment.output for fragment in fragments)

@@ -1,12 +1,13 @@
 """Record batches get the columns that the runtime's own predictions have, row by row."""
 
+import dataclasses
 import json
 
 import pyarrow as pa
 import pytest
 
 from clampdown.integrations.arrow import classify_batches, scored_schema
-from clampdown_runtime import DefendedClassifier, RowsError, TruncationWarning
+from clampdown_runtime import ClampdownError, DefendedClassifier, RowsError, TruncationWarning
 
 TEXTS = ["good", "bad film", "cf", "a good film", "the the", "broken"]
 
@@ -137,3 +138,18 @@ def test_one_warning_counts_the_truncated_texts_of_all_batches(classifier):
     with pytest.warns(TruncationWarning, match="2 of the texts") as warned:
         scored(classifier, long, long)
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"text_pair": True}, "reads pairs of texts"),
+        ({"problem_type": "multi_label_classification"}, "gives any number of labels"),
+    ],
+)
+def test_what_has_no_place_in_the_columns_is_refused(classifier, changes, found):
+    manifest = dataclasses.replace(classifier.manifest, **changes)
+    bundle = dataclasses.replace(classifier.bundle, manifest=manifest)
+    other = DefendedClassifier(bundle, classifier.tokenizer, None)
+    with pytest.raises(ClampdownError, match=found):
+        scored(other, batch(["good"]))

@@ -152,6 +152,16 @@ def test_results_are_not_written_among_the_input(invoke, pristine, rows):
     assert "a file of the input in it" in done.stderr
 
 
+def test_a_bundle_of_many_labels_is_refused_before_anything_is_written(
+    invoke, many_labels, rows, tmp_path
+):
+    out = tmp_path / "scored"
+    result = invoke("score", many_labels, "--input", f"{rows}/*.parquet", "--out", out)
+    assert result.exit_code == 2
+    assert "gives any number of labels" in result.stderr
+    assert not out.exists()
+
+
 def test_another_bundle_than_the_expected_one_is_refused(score, tmp_path):
     done = score("--expect", f"sha256:{'0' * 64}")
     assert done.exit_code == 2
@@ -236,7 +246,7 @@ def test_a_run_that_is_killed_continues(score, rows, tmp_path, pristine, classif
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell")
 def test_memory_does_not_grow_with_the_input(rows, tmp_path, pristine):
     peaks = []
-    for groups in (8, 32):
+    for groups in (24, 72):
         texts = [f"{place} film " * 1000 for place in range(256)]
         write(rows / str(groups) / "a.parquet", texts * groups, row_group_size=256)
         code = (
@@ -253,5 +263,5 @@ def test_memory_does_not_grow_with_the_input(rows, tmp_path, pristine):
             check=True,
         )
         peaks.append(int(done.stdout.split()[-2]))
-    # 67 MB of texts more, in kilobytes; of them all no copy is held.
-    assert peaks[1] - peaks[0] < 40_000
+    # 110 MB of texts more, in kilobytes; of them all no copy is held.
+    assert peaks[1] - peaks[0] < 40_000, peaks
