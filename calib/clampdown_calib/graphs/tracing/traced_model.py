@@ -101,6 +101,8 @@ def trace_model(
         UnsupportedArchitectureError: its layers are not known.
         ExportError: it cannot be traced.
     """
+    # As far as the configuration says: transformers would fail at the padding alone.
+    require_ids_below(folder.config.get("vocab_size"), tokenization, path=folder.tokenizer_path)
     if folder.onnx_file is not None:
         if options.exporter == "optimum":
             raise ExportError(
@@ -109,7 +111,6 @@ def trace_model(
                 expected="a Hugging Face checkpoint",
                 hint="Leave --exporter out.",
             )
-        require_ids_below(folder.config.get("vocab_size"), tokenization, path=folder.tokenizer_path)
         read = read_onnx_graph(folder, layers=options.layers, representation=options.representation)
         stored = require_precision(read.model, folder.onnx_file, options.precision)
         own = OnnxClassifier(read)
