@@ -87,13 +87,28 @@ test("other arguments are refused at once, a text when it comes", async () => {
 test("a document is the mean of its windows by their tokens, with the highest score", () => {
   const window = (logits, anomaly_score, flagged) => ({ logits, anomaly_score, flagged });
   const windows = [window([0, Math.log(3)], 1, false), window([Math.log(9), 0], 2, true)];
-  const found = ofDocument(windows, [10, 30], ["no", "yes"]);
+  const found = ofDocument(windows, [10, 30], { labels: ["no", "yes"] });
   // 1/4 and 9/10 are the probabilities of the first class.
   const expected = (0.25 * 10 + 0.9 * 30) / 40;
   assert.equal(found.label, "no");
   assert.ok(Math.abs(found.probability - expected) < 1e-6);
   assert.ok(Math.abs(Math.exp(found.logits[1]) - (1 - expected)) < 1e-6);
   assert.deepEqual([found.anomaly_score, found.flagged], [2, true]);
-  const broken = ofDocument([...windows, window([NaN, 0], NaN, true)], [10, 30, 1], ["no", "yes"]);
+  const broken = ofDocument([...windows, window([NaN, 0], NaN, true)], [10, 30, 1], {
+    labels: ["no", "yes"],
+  });
   assert.deepEqual([broken.probability, broken.anomaly_score, broken.flagged], [NaN, NaN, true]);
+});
+
+test("of many labels each has the mean of its windows' sigmoids", () => {
+  const window = (logits) => ({ logits, anomaly_score: 0, flagged: false });
+  const windows = [window([Math.log(3), 50]), window([-Math.log(9), 60])];
+  const manifest = { labels: ["a", "b"], problem_type: "multi_label_classification" };
+  const { logits, labels } = ofDocument(windows, [10, 30], manifest);
+  const [first, second] = logits;
+  const expected = (0.75 * 10 + 0.1 * 30) / 40;
+  assert.ok(Math.abs(1 / (1 + Math.exp(-first)) - expected) < 1e-6);
+  // Near one no digit of a probability is left: 50 of one quarter of the tokens, 60 of the rest.
+  assert.ok(Math.abs(second - (50 + Math.log(4))) < 1e-3);
+  assert.deepEqual(labels, ["b"]);
 });
