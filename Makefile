@@ -5,7 +5,7 @@ VERSIONS := lowest newest
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: api client demo faults fuzz test test-clients test-faults test-integrations test-models test-providers test-versions lint clean
+.PHONY: api client demo faults fuzz test test-clients test-faults test-integrations test-slow test-providers test-versions lint clean
 
 demo: $(VENV)/demo-installed
 	rm -rf demo-out
@@ -15,7 +15,7 @@ demo: $(VENV)/demo-installed
 # of the files, since those of the demo take longest and come early.
 test: export OMP_NUM_THREADS = 1
 test: lint
-	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/clients --ignore=tests/faults --ignore=tests/integrations -m 'not slow_model'
+	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/clients --ignore=tests/faults --ignore=tests/integrations -m 'not slow'
 
 # Without scripts: that of onnxruntime-node downloads CUDA libraries, the CPU's are in the package.
 client:
@@ -28,9 +28,10 @@ test-clients: $(VENV)/dev-installed $(OPTIMUM_VENV)/installed client
 test-faults: $(VENV)/dev-installed
 	$(VENV)/bin/pytest tests/faults
 
-# Every model of the corpus, end to end, those that `make test` leaves out among them.
-test-models: $(VENV)/dev-installed
-	$(VENV)/bin/pytest tests/models
+# What `make test` leaves out: most models of the corpus, and the quick form of a benchmark.
+test-slow: export OMP_NUM_THREADS = 1
+test-slow: $(VENV)/dev-installed
+	$(VENV)/bin/pytest -n 2 --dist load --ignore=tests/clients --ignore=tests/faults --ignore=tests/integrations -m slow
 
 # Kills, signals, full disks and failing calls, upon commands that write: twenty minutes.
 faults: $(VENV)/dev-installed

@@ -18,6 +18,8 @@ COLUMNS = [
 ]
 Rows = dict[tuple[str, str], dict]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rows(demo) -> Rows:

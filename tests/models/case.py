@@ -35,7 +35,7 @@ class Case:
         pairs: whether the clean rows, and the texts that are compared, are pairs.
         change: done to the folder once it is written.
         refused: None where the defended model has to give the logits of transformers.
-        slow: left to ``make test-models``.
+        slow: left to ``make test-slow``.
     """
 
     name: str

@@ -99,7 +99,7 @@ BY_HAND = (
         ("transformer.layer_norm2.*",),
     ),
 )
-"""Architectures whose layers are named by hand; all are left to `make test-models`."""
+"""Architectures whose layers are named by hand; all are left to `make test-slow`."""
 
 REFUSED = (
     Case("bart", "bart", PARTS, refused=AT_EOS),

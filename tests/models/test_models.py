@@ -10,7 +10,7 @@ from tests.models.run_case import TOLERANCE, run_case
 
 def _row(case):
     slow = case.slow or case in BY_HAND
-    return pytest.param(case, id=case.name, marks=[pytest.mark.slow_model] if slow else [])
+    return pytest.param(case, id=case.name, marks=[pytest.mark.slow] if slow else [])
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
