@@ -4,8 +4,14 @@ import importlib
 import sys
 
 import numpy as np
+import prometheus_client
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from prometheus_client.parser import text_string_to_metric_families
 
+from clampdown.integrations.opentelemetry import observe
+from clampdown.integrations.prometheus import MonitorCollector
 from clampdown_runtime import ClampdownError
 from clampdown_runtime.monitor import Scale, Snapshot
 
@@ -27,11 +33,6 @@ class Counting:
 
 @pytest.fixture
 def scraped():
-    prometheus_client = pytest.importorskip("prometheus_client")
-    from prometheus_client.parser import text_string_to_metric_families
-
-    from clampdown.integrations.prometheus import MonitorCollector
-
     registry = prometheus_client.CollectorRegistry()
     registry.register(MonitorCollector(Counting()))
     text = prometheus_client.generate_latest(registry).decode()
@@ -74,12 +75,6 @@ def test_prometheus_reads_histograms(scraped):
 
 
 def test_opentelemetry_reads_the_same():
-    pytest.importorskip("opentelemetry.sdk")
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-
-    from clampdown.integrations.opentelemetry import observe
-
     reader = InMemoryMetricReader()
     observe(Counting(), MeterProvider([reader]).get_meter("test"))
     metrics = {
