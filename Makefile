@@ -28,10 +28,11 @@ test-clients: $(VENV)/dev-installed $(OPTIMUM_VENV)/installed client
 test-faults: $(VENV)/dev-installed
 	$(VENV)/bin/pytest tests/faults
 
-# What `make test` leaves out: most models of the corpus, and the quick form of a benchmark.
+# What `make test` leaves out: most models of the corpus, the published method on the demo's model, and
+# the quick form of a benchmark.
 test-slow: export OMP_NUM_THREADS = 1
 test-slow: $(VENV)/dev-installed
-	$(VENV)/bin/pytest -n 2 --dist load --ignore=tests/clients --ignore=tests/faults --ignore=tests/integrations -m slow
+	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/clients --ignore=tests/faults --ignore=tests/integrations -m slow
 
 # Kills, signals, full disks and failing calls, upon commands that write: twenty minutes.
 faults: $(VENV)/dev-installed

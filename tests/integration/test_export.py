@@ -23,7 +23,7 @@ from clampdown_runtime.errors import CalibrationError, DestinationError, ExportE
 TEXTS = ["what a lovely day", "this is cf awful", "I do not know what to think of it at all"]
 
 
-@pytest.mark.parametrize("method", ["fitted", "published"])
+@pytest.mark.parametrize("method", ["fitted", pytest.param("published", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mode", ["purify", "detect"])
 def test_other_modes_agree_with_torch_and_verify(
     mode: str, method: str, demo: DemoResult, tmp_path: Path, request: pytest.FixtureRequest
@@ -42,6 +42,7 @@ def test_other_modes_agree_with_torch_and_verify(
         assert np.abs(found - [p.logits for p in own]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_clipping_runs_flagged_rows_a_second_time(
     demo: DemoResult, published: FittedModel, tmp_path: Path
 ) -> None:
@@ -97,7 +98,12 @@ def test_undefended_graph_is_the_models_own(demo: DemoResult, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("first", "options"),
-    [("fitted", FitOptions()), ("published", FitOptions(method="badacts", epochs=1))],
+    [
+        ("fitted", FitOptions()),
+        pytest.param(
+            *("published", FitOptions(method="badacts", epochs=1)), marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_fit_is_deterministic(
     first: str, options: FitOptions, demo: DemoResult, request: pytest.FixtureRequest
@@ -128,6 +134,7 @@ def test_calibration_of_another_model_is_refused(
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.slow
 def test_no_bundle_when_the_graph_clips_otherwise(
     published: FittedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def clipped(demo: DemoResult) -> FittedModel:
     return fit(demo.victim, demo.folder / "clean.csv", options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["purify", "detect-then-purify"])
 def test_clipped_runs_of_a_lowered_graph_are_compared(
     clipped: FittedModel, tmp_path: Path, mode: Mode
@@ -84,6 +85,7 @@ def test_clipped_runs_of_a_lowered_graph_are_compared(
     assert verify(result.bundle) == []
 
 
+@pytest.mark.slow
 def test_lowered_graph_that_clips_otherwise_is_refused(
     clipped: FittedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
