@@ -1,13 +1,38 @@
 """What is in the results of a run."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
+from clampdown_runtime.bundle.files import Bundle
+from clampdown_runtime.errors import BundleError
+from clampdown_runtime.monitor import Change, Drift, Monitor, Verdict
+from clampdown_runtime.prediction import RawOutputs
+
 _COLUMNS = ("label", "flagged", "error")
+_SCORE = "anomaly_score"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBin:
+    """Rows of one range of anomaly scores.
+
+    Attributes:
+        up_to: its upper end, which it holds; None of the last one, where scores are that are not
+            finite, too.
+        rows: of the results.
+        clean: of the clean rows.
+    """
+
+    up_to: float | None
+    rows: int
+    clean: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +46,10 @@ class Summary:
         flag_rate: their share of the rows that were classified; None where there are none.
         labels: rows of each label.
         errors: rows that could not be classified, by reason.
+        scores: a histogram; None where the bundle keeps no clean scores, as of an earlier release.
+        change: whether the rows are scored as the clean ones were, see :class:`Drift`; None as
+            above.
+        advice: what to do then.
     """
 
     fragments: int
@@ -29,22 +58,32 @@ class Summary:
     flag_rate: float | None
     labels: dict[str, int]
     errors: dict[str, int]
+    scores: tuple[ScoreBin, ...] | None
+    change: Change | None
+    advice: str | None
 
 
-def summarise(files: Iterable[Path]) -> Summary:
-    """Counts the rows of files of results, in bounded memory."""
+def summarise(files: Iterable[Path], bundle: Bundle) -> Summary:
+    """Counts the rows of files of results, in bounded memory.
+
+    Args:
+        files: in the order in which they are looked at.
+        bundle: that gave them.
+    """
     fragments = rows = 0
     counted: dict[str, Counter[object]] = {name: Counter() for name in _COLUMNS}
+    traffic = _Traffic(bundle)
     for path in files:
         fragments += 1
-        with parquet.ParquetFile(path) as file:
-            rows += file.metadata.num_rows
-            for batch in file.iter_batches(columns=list(_COLUMNS)):
-                for name in _COLUMNS:
-                    for value in batch.column(name).value_counts().to_pylist():
-                        counted[name][value["values"]] += value["counts"]
+        for batch in _batches(path):
+            rows += batch.num_rows
+            for name in _COLUMNS:
+                for value in batch.column(name).value_counts().to_pylist():
+                    counted[name][value["values"]] += value["counts"]
+            traffic.look(batch)
     labels, flagged, errors = (counted[name] for name in _COLUMNS)
     classified = rows - sum(count for reason, count in errors.items() if reason is not None)
+    verdict = traffic.verdict
     return Summary(
         fragments,
         rows,
@@ -52,7 +91,54 @@ def summarise(files: Iterable[Path]) -> Summary:
         flagged[True] / classified if classified else None,
         _by_name(labels),
         _by_name(errors),
+        traffic.scores,
+        None if verdict is None else verdict.change,
+        None if verdict is None else verdict.advice,
     )
+
+
+class _Traffic:
+    """The rows beside the clean ones, batch by batch."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._labels = bundle.manifest.labels
+        self._drift = Drift()
+        self.verdict: Verdict | None = None
+        self._monitor: Monitor | None = None
+        try:
+            self._monitor = Monitor(bundle)
+            self._before = self._monitor.snapshot()
+        except BundleError:
+            pass  # it keeps no clean scores
+
+    def look(self, batch: pa.RecordBatch) -> None:
+        read = batch.filter(pc.is_null(batch.column("error")))
+        if self._monitor is None or not read.num_rows:
+            return
+        classes = pc.index_in(read.column("label"), pa.array(self._labels)).to_numpy()
+        self._monitor.count(
+            RawOutputs(
+                np.eye(len(self._labels), dtype=np.float32)[classes],
+                read.column(_SCORE).to_numpy(),
+                read.column("flagged").to_numpy(zero_copy_only=False),
+            )
+        )
+        now = self._monitor.snapshot()
+        self.verdict = self._drift.look(now - self._before)
+        self._before = now
+
+    @property
+    def scores(self) -> tuple[ScoreBin, ...] | None:
+        if self._monitor is None:
+            return None
+        scale = self._before.scale
+        bins = zip((*scale.edges, None), self._before.scores, scale.clean, strict=True)
+        return tuple(ScoreBin(*one) for one in bins)
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    with parquet.ParquetFile(path) as file:
+        yield from file.iter_batches(columns=[*_COLUMNS, _SCORE])
 
 
 def _by_name(counter: Counter[object]) -> dict[str, int]:

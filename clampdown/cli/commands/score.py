@@ -156,6 +156,13 @@ def _facts(summary: "Summary") -> dict[str, object]:
         "labels": summary.labels,
         "flagged": f"{summary.flagged} ({number(rate, 2)}%)",
     }
+    if summary.scores is not None:
+        facts["scores up to"] = {
+            "higher" if one.up_to is None else number(one.up_to, 2): one.rows
+            for one in summary.scores
+        }
+    if summary.advice is not None:
+        facts["traffic"] = summary.advice
     if summary.errors:
         count = sum(summary.errors.values())
         facts["not classified"] = f"{count}: " + ", ".join(

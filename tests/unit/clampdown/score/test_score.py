@@ -7,15 +7,17 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from cli_process import CLAMPDOWN, ENVIRONMENT
+from monitor_samples import give_clean_scores
 from pyarrow import parquet
 
 from clampdown.score import fragments, score_fragment
 from clampdown.score.fragments import find_fragments
 from clampdown.score.options import ScoreOptions
-from clampdown_runtime import RowsError
+from clampdown_runtime import DefendedClassifier, RowsError
 from clampdown_runtime.bundle.digests import file_digest
 
 OPTIONS = ScoreOptions()
@@ -150,6 +152,33 @@ def test_results_are_not_written_among_the_input(invoke, pristine, rows):
     done = invoke("score", pristine, "--input", rows / "day=1" / "*.parquet", "--out", rows)
     assert done.exit_code == 2
     assert "a file of the input in it" in done.stderr
+
+
+@pytest.mark.parametrize(("shift", "change"), [(0, "none"), (-30, "scores")])
+def test_scores_are_held_against_the_clean_ones(
+    score, rows, tmp_path, bundle_path, seal, classifier, shift, change
+):
+    """As the monitor holds those of a log."""
+    texts = TEXTS * 60
+    write(rows / "day=1" / "a.parquet", texts)
+    write(rows / "day=2" / "a.parquet", [None, *texts])
+    of_texts = np.array([one.anomaly_score for one in classifier(TEXTS)])
+    clean = np.random.default_rng(0).choice(of_texts[np.isfinite(of_texts)], 400) + shift
+    give_clean_scores(bundle_path, clean, seal)
+    found = json.loads(score("--json", bundle=bundle_path).stdout)
+    assert found["change"] == change
+    assert ("Nothing to do" in found["advice"]) == (change == "none")
+    assert sum(one["rows"] for one in found["scores"]) == 2 * len(texts)
+    assert sum(one["clean"] for one in found["scores"]) == 400
+    threshold = DefendedClassifier.load(bundle_path).manifest.threshold
+    below = [one for one in found["scores"] if one["up_to"] is not None]
+    passed = sum(one["rows"] for one in below if one["up_to"] <= np.float32(threshold))
+    assert passed == 2 * len(texts) - found["flagged"]
+
+
+def test_a_bundle_without_clean_scores_tells_nothing_of_the_traffic(score):
+    found = json.loads(score("--json").stdout)
+    assert (found["scores"], found["change"], found["advice"]) == (None, None, None)
 
 
 def test_a_bundle_of_many_labels_is_refused_before_anything_is_written(
