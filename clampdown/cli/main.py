@@ -100,7 +100,8 @@ def _occupy_standard_streams() -> None:
 def _ended_by_one_signal() -> Iterator[None]:
     """Let Ctrl-C or SIGTERM unwind what is under way, so that nothing is left behind.
 
-    Others soon after it would interrupt the unwinding, and are ignored.
+    Others soon after it would interrupt the unwinding, and are ignored; so are they as the process
+    ends.
     """
     ended = -math.inf
 
@@ -126,8 +127,10 @@ def _ended_by_one_signal() -> Iterator[None]:
             click.echo(_INTERRUPTED, err=True)
         raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # Ended by a signal the process ends next, which another one must not interrupt either.
+        if ended == -math.inf:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _refused(error: OSError) -> ClampdownError:
