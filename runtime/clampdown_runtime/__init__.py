@@ -1,7 +1,8 @@
 """Loads a Clampdown bundle, tokenises texts, runs the defended model and gives typed results."""
 
 import clampdown_runtime.no_telemetry  # noqa: F401 - first, since others import ONNX Runtime
-from clampdown_runtime.bundle.files import Bundle, FileDifference, bundle_differences, open_bundle
+from clampdown_runtime.bundle.differences import FileDifference, bundle_differences
+from clampdown_runtime.bundle.files import Bundle, open_bundle
 from clampdown_runtime.bundle.golden import (
     Golden,
     GoldenMismatch,

@@ -23,8 +23,9 @@ from clampdown_exporter.card.render_card import CARD_FILE, render_card
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_exporter.report import render_report
 from clampdown_exporter.text_input.with_tokenizer import write_with_tokenizer
+from clampdown_runtime.bundle.differences import entries
 from clampdown_runtime.bundle.digests import file_digest
-from clampdown_runtime.bundle.files import Bundle, entries
+from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.bundle.golden import Golden
 from clampdown_runtime.bundle.manifest import (
     CALIBRATION_FILE,

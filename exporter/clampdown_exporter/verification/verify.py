@@ -10,7 +10,8 @@ from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.verification.calibration_in_graph import kept_differences
 from clampdown_exporter.verification.contract import contract_differences
 from clampdown_exporter.verification.overflow import overflowing
-from clampdown_runtime.bundle.files import bundle_differences, open_manifest
+from clampdown_runtime.bundle.differences import bundle_differences
+from clampdown_runtime.bundle.files import open_manifest
 from clampdown_runtime.bundle.golden import Golden, check_golden, read_golden
 from clampdown_runtime.bundle.manifest import CALIBRATION_FILE, GOLDEN_FILE
 from clampdown_runtime.classifier import DefendedClassifier

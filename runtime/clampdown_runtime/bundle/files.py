@@ -1,17 +1,17 @@
-"""Opens a bundle and verifies that every file in it is the one that was written."""
+"""Opens a bundle, and reads from it what was verified."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
-from clampdown_runtime.bundle.digests import digest_of, file_digest
+from clampdown_runtime.bundle.differences import bundle_differences, real_path
+from clampdown_runtime.bundle.digests import digest_of
 from clampdown_runtime.bundle.manifest import (
     CALIBRATION_FILE,
     GOLDEN_FILE,
     MANIFEST_NAME,
-    SIGNATURE_FILE,
     TOKENIZER_FILE,
     Manifest,
 )
@@ -23,23 +23,6 @@ LARGEST_MANIFEST = 2**24
 """Bytes; one of a thousand files, layers and classes each has a fiftieth of it."""
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class FileDifference:
-    """One file in which a folder departs from its manifest.
-
-    Attributes:
-        path: relative to the bundle, with ``/``.
-        kind: ``missing``: listed and not there; ``extra``: there and not listed; ``different``: not
-            the bytes that were listed; ``outside``: a symbolic link that leaves the folder.
-    """
-
-    path: str
-    kind: Literal["missing", "extra", "different", "outside"]
-
-    def __str__(self) -> str:
-        return f"{self.path} ({self.kind})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +141,7 @@ def open_manifest(folder: Path, *, expected_digest: str | None = None) -> Bundle
     path = folder / MANIFEST_NAME
     if not path.is_file():
         _not_a_bundle(folder)
-    if not _real(path).is_relative_to(_real(folder)):
+    if not real_path(path).is_relative_to(real_path(folder)):
         raise BundleError(
             str(path),
             found="a link that leaves the folder",
@@ -232,67 +215,6 @@ def _current(folder: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def bundle_differences(path: Path, manifest: Manifest) -> list[FileDifference]:
-    """Compares the files of a folder with a manifest.
-
-    Returns:
-        Every difference, sorted by path; none when the folder is exactly what the manifest lists.
-
-    Raises:
-        BundleError: a file or folder cannot be read.
-    """
-    root = _real(path)
-    try:
-        differences = list(_differences(root, manifest))
-    except OSError as error:
-        raise BundleError(
-            str(error.filename or path),
-            found=f"a file that cannot be read ({error.strerror})",
-            expected="readable files",
-            hint="Give yourself permission to read the bundle.",
-        ) from error
-    return sorted(differences, key=lambda difference: difference.path)
-
-
-def _differences(root: Path, manifest: Manifest) -> Iterator[FileDifference]:
-    present: set[str] = set()
-    for entry in entries(root):
-        name = entry.relative_to(root).as_posix()
-        present.add(name)
-        if not _real(entry).is_relative_to(root):
-            yield FileDifference(name, "outside")
-        elif name == MANIFEST_NAME or (name == SIGNATURE_FILE and entry.is_file()):
-            continue
-        elif name not in manifest.files:
-            yield FileDifference(name, "extra")
-        # Only a regular file is read: reading a pipe would wait for ever.
-        elif not entry.is_file() or file_digest(entry) != manifest.files[name]:
-            yield FileDifference(name, "different")
-    for name in manifest.files.keys() - present:
-        yield FileDifference(name, "missing")
-
-
-def _real(path: Path) -> Path:
-    # Not Path.resolve, which raises RuntimeError on a link to itself before Python 3.13.
-    return Path(os.path.realpath(path))
-
-
-def entries(root: Path) -> Iterator[Path]:
-    """Everything under a folder but the folders themselves; links to folders are not followed.
-
-    Raises:
-        OSError: a folder cannot be read, which Path.rglob would pass over.
-    """
-    for folder, folders, files in os.walk(root, onerror=_raise):
-        here = Path(folder)
-        yield from (here / name for name in files)
-        yield from (here / name for name in folders if (here / name).is_symlink())
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
 
 
 def _not_a_bundle(folder: Path) -> NoReturn:

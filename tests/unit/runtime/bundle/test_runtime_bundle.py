@@ -5,11 +5,10 @@ import pytest
 
 from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.bundle import files
+from clampdown_runtime.bundle.differences import FileDifference, bundle_differences
 from clampdown_runtime.bundle.digests import file_digest
 from clampdown_runtime.bundle.files import (
     LARGEST_MANIFEST,
-    FileDifference,
-    bundle_differences,
     open_bundle,
     open_manifest,
     read_bundle,
@@ -111,7 +110,7 @@ def test_a_file_that_cannot_be_read_is_named(bundle_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("clampdown_runtime.bundle.files.file_digest", refuse)
+    monkeypatch.setattr("clampdown_runtime.bundle.differences.file_digest", refuse)
     with pytest.raises(BundleError, match="Permission denied"):
         open_bundle(bundle_path)
 
