@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from clampdown_calib.evidence.answer import LOGISTIC
-from clampdown_exporter.bundle.explained import LAYER_EXCESS, UNDEFENDED_LOGITS, write_explained
+from clampdown_exporter.bundle.explained import LAYER_EXCESS, write_explained
 from clampdown_exporter.passes.probe_outputs import probe_outputs
 from clampdown_runtime import DefendedClassifier
-from clampdown_runtime.sessions.session import create_session
+from clampdown_runtime.sessions.session import UNDEFENDED_LOGITS, create_session
 from clampdown_runtime.tokenizer import pad_batch
 
 PROBES = "probe_logits"

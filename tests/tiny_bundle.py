@@ -185,6 +185,27 @@ def graph() -> onnx.ModelProto:
     return model
 
 
+def answering_itself() -> onnx.ModelProto:
+    """The graph with other logits for flagged rows, the negated ones, and its own as an output."""
+    model = graph()
+    own = "undefended_logits"
+    for node in model.graph.node:
+        node.output[:] = [own if name == "logits" else name for name in node.output]
+    model.graph.node.extend(
+        [
+            helper.make_node("Neg", [own], ["answer"]),
+            helper.make_node("Unsqueeze", ["flagged", "axis"], ["chosen"]),
+            helper.make_node("Where", ["chosen", "answer", own], ["logits"]),
+        ]
+    )
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "axis"))
+    model.graph.output.append(
+        helper.make_tensor_value_info(own, TensorProto.FLOAT, ["batch", len(LABELS)])
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
 def other_model() -> onnx.ModelProto:
     """The graph without threshold and scores, whose logits are those of the bundle negated."""
     model = graph()

@@ -15,9 +15,11 @@ def observe(monitor: Monitor, meter: Meter) -> None:
     """Makes observable counters of a meter give a monitor's counts.
 
     ============================  ==========================================================
-    ``clampdown.rows``            rows, by ``label`` and ``flagged``
+    ``clampdown.rows``            rows, by ``label``, the model's own, and ``flagged``
     ``clampdown.rows.beyond``     rows by ``label`` that score higher than every clean row, or
                                   have no finite score
+    ``clampdown.rows.changed``    rows by ``label`` that the defence answered otherwise
+    ``clampdown.rows.compared``   rows of which that is known: all, or none
     ``clampdown.rows.truncated``  texts that the model saw a part of
     ``clampdown.rows.scores``     rows by bin of the anomaly score, ``at_most`` its upper end
     ``clampdown.runs``            calls of the model
@@ -35,6 +37,8 @@ def observe(monitor: Monitor, meter: Meter) -> None:
     for name, unit, what, read in (
         ("clampdown.rows", "{row}", "Classified rows.", _rows),
         ("clampdown.rows.beyond", "{row}", "Rows over every clean anomaly score.", _beyond),
+        ("clampdown.rows.changed", "{row}", "Rows that were answered otherwise.", _changed),
+        ("clampdown.rows.compared", "{row}", "Rows of which that is known.", _compared),
         ("clampdown.rows.truncated", "{row}", "Rows that were seen in part.", _truncated),
         ("clampdown.rows.scores", "{row}", "Rows by anomaly score.", _scores),
         ("clampdown.runs", "{run}", "Calls of the model.", _runs),
@@ -65,6 +69,15 @@ def _rows(of: Snapshot) -> Iterator[tuple[float, dict[str, str | bool]]]:
 def _beyond(of: Snapshot) -> Iterator[tuple[float, dict[str, str | bool]]]:
     for label, rows in zip(of.labels, of.beyond, strict=True):
         yield rows, {"label": label}
+
+
+def _changed(of: Snapshot) -> Iterator[tuple[float, dict[str, str | bool]]]:
+    for label, rows in zip(of.labels, of.changed, strict=True):
+        yield rows, {"label": label}
+
+
+def _compared(of: Snapshot) -> Iterator[tuple[float, dict[str, str | bool]]]:
+    yield of.compared, {}
 
 
 def _truncated(of: Snapshot) -> Iterator[tuple[float, dict[str, str | bool]]]:

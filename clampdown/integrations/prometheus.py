@@ -17,9 +17,11 @@ class MonitorCollector:
     """A collector, as ``prometheus_client.REGISTRY.register`` takes it.
 
     ========================================  ===========================================
-    ``clampdown_rows_total``                  rows by ``label`` and ``flagged``
+    ``clampdown_rows_total``                  rows by ``label``, the model's own, and ``flagged``
     ``clampdown_beyond_rows_total``           rows by ``label`` that score higher than every
                                               clean row, or have no finite score
+    ``clampdown_changed_rows_total``          rows by ``label`` that the defence answered otherwise
+    ``clampdown_compared_rows_total``         rows of which that is known: all, or none
     ``clampdown_truncated_rows_total``        texts that the model saw a part of
     ``clampdown_anomaly_score``               histogram of the scores
     ``clampdown_clean_anomaly_score``         the clean rows in the same bins; never changes
@@ -46,6 +48,16 @@ class MonitorCollector:
             "Rows with a higher anomaly score than every clean row.",
             labels=("bundle", "label"),
         )
+        changed = CounterMetricFamily(
+            "clampdown_changed_rows",
+            "Rows that the defence gave another answer than the model.",
+            labels=("bundle", "label"),
+        )
+        compared = CounterMetricFamily(
+            "clampdown_compared_rows",
+            "Rows of which the model's own answer is known.",
+            labels=("bundle",),
+        )
         truncated = CounterMetricFamily(
             "clampdown_truncated_rows",
             "Rows of which the model saw a part.",
@@ -63,18 +75,20 @@ class MonitorCollector:
             "clampdown_run_seconds", "Time of the model for each call.", labels=("bundle",)
         )
         for of in snapshots:
-            for label, count, flagged, over in zip(
-                of.labels, of.rows, of.flagged, of.beyond, strict=True
+            for label, count, flagged, over, other in zip(
+                of.labels, of.rows, of.flagged, of.beyond, of.changed, strict=True
             ):
                 rows.add_metric((of.bundle, label, "false"), count - flagged)
                 rows.add_metric((of.bundle, label, "true"), flagged)
                 beyond.add_metric((of.bundle, label), over)
+                changed.add_metric((of.bundle, label), other)
+            compared.add_metric((of.bundle,), of.compared)
             truncated.add_metric((of.bundle,), of.truncated)
             # Scores are negative, too: such a histogram has no sum.
             scores.add_metric((of.bundle,), _buckets(of.scale.edges, of.scores), None)
             clean.add_metric((of.bundle,), _buckets(of.scale.edges, of.scale.clean), None)
             seconds.add_metric((of.bundle,), _buckets(SECONDS, of.runs), of.seconds)
-        yield from (rows, beyond, truncated, scores, clean, seconds)
+        yield from (rows, beyond, changed, compared, truncated, scores, clean, seconds)
 
 
 def _buckets(edges: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:

@@ -86,6 +86,7 @@ def render_page(
         scores=draw_scores(total.scale, total.scores),
         time=draw_time(periods),
         beyond=_share(sum(total.beyond), sum(total.rows)),
+        changed=_share(sum(total.changed), total.compared),
         flagged=_share(sum(total.flagged), sum(total.rows)),
     )
 

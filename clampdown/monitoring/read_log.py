@@ -3,6 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.monitor import Monitor, Snapshot
-from clampdown_runtime.prediction import RawOutputs
 from clampdown_runtime.rows.json_rows import line_objects
 from clampdown_runtime.rows.refusals import refuse, refuse_line
 from clampdown_runtime.rows.text_files import undecodable_line
@@ -28,8 +28,9 @@ def read_log(path: Path, bundle: Bundle) -> Iterator[Snapshot]:
 
     Args:
         path: an object on each line with ``label``, ``anomaly_score`` (null where it is not finite)
-            and ``flagged``; other keys are ignored. ``.gz`` behind its name says that it is
-            compressed.
+            and ``flagged``, and where it is known ``undefended_label``, of many labels also
+            ``labels`` and ``undefended_labels``; other keys are ignored. ``.gz`` behind its name
+            says that it is compressed.
         bundle: whose predictions these are.
 
     Yields:
@@ -46,7 +47,8 @@ def read_log(path: Path, bundle: Bundle) -> Iterator[Snapshot]:
     try:
         predictions = _predictions(path, bundle.manifest.labels)
         while held := list(islice(predictions, PERIOD)):
-            monitor.count(_outputs(held, len(bundle.manifest.labels)))
+            for changed in (True, False, None):
+                _count(monitor, [one for one in held if one.changed is changed])
             now = monitor.snapshot()
             yield now - before
             before = now
@@ -62,21 +64,31 @@ def read_log(path: Path, bundle: Bundle) -> Iterator[Snapshot]:
 
 _LOG = {"expected": "a log of predictions", "hint": _HINT}
 
-_Prediction = tuple[int, float, bool]
+
+@dataclass(frozen=True, slots=True)
+class _Prediction:
+    """A line; ``label`` is the index of the model's own where the line has it."""
+
+    label: int
+    anomaly_score: float
+    flagged: bool
+    changed: bool | None
 
 
 def _predictions(path: Path, labels: Sequence[str]) -> Iterator[_Prediction]:
     classes = {label: index for index, label in enumerate(labels)}
     for line, fields in line_objects(path):
         label, score, flagged = (_get(fields, key, path, line) for key in _KEYS)
-        if not isinstance(label, str) or label not in classes:
-            refuse_line(
-                path,
-                line,
-                found=f"the label {str(label)[:40]!r}",
-                expected=f"one of {', '.join(labels)}",
-                hint=_HINT,
-            )
+        own = fields.get(_OWN, label)
+        for given in (label, own):
+            if not isinstance(given, str) or given not in classes:
+                refuse_line(
+                    path,
+                    line,
+                    found=f"the label {str(given)[:40]!r}",
+                    expected=f"one of {', '.join(labels)}",
+                    hint=_HINT,
+                )
         if isinstance(score, bool) or not isinstance(score, float | int | None):
             refuse_line(
                 path, line, found="an `anomaly_score` that is none", expected="a number or null"
@@ -85,10 +97,19 @@ def _predictions(path: Path, labels: Sequence[str]) -> Iterator[_Prediction]:
             refuse_line(
                 path, line, found="a `flagged` that is neither true nor false", expected="either"
             )
-        yield classes[label], np.nan if score is None else score, flagged
+        # Of many labels two sets can differ that have one most probable label.
+        many = "undefended_labels" in fields
+        same = fields["undefended_labels"] == fields.get("labels") if many else own == label
+        yield _Prediction(
+            classes[own],
+            np.nan if score is None else score,
+            flagged,
+            None if _OWN not in fields else not same,
+        )
 
 
 _KEYS = ("label", "anomaly_score", "flagged")
+_OWN = "undefended_label"
 
 
 def _get(fields: dict[str, Any], key: str, path: Path, line: int) -> object:
@@ -97,12 +118,17 @@ def _get(fields: dict[str, Any], key: str, path: Path, line: int) -> object:
     return fields[key]
 
 
-def _outputs(held: Sequence[_Prediction], classes: int) -> RawOutputs:
-    labels, scores, flagged = zip(*held, strict=True)
+def _count(monitor: Monitor, held: Sequence[_Prediction]) -> None:
+    """Adds predictions of which the answers of all are changed, unchanged or not known."""
+    if not held:
+        return
     # Large integers are no float32; they are as good as infinite.
     with np.errstate(over="ignore"):
-        return RawOutputs(
-            np.eye(classes, dtype=np.float32)[list(labels)],
-            np.array(scores, np.float64).astype(np.float32),
-            np.array(flagged, np.bool_),
-        )
+        scores = np.array([one.anomaly_score for one in held], np.float64).astype(np.float32)
+    changed = held[0].changed
+    monitor.count_rows(
+        np.array([one.label for one in held]),
+        scores,
+        np.array([one.flagged for one in held]),
+        changed=None if changed is None else np.full(len(held), changed),
+    )

@@ -95,6 +95,8 @@ def disagreement(
             differences.append(largest_difference(plain.logits, run.logits))
         if purified is not None:
             differences.append(largest_difference(flagged.logits, purified))
+        if flagged.undefended_logits is not None:
+            differences.append(largest_difference(flagged.undefended_logits, run.logits))
         differences.append(largest_difference(plain.anomaly_score, scores))
     precision = classifier.manifest.precision
     tolerance = TOLERANCES[precision]

@@ -17,7 +17,8 @@ def of_documents(
     logits their logarithms, or of a model of many labels their log-odds.
 
     Its score is the highest, and it is flagged where one of them is: a
-    trigger stands in few windows. With more windows more clean texts are flagged.
+    trigger stands in few windows. With more windows more clean texts are flagged. The model's own
+    logits are put together as the logits are.
 
     Args:
         outputs: of every window, those of a text one behind the other.
@@ -30,11 +31,16 @@ def of_documents(
     starts = np.cumsum([0, *(len(lengths) for lengths in windows)])[:-1]
     weights = np.concatenate([np.array(lengths) / sum(lengths) for lengths in windows])
     mean = _mean_log_odds if multi_label else _mean_logarithms
-    logits = mean(outputs.logits, weights[:, np.newaxis], starts)
+
+    def of_texts(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return mean(logits, weights[:, np.newaxis], starts).astype(np.float32)
+
+    own = outputs.undefended_logits
     return RawOutputs(
-        logits.astype(np.float32),
+        of_texts(outputs.logits),
         np.maximum.reduceat(outputs.anomaly_score, starts),
         np.logical_or.reduceat(outputs.flagged, starts),
+        None if own is None else of_texts(own),
     )
 
 

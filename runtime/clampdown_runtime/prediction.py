@@ -15,11 +15,14 @@ class RawOutputs:
         logits: float32 [rows, classes].
         anomaly_score: float32 [rows].
         flagged: bool [rows].
+        undefended_logits: float32 [rows, classes], those of the model itself, which in the mode
+            ``detect`` are the logits; None where the graph does not give them.
     """
 
     logits: npt.NDArray[np.float32]
     anomaly_score: npt.NDArray[np.float32]
     flagged: npt.NDArray[np.bool_]
+    undefended_logits: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ class Prediction:
         logits: the defended logits, one of each class.
         labels: of a model of many labels those that the text has, whose probability is over one
             half, in the order of the bundle's labels; None of a model that chooses one class.
+        undefended_label: the ``label`` that the model itself gives; None where the graph does not
+            say, as that of an earlier release or of the published method.
+        undefended_labels: of a model of many labels the ``labels`` that it gives itself; None as
+            above.
+        undefended_logits: the model's own logits, one of each class; None as above.
     """
 
     label: str
@@ -44,6 +52,18 @@ class Prediction:
     flagged: bool
     logits: tuple[float, ...]
     labels: tuple[str, ...] | None = None
+    undefended_label: str | None = None
+    undefended_labels: tuple[str, ...] | None = None
+    undefended_logits: tuple[float, ...] | None = None
+
+    @property
+    def changed(self) -> bool | None:
+        """Whether the defence gave another answer than the model; None where it is not known."""
+        if self.undefended_label is None:
+            return None
+        if self.labels is None:
+            return self.label != self.undefended_label
+        return self.labels != self.undefended_labels
 
     @property
     def probabilities(self) -> tuple[float, ...]:
@@ -73,19 +93,33 @@ def to_predictions(
     of_logits = sigmoid if multi_label else softmax
     probabilities = np.take_along_axis(of_logits(outputs.logits), best[:, np.newaxis], axis=1)[:, 0]
 
-    def given(logits: Sequence[float]) -> tuple[str, ...] | None:
-        if not multi_label:
+    def given(logits: Sequence[float] | None) -> tuple[str, ...] | None:
+        if not multi_label or logits is None:
             return None
         return tuple(label for label, logit in zip(labels, logits, strict=True) if logit > 0)
 
+    own = outputs.undefended_logits
+    none = [None] * len(best)
     return [
-        Prediction(labels[label], probability, score, flagged, tuple(logits), given(logits))
-        for label, probability, score, flagged, logits in zip(
+        Prediction(
+            labels[label],
+            probability,
+            score,
+            flagged,
+            tuple(logits),
+            given(logits),
+            None if own_label is None else labels[own_label],
+            given(own_logits),
+            None if own_logits is None else tuple(own_logits),
+        )
+        for label, probability, score, flagged, logits, own_label, own_logits in zip(
             best.tolist(),
             probabilities.tolist(),
             outputs.anomaly_score.tolist(),
             outputs.flagged.tolist(),
             outputs.logits.tolist(),
+            none if own is None else own.argmax(axis=1).tolist(),
+            none if own is None else own.tolist(),
             strict=True,
         )
     ]

@@ -78,10 +78,13 @@ def test_predictions_are_pythons(run_module, real_bundle: Path, tolerance: float
     expected = DefendedClassifier.load(real_bundle, threads=1)(TEXTS, batch_size=4)
     found = run_module(CLASSIFY, {"bundle": str(real_bundle), "texts": TEXTS})
     assert {prediction.flagged for prediction in expected} == {True, False}
+    assert {prediction.changed for prediction in expected} == {True, False}
     for text, ours, theirs in zip(TEXTS, found, expected, strict=True):
-        assert list(ours) == ["label", "probability", "anomaly_score", "flagged", "logits"]
-        assert (ours["label"], ours["flagged"]) == (theirs.label, theirs.flagged), text
-        for field in ("probability", "anomaly_score", "logits"):
+        own = ["undefended_label", "undefended_logits"]
+        assert list(ours) == ["label", "probability", "anomaly_score", "flagged", "logits", *own]
+        for field in ("label", "flagged", "undefended_label"):
+            assert ours[field] == getattr(theirs, field), text
+        for field in ("probability", "anomaly_score", "logits", "undefended_logits"):
             assert _numbers(ours[field]) == pytest.approx(
                 _numbers(getattr(theirs, field)), abs=tolerance, nan_ok=True
             ), text
@@ -120,14 +123,18 @@ def test_documents_are_pythons(
     options = {"batchSize": 4, **windowing}
     found = run_module(DOCUMENTS, {"bundle": str(real_bundle), "texts": texts, "options": options})
     for text, ours, theirs in zip(texts, found, expected, strict=True):
-        assert (ours["label"], ours["flagged"]) == (theirs.label, theirs.flagged), text
+        for field in ("label", "flagged", "undefended_label"):
+            assert ours[field] == getattr(theirs, field), text
         for field in ("probability", "anomaly_score"):
             assert _numbers(ours[field]) == pytest.approx(
                 _numbers(getattr(theirs, field)), abs=tolerance, nan_ok=True
             ), text
         # As probabilities: the logarithm of one near zero magnifies what kernels differ by.
-        for own, other in zip(_numbers(ours["logits"]), theirs.logits, strict=True):
-            assert np.exp(own) == pytest.approx(np.exp(other), abs=tolerance, nan_ok=True), text
+        for name in ("logits", "undefended_logits"):
+            found_logits, expected_logits = _numbers(ours[name]), getattr(theirs, name)
+            assert np.exp(found_logits) == pytest.approx(
+                np.exp(expected_logits), abs=tolerance, nan_ok=True
+            ), text
 
 
 def test_every_old_character_gives_pythons_tokens(run_module, real_bundle: Path) -> None:

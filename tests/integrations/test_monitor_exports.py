@@ -28,7 +28,9 @@ class Counting:
     def snapshot(self):
         scores = tuple(range(1, len(SCALE.clean) + 1))
         labels = ("good", 'b"ad\n')
-        return Snapshot(BUNDLE, labels, SCALE, (70, 8), (5, 3), (1, 2), scores, 4, TIMES, 12.5)
+        return Snapshot(
+            BUNDLE, labels, SCALE, (70, 8), (5, 3), (1, 2), (4, 1), 78, scores, 4, TIMES, 12.5
+        )
 
 
 @pytest.fixture
@@ -58,6 +60,8 @@ def test_prometheus_reads_rows_by_label(scraped):
         ('b"ad\n', "true"): 3,
     }
     assert named(scraped, "clampdown_beyond_rows_total") == {("good",): 1, ('b"ad\n',): 2}
+    assert named(scraped, "clampdown_changed_rows_total") == {("good",): 4, ('b"ad\n',): 1}
+    assert named(scraped, "clampdown_compared_rows_total") == {(): 78}
     assert named(scraped, "clampdown_truncated_rows_total") == {(): 4}
 
 
@@ -101,6 +105,8 @@ def test_opentelemetry_reads_the_same():
         ('b"ad\n', True): 3,
     }
     assert points("clampdown.rows.beyond") == {("good",): 1, ('b"ad\n',): 2}
+    assert points("clampdown.rows.changed") == {("good",): 4, ('b"ad\n',): 1}
+    assert points("clampdown.rows.compared") == {(): 78}
     assert points("clampdown.rows.truncated") == {(): 4}
     assert points("clampdown.runs") == {(): 4}
     assert points("clampdown.runs.time") == {(): 12.5}

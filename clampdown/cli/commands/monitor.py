@@ -1,5 +1,6 @@
 """`clampdown monitor`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -64,18 +65,22 @@ def _facts(verdict: Verdict, total: Snapshot) -> dict[str, object]:
         "rows": sum(total.rows),
         "flagged": sum(total.flagged),
         "beyond": sum(total.beyond),
+        "changed": sum(total.changed) if total.compared else None,
         "label": verdict.label,
         "labels": {
-            label: {"rows": rows, "flagged": flagged, "beyond": beyond}
-            for label, rows, flagged, beyond in _by_label(total)
+            label: dict(zip(("rows", "flagged", "beyond", "changed"), counts, strict=True))
+            for label, *counts in _by_label(total)
         },
     }
 
 
 def _echo(verdict: Verdict, total: Snapshot) -> None:
     echo_table(
-        ("label", "rows", "flagged", "over every clean score"),
-        [(label, *(str(count) for count in counts)) for label, *counts in _by_label(total)],
+        ("label", "rows", "flagged", "over every clean score", "changed"),
+        [
+            (label, *("-" if count is None else str(count) for count in counts))
+            for label, *counts in _by_label(total)
+        ],
     )
     click.echo()
     rows, scale = sum(total.rows), total.scale
@@ -84,6 +89,9 @@ def _echo(verdict: Verdict, total: Snapshot) -> None:
         "flagged": f"{sum(total.flagged) / rows:.1%}, of clean rows {clean:.1%}",
         "over every clean score": f"{sum(total.beyond) / rows:.2%}, of clean rows one in "
         f"{sum(scale.clean) + 1}",
+        "changed answers": f"{sum(total.changed) / total.compared:.1%}"
+        if total.compared
+        else "not known",
         "change": {"none": "none", "flags": "more high rows", "scores": "all scores"}[
             verdict.change
         ],
@@ -93,5 +101,6 @@ def _echo(verdict: Verdict, total: Snapshot) -> None:
     echo_facts({**facts, "advice": verdict.advice})
 
 
-def _by_label(total: Snapshot) -> list[tuple[str, int, int, int]]:
-    return list(zip(total.labels, total.rows, total.flagged, total.beyond, strict=True))
+def _by_label(total: Snapshot) -> Iterator[tuple[str, int, int, int, int | None]]:
+    changed = total.changed if total.compared else (None,) * len(total.labels)
+    return zip(total.labels, total.rows, total.flagged, total.beyond, changed, strict=True)

@@ -138,7 +138,8 @@ def run(
     (high = abnormal), flagged (true or false), and the text, of a pair both in two columns, with
     unprintable characters escaped; a label or text that a spreadsheet would take for a formula has
     a ' before it.
-    With --json one object per line: label, probability, anomaly_score, flagged and logits.
+    With --json one object per line: label, probability, anomaly_score, flagged, logits, and
+    undefended_label and undefended_logits, what the model says without the defence.
     Of a model of many labels the first two columns hold the labels that the text has, and their
     probabilities, with | between them, and nothing where it has none; with --json label is the most
     probable one, whether the text has it or not, and `labels` lists those that it has.
@@ -241,9 +242,8 @@ def _classified(
 
 def _fields(prediction: "Prediction") -> dict[str, object]:
     fields = dataclasses.asdict(prediction)
-    if prediction.labels is None:
-        del fields["labels"]
-    return fields
+    # None are those of another kind of model, and what the graph does not say.
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _answer(prediction: "Prediction", names: Sequence[str]) -> Mapping[str, float]:

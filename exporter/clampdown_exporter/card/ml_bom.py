@@ -72,6 +72,9 @@ def _defended(manifest: Manifest, figures: Figures, files: Mapping[str, str]) ->
         "detector": manifest.detector,
         "threshold": repr(manifest.threshold),
     }
+    outputs = ["logits", "anomaly_score", "flagged"]
+    if manifest.mode != "detect" and manifest.detector == "excess":
+        outputs.append("undefended_logits")
     return {
         "type": "machine-learning-model",
         "bom-ref": "defended",
@@ -82,7 +85,7 @@ def _defended(manifest: Manifest, figures: Figures, files: Mapping[str, str]) ->
                 "task": "text-classification",
                 "modelArchitecture": manifest.model.model_type,
                 "inputs": [{"format": f"text of at most {manifest.max_length} tokens"}],
-                "outputs": [{"format": name} for name in ("logits", "anomaly_score", "flagged")],
+                "outputs": [{"format": name} for name in outputs],
             },
             "quantitativeAnalysis": {"performanceMetrics": _metrics(manifest, figures)},
             "considerations": {"technicalLimitations": list(LIMITS)},

@@ -9,21 +9,19 @@ from clampdown_calib.graphs.insertion import append, constant
 from clampdown_calib.graphs.sites import marked_layers
 from clampdown_exporter.passes.insert_statistic import FLAGGED, SCORE
 from clampdown_exporter.passes.probe_outputs import probe_outputs
-
-UNDEFENDED_LOGITS = "clampdown/undefended/logits"
-"""Name of the model's own logits, by which they are found in a graph."""
+from clampdown_runtime.sessions.session import UNDEFENDED_LOGITS
 
 
 class InsertAnswer(ir.passes.InPlacePass):
     """Replaces the logits of flagged rows, or of every row, by those of the mixture.
 
     Requires: the outputs ``logits``, ``anomaly_score``, ``flagged``; probes.
-    Ensures: the same outputs.
+    Ensures: the same outputs, and behind them ``undefended_logits``, those of the model itself.
 
     ::
 
-        probes, their excess, undefended logits ─ mixture ─▶ answer
-        Where(flagged, answer, undefended) ─▶ logits
+        probes, their excess, undefended_logits ─ mixture ─▶ answer
+        Where(flagged, answer, undefended_logits) ─▶ logits
     """
 
     def __init__(self, answer: Answer, *, every_row: bool) -> None:
@@ -55,4 +53,5 @@ class InsertAnswer(ir.passes.InPlacePass):
         logits.name, raw.name = raw.name, UNDEFENDED_LOGITS
         logits.type, logits.shape = raw.type, raw.shape
         graph.outputs[0] = logits
+        graph.outputs.append(raw)
         return ir.passes.PassResult(model, modified=True)

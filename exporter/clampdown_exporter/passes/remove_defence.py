@@ -8,8 +8,8 @@ from clampdown_calib.graphs.hidden_shapes import restore_shapes
 from clampdown_calib.graphs.sites import ROLE
 from clampdown_exporter.passes.badacts.second_pass import COLLECT_LOGITS
 from clampdown_exporter.passes.badacts.shared_prefix import PREFIX, RECOMPUTED
-from clampdown_exporter.passes.insert_answer import UNDEFENDED_LOGITS
 from clampdown_exporter.passes.insert_statistic import THRESHOLD
+from clampdown_runtime.sessions.session import UNDEFENDED_LOGITS
 
 CLIPS = (CLIP_LOWER, CLIP_UPPER)
 

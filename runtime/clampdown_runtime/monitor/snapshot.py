@@ -28,9 +28,11 @@ class Snapshot:
         bundle: ``sha256:…`` of its manifest.
         labels: its labels.
         scale: the bins of the scores, with the clean rows in them.
-        rows: rows by label, the one that they were answered with.
+        rows: rows by label, the one that the model itself gives.
         flagged: those of them that were flagged.
         beyond: those of them in the last bin, over the scores of all clean rows, or not finite.
+        changed: those of them that the defence gave another answer.
+        compared: rows of which that is known: all of them, or none where the graph does not say.
         scores: rows in each bin of the scale.
         truncated: texts that the model saw a part of.
         runs: times in each bin of ``SECONDS``, one for each call of the classifier, or each window
@@ -44,6 +46,8 @@ class Snapshot:
     rows: Counts
     flagged: Counts
     beyond: Counts
+    changed: Counts
+    compared: int
     scores: Counts
     truncated: int
     runs: Counts
@@ -53,7 +57,8 @@ class Snapshot:
     def nothing(cls, bundle: str, labels: tuple[str, ...], scale: Scale) -> "Snapshot":
         """Of no rows."""
         none, bins = (0,) * len(labels), (0,) * len(scale.clean)
-        return cls(bundle, labels, scale, none, none, none, bins, 0, (0,) * (len(SECONDS) + 1), 0.0)
+        runs = (0,) * (len(SECONDS) + 1)
+        return cls(bundle, labels, scale, none, none, none, none, 0, bins, 0, runs, 0.0)
 
     def __add__(self, other: "Snapshot") -> "Snapshot":
         """What both counted: of two processes, or of two periods.
@@ -88,10 +93,10 @@ class Snapshot:
                 hint="Count each bundle alone: its scores and its threshold are its own.",
             )
         changed: dict[str, Any] = {}
-        for name in ("rows", "flagged", "beyond", "scores", "runs"):
+        for name in ("rows", "flagged", "beyond", "changed", "scores", "runs"):
             ours, theirs = getattr(self, name), getattr(other, name)
             changed[name] = tuple(combine(a, b) for a, b in zip(ours, theirs, strict=True))
-        for name in ("truncated", "seconds"):
+        for name in ("compared", "truncated", "seconds"):
             changed[name] = combine(getattr(self, name), getattr(other, name))
         return dataclasses.replace(self, **changed)
 
@@ -133,12 +138,14 @@ def _require_counts(read: Snapshot) -> None:
         "rows": classes,
         "flagged": classes,
         "beyond": classes,
+        "changed": classes,
         "scores": len(scale.edges) + 1,
         "runs": len(SECONDS) + 1,
     }
     counts = {name: getattr(read, name) for name in lengths}
     counts["scale.clean"], lengths["scale.clean"] = scale.clean, len(scale.edges) + 1
-    counts["truncated"], lengths["truncated"] = (read.truncated,), 1
+    for name in ("compared", "truncated"):
+        counts[name], lengths[name] = (getattr(read, name),), 1
     for name, values in counts.items():
         if len(values) != lengths[name] or not all(type(v) is int and v >= 0 for v in values):
             raise ValueError(f"`{name}` without {lengths[name]} counts")

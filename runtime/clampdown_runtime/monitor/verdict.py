@@ -83,7 +83,7 @@ class Verdict:
             return seen + "Look at the flagged rows; no label stands out among them."
         share, others = self.concentration.share, self.concentration.share_of_others
         return (
-            f"{seen}Look at the flagged rows answered {self.label!r}: of the "
-            f"{self.concentration.rows} highest {share:.0%} have this label, of the unflagged "
-            f"rows {others:.0%}."
+            f"{seen}Look at the flagged rows of the label {self.label!r}: of the "
+            f"{self.concentration.rows} highest {share:.0%} have it, of the unflagged rows "
+            f"{others:.0%}."
         )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.sessions.bound_run import BoundRun
-from clampdown_runtime.sessions.session import OUTPUTS, THRESHOLD
+from clampdown_runtime.sessions.session import THRESHOLD
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -69,7 +69,7 @@ class CudaGraphs:
                     number=len(self._runs) + 1,
                 )
             found = self._runs[shape].of(inputs)
-        return [found[name][:rows] for name in OUTPUTS]
+        return [output[:rows] for output in found.values()]
 
     def _tokens(self, tokens: int) -> int:
         return min(max(_next_power(tokens), SHORTEST), max(self._manifest.max_length, tokens))

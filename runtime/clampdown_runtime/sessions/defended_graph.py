@@ -15,7 +15,7 @@ from clampdown_runtime.bundle.manifest import ROWS_ALONE
 from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
 from clampdown_runtime.prediction import RawOutputs
 from clampdown_runtime.sessions.cuda_graphs import CudaGraphs
-from clampdown_runtime.sessions.session import OUTPUTS, THRESHOLD
+from clampdown_runtime.sessions.session import THRESHOLD, UNDEFENDED_LOGITS
 from clampdown_runtime.sessions.time_limit import ending_after
 from clampdown_runtime.tokenizer import pad_batch
 
@@ -47,6 +47,8 @@ class DefendedGraph:
         self._session = session
         self._graphs = graphs
         self._time_limit = time_limit
+        self._outputs = [output.name for output in session.get_outputs()]
+        self._gives_own = UNDEFENDED_LOGITS in self._outputs
 
     def run_ids(
         self,
@@ -91,10 +93,13 @@ class DefendedGraph:
         if type_ids is not None:
             _require_as_many(rows, type_ids)
         extra = {} if threshold is None else {THRESHOLD: _threshold_array(threshold)}
+        logits = np.empty((len(rows), len(self._manifest.labels)), np.float32)
+        own = np.empty_like(logits) if self._gives_own else None
         outputs = RawOutputs(
-            np.empty((len(rows), len(self._manifest.labels)), np.float32),
+            logits,
             np.empty(len(rows), np.float32),
             np.empty(len(rows), np.bool_),
+            logits if self._manifest.mode == "detect" else own,
         )
         for batch in plan_batches([len(row) for row in rows], batch_size):
             feed = pad_batch(
@@ -103,16 +108,16 @@ class DefendedGraph:
                 self._manifest.inputs,
                 None if type_ids is None else [type_ids[index] for index in batch],
             )
-            logits, score, flagged = self._run({**feed, **extra})
-            outputs.logits[batch] = logits
-            outputs.anomaly_score[batch] = score
-            outputs.flagged[batch] = flagged
+            found = self._run({**feed, **extra})
+            logits[batch], outputs.anomaly_score[batch], outputs.flagged[batch] = found[:3]
+            if own is not None:
+                own[batch] = found[3]
         return outputs
 
     def _run(self, feed: dict[str, npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
         rows, tokens = feed["input_ids"].shape
         try:
-            outputs = self._outputs(feed)
+            outputs = self._given(feed)
         # ONNX Runtime's exceptions have no base of their own.
         except Exception as error:
             raise ProviderError(
@@ -122,6 +127,7 @@ class DefendedGraph:
                 hint="Try a smaller batch size; if that does not help, run clampdown verify.",
             ) from error
         expected = [(rows, len(self._manifest.labels)), (rows,), (rows,)]
+        expected += expected[:1] if self._gives_own else []
         if (found := [output.shape for output in outputs]) != expected:
             raise BundleError(
                 str(self._path),
@@ -131,15 +137,15 @@ class DefendedGraph:
             )
         return outputs
 
-    def _outputs(self, feed: dict[str, npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
+    def _given(self, feed: dict[str, npt.NDArray[np.generic]]) -> list[npt.NDArray[np.generic]]:
         outputs: list[npt.NDArray[np.generic]]
         if self._graphs is not None:
             return self._graphs.run(feed)
         if self._time_limit is None:
-            outputs = self._session.run(OUTPUTS, feed)
+            outputs = self._session.run(self._outputs, feed)
         else:
             with ending_after(self._time_limit) as options:
-                outputs = self._session.run(OUTPUTS, feed, options)
+                outputs = self._session.run(self._outputs, feed, options)
         return outputs
 
 

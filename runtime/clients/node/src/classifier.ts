@@ -6,7 +6,7 @@ import { modelFile, type Manifest } from "./manifest.js";
 import { padBatch } from "./padding.js";
 import { toPrediction, type Prediction } from "./prediction.js";
 import type { Tensor } from "./runtime.js";
-import { OUTPUTS, requireOutputTypes } from "./session.js";
+import { requireOutputTypes, UNDEFENDED_LOGITS } from "./session.js";
 import { requireText, requireTextOrPair, type Text } from "./texts.js";
 
 /** How a call runs. */
@@ -198,7 +198,8 @@ export class Classifier {
     typeIds: (readonly number[])[] | undefined,
   ): Promise<Prediction[]> {
     const { runtime, session } = this.#loaded;
-    const { labels, padding, inputs, problem_type } = this.manifest;
+    const { labels, mode, padding, inputs, problem_type } = this.manifest;
+    const names = session.outputNames;
     let outputs: Tensor[];
     try {
       const feeds = padBatch(rows, padding, inputs, typeIds).map(({ name, data, dims }) => [
@@ -206,7 +207,7 @@ export class Classifier {
         new runtime.Tensor("int64", data, dims),
       ]);
       const found = await session.run(Object.fromEntries(feeds));
-      outputs = OUTPUTS.map((name) => found[name]!);
+      outputs = names.map((name) => found[name]!);
     } catch (error) {
       throw new ProviderError(
         this.#model,
@@ -216,9 +217,11 @@ export class Classifier {
         { cause: error },
       );
     }
-    requireOutputTypes(this.#model, outputs);
+    requireOutputTypes(this.#model, names, outputs);
     const shapes = JSON.stringify(outputs.map(({ dims }) => dims));
-    const expected = JSON.stringify([[rows.length, labels.length], [rows.length], [rows.length]]);
+    const ofClasses = [rows.length, labels.length];
+    const own = names.includes(UNDEFENDED_LOGITS) ? [ofClasses] : [];
+    const expected = JSON.stringify([ofClasses, [rows.length], [rows.length], ...own]);
     if (shapes !== expected) {
       throw new BundleError(
         this.#model,
@@ -227,14 +230,20 @@ export class Classifier {
         "Export the bundle again.",
       );
     }
-    const [logits, scores, flagged] = outputs.map(({ data }) => Array.from(data as Float32Array));
+    const [logits, scores, flagged, undefended] = outputs.map(({ data }) =>
+      Array.from(data as Float32Array),
+    );
+    const model = mode === "detect" ? logits : undefended;
+    const of = (values: number[], row: number) =>
+      values.slice(row * labels.length, (row + 1) * labels.length);
     return rows.map((_, row) =>
       toPrediction(
-        logits!.slice(row * labels.length, (row + 1) * labels.length),
+        of(logits!, row),
         scores![row]!,
         Boolean(flagged![row]),
         labels,
         problem_type === "multi_label_classification",
+        model && of(model, row),
       ),
     );
   }

@@ -26,17 +26,19 @@ export function ofDocument(
 ): Prediction {
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const weights = lengths.map((length) => length / total);
-  const rows = windows.map(({ logits }) => logits);
   const multiLabel = problem_type === "multi_label_classification";
-  const mean = multiLabel ? meanLogOdds(rows, weights) : meanLogarithms(rows, weights);
-  return toPrediction(
+  const mean = (rows: readonly number[][]) =>
     // In float32, as the graph's own logits are and Python's are here.
-    mean.map(Math.fround),
+    (multiLabel ? meanLogOdds(rows, weights) : meanLogarithms(rows, weights)).map(Math.fround);
+  const own = windows.flatMap(({ undefended_logits: logits }) => (logits ? [logits] : []));
+  return toPrediction(
+    mean(windows.map(({ logits }) => logits)),
     // Not a number where one of them is none.
     windows.reduce((most, { anomaly_score }) => Math.max(most, anomaly_score), -Infinity),
     windows.some(({ flagged }) => flagged),
     labels,
     multiLabel,
+    own.length > 0 ? mean(own) : undefined,
   );
 }
 

@@ -18,6 +18,15 @@ export interface Prediction {
    * order of the manifest's labels; no such key of a model that chooses one class.
    */
   readonly labels?: string[];
+  /**
+   * The `label` that the model itself gives; no such key where the graph does not say, as that of
+   * an earlier release or of the published method.
+   */
+  readonly undefended_label?: string;
+  /** Of a model of many labels the `labels` that it gives itself; left out as above. */
+  readonly undefended_labels?: string[];
+  /** The model's own logits; left out as above. */
+  readonly undefended_logits?: number[];
 }
 
 /** Names the most probable class of a row, or the labels that it has. */
@@ -27,18 +36,33 @@ export function toPrediction(
   flagged: boolean,
   labels: string[],
   multiLabel = false,
+  undefended_logits?: number[],
 ): Prediction {
+  const defended = answer(logits, labels, multiLabel);
+  const { label, probability } = defended;
+  const prediction = { label, probability, anomaly_score, flagged, logits };
+  const given = multiLabel ? { labels: defended.labels } : {};
+  if (undefended_logits === undefined) return { ...prediction, ...given };
+  const own = answer(undefended_logits, labels, multiLabel);
+  return {
+    ...prediction,
+    ...given,
+    undefended_label: own.label,
+    ...(multiLabel ? { undefended_labels: own.labels } : {}),
+    undefended_logits,
+  };
+}
+
+function answer(logits: number[], labels: string[], multiLabel: boolean) {
   // Not all of them as arguments of one call, which may have some hundred thousand.
   const largest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
   // A NaN among the logits makes the largest NaN; it is the first NaN that counts then.
   const best = logits.findIndex((logit) => Object.is(logit, largest) || logit === largest);
-  if (multiLabel) {
-    const given = labels.filter((_, at) => logits[at]! > 0);
-    const probability = 1 / (1 + Math.exp(-logits[best]!));
-    return { label: labels[best]!, probability, anomaly_score, flagged, logits, labels: given };
-  }
-  const probability = softmax(logits)[best]!;
-  return { label: labels[best]!, probability, anomaly_score, flagged, logits };
+  return {
+    label: labels[best]!,
+    probability: multiLabel ? 1 / (1 + Math.exp(-logits[best]!)) : softmax(logits)[best]!,
+    labels: labels.filter((_, at) => logits[at]! > 0),
+  };
 }
 
 /** The probability of each class; all NaN where a logit is NaN or +∞. */

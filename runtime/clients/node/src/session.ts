@@ -6,6 +6,12 @@ import type { Metadata, Runtime, Session, SessionOptions, Tensor } from "./runti
 /** The graph's outputs, in its order. */
 export const OUTPUTS = ["logits", "anomaly_score", "flagged"] as const;
 
+/**
+ * Behind the others where the defence answers rows itself; graphs of earlier releases and of the
+ * published method have no such output.
+ */
+export const UNDEFENDED_LOGITS = "undefended_logits";
+
 /** Type and rank of every input and output. */
 const KINDS: { readonly [name: string]: string } = {
   input_ids: kind("int64", 2),
@@ -14,6 +20,7 @@ const KINDS: { readonly [name: string]: string } = {
   logits: kind("float32", 2),
   anomaly_score: kind("float32", 1),
   flagged: kind("bool", 1),
+  [UNDEFENDED_LOGITS]: kind("float32", 2),
 };
 
 /**
@@ -49,7 +56,9 @@ export async function createSession(
     );
   }
   const found = signature(session.inputNames, session.outputNames);
-  const expected = signature(bundle.manifest.inputs, OUTPUTS);
+  const given = session.outputNames.length > OUTPUTS.length && bundle.manifest.mode !== "detect";
+  const more = given ? [UNDEFENDED_LOGITS] : [];
+  const expected = signature(bundle.manifest.inputs, [...OUTPUTS, ...more]);
   if (found !== expected) throw notDefended(where, found, expected);
   const nodes = [...(session.inputMetadata ?? []), ...(session.outputMetadata ?? [])];
   for (const node of nodes) requireKind(where, node.name, kindOf(node));
@@ -57,9 +66,13 @@ export async function createSession(
 }
 
 /** Refuses outputs of other types than a defended graph's, which not every release tells before. */
-export function requireOutputTypes(where: string, outputs: readonly Tensor[]): void {
+export function requireOutputTypes(
+  where: string,
+  names: readonly string[],
+  outputs: readonly Tensor[],
+): void {
   outputs.forEach(({ type, dims }, index) => {
-    requireKind(where, OUTPUTS[index]!, kind(type, dims.length));
+    requireKind(where, names[index]!, kind(type, dims.length));
   });
 }
 

@@ -21,10 +21,11 @@ test("a text of one window has the result that it has anyway", async () => {
   const texts = short.map(({ text }) => text);
   const expected = await classifier.classify(texts, { batchSize: 1 });
   const found = await collect(classifier.documents(texts, { batchSize: 1 }));
-  found.forEach(({ label, probability, anomaly_score, flagged }, index) => {
-    const { logits, probability: other, ...rest } = expected[index];
+  found.forEach(({ probability, logits, undefended_logits, ...rest }, index) => {
+    const { probability: other, logits: _, undefended_logits: own, ...others } = expected[index];
     if (!Number.isNaN(other)) assert.ok(Math.abs(probability - other) < 1e-6);
-    assert.deepEqual({ label, anomaly_score, flagged }, rest);
+    assert.equal(undefended_logits === undefined, own === undefined);
+    assert.deepEqual(rest, others);
   });
 });
 
@@ -98,6 +99,21 @@ test("a document is the mean of its windows by their tokens, with the highest sc
     labels: ["no", "yes"],
   });
   assert.deepEqual([broken.probability, broken.anomaly_score, broken.flagged], [NaN, NaN, true]);
+});
+
+test("the model's own logits are put together alike", () => {
+  const window = (own) => ({
+    logits: [0, 0],
+    anomaly_score: 0,
+    flagged: true,
+    undefended_logits: own,
+  });
+  const windows = [window([0, Math.log(3)]), window([Math.log(9), 0])];
+  const manifest = { labels: ["no", "yes"] };
+  const found = ofDocument(windows, [10, 30], manifest);
+  const plain = windows.map(({ undefended_logits: logits }) => ({ ...window(), logits }));
+  const { label, logits } = ofDocument(plain, [10, 30], manifest);
+  assert.deepEqual([found.undefended_label, found.undefended_logits], [label, logits]);
 });
 
 test("of many labels each has the mean of its windows' sigmoids", () => {

@@ -24,3 +24,14 @@ test("of many labels those over one half are given, each by a sigmoid", () => {
   assert.deepEqual([broken.label, broken.labels, broken.probability], ["no", ["yes"], NaN]);
   assert.ok(!("labels" in toPrediction([2, 1], 1, false, ["no", "yes"])));
 });
+
+test("the model's own answer stands beside the defence's, where it is known", () => {
+  const labels = ["no", "yes"];
+  const one = toPrediction([2, 1], 5, true, labels, false, [0, 3]);
+  assert.deepEqual([one.label, one.undefended_label, one.undefended_logits], ["no", "yes", [0, 3]]);
+  assert.ok(!("undefended_labels" in one));
+  const many = toPrediction([2, -1], 5, true, labels, true, [-2, 1]);
+  assert.deepEqual([many.labels, many.undefended_labels], [["no"], ["yes"]]);
+  const unknown = Object.keys(toPrediction([2, 1], 5, true, labels));
+  assert.deepEqual(unknown, ["label", "probability", "anomaly_score", "flagged", "logits"]);
+});

@@ -78,6 +78,31 @@ test("where a session tells no types, the outputs' own are checked", async () =>
   });
 });
 
+test("own logits of another type, shape or name are refused", async () => {
+  const own = ({ data, dims }, kind = "float32") => new ort.Tensor(kind, data, dims);
+  const graph = (change) => (session) => ({
+    outputNames: ["logits", "anomaly_score", "flagged", "undefended_logits"],
+    inputMetadata: undefined,
+    outputMetadata: undefined,
+    run: async (feeds) => {
+      const outputs = await session.run(feeds);
+      return { ...outputs, undefended_logits: change(outputs) };
+    },
+  });
+  const [{ undefended_logits, logits }] = await classify(graph(({ logits: of }) => own(of)));
+  assert.deepEqual(undefended_logits, logits);
+  await assert.rejects(
+    classify(graph(({ anomaly_score }) => own(anomaly_score))),
+    /`undefended_logits` as float32 of 1 dimensions/,
+  );
+  await assert.rejects(
+    classify(graph(() => new ort.Tensor("float32", new Float32Array(9), [1, 9]))),
+    /outputs of the shapes/,
+  );
+  const named = () => ({ outputNames: ["logits", "anomaly_score", "flagged", "more"] });
+  await assert.rejects(classify(named), /flagged, more/);
+});
+
 test("ONNX Runtime writes nothing of a failure itself", async (t) => {
   const folder = await copyOf(t);
   const graph = await modelFile(folder);

@@ -74,7 +74,46 @@ def test_an_attack_is_an_alarm_with_its_beginning_and_its_label(
     text = invoke("monitor", bundle, attacked_log)
     assert text.exit_code == 1
     assert "since about row" in text.stdout
-    assert f"answered '{attack.label}'" in text.stdout
+    assert f"rows of the label '{attack.label}'" in text.stdout
+    # The graph does not say what the model itself answers.
+    assert facts["changed"] is counts["changed"] is None
+    assert "changed answers         not known" in text.stdout
+
+
+def test_the_label_is_the_models_own_where_the_log_has_it(invoke, bundle, attacked_log, tmp_path):
+    # Answered by the defence as the clean rows are.
+    lines = [
+        {**json.loads(line), "undefended_label": json.loads(line)["label"], "label": "negative"}
+        for line in attacked_log.read_text().splitlines()
+    ]
+    log, silent = tmp_path / "own.jsonl", tmp_path / "silent.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for line in lines:
+        del line["undefended_label"]
+    silent.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert json.loads(invoke("monitor", bundle, silent, "--json").stdout)["label"] is None
+    facts = json.loads(invoke("monitor", bundle, log, "--json").stdout)
+    assert facts["label"] == "positive"
+    changed = facts["labels"]["positive"]
+    assert facts["changed"] == changed["changed"] == changed["rows"] > 350
+    assert facts["labels"]["negative"]["changed"] == 0
+    # Half of the lines say it.
+    log.write_text(log.read_text() + silent.read_text())
+    shown = invoke("monitor", bundle, log).stdout
+    assert f"changed answers         {facts['changed'] / len(lines):.1%}" in shown
+
+
+def test_of_many_labels_the_sets_of_a_line_are_compared(invoke, bundle, tmp_path):
+    line = {"label": "negative", "anomaly_score": 1, "flagged": False}
+    own = {"undefended_label": "negative", "labels": ["negative"]}
+    log = tmp_path / "many.jsonl"
+    log.write_text(
+        "".join(
+            json.dumps({**line, **own, "undefended_labels": labels}) + "\n"
+            for labels in (["negative"], [], ["negative", "positive"])
+        )
+    )
+    assert json.loads(invoke("monitor", bundle, log, "--json").stdout)["changed"] == 2
 
 
 def test_the_page_is_written_and_a_compressed_log_read(invoke, bundle, attacked_log, tmp_path):
@@ -95,6 +134,10 @@ def test_the_page_is_written_and_a_compressed_log_read(invoke, bundle, attacked_
         ('{"label": "negative", "anomaly_score": true, "flagged": false}', "`anomaly_score`"),
         ('{"label": "negative", "anomaly_score": 1, "flagged": 0}', "a `flagged`"),
         ('{"label": "negative", "anomaly_score": 1}', "no `flagged`"),
+        (
+            '{"label": "negative", "anomaly_score": 1, "flagged": true, "undefended_label": 1}',
+            "the label '1'",
+        ),
         ("negative\t0.9\t1.2\tfalse\tgood", "not valid JSON"),
         ("\udcff", "bytes that are not UTF-8 in line 2"),
     ],

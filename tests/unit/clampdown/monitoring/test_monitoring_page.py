@@ -57,6 +57,24 @@ def test_the_label_of_a_flagged_row_is_explained_by_mode(log):
     assert "it is the model's own" in words(page_of(log, mode="detect"))
 
 
+def test_changed_answers_stand_beside_the_models_labels(log):
+    assert "changed" not in words(page_of(log)).split("By label")[1].split("What was tested")[0]
+    known = [
+        dataclasses.replace(period, changed=period.flagged, compared=sum(period.rows))
+        for period in log
+    ]
+    page = page_of(known)
+    Balance().feed(page)
+    flagged = sum(sum(period.flagged) for period in log)
+    read = words(page)
+    assert f"Answers changed {flagged / 4000:.1%} {flagged:,} of 4,000 rows" in read
+    total = sum(log[1:], log[0])
+    labels = read.split("By label")[1]
+    for at, label in enumerate(LABELS):
+        of = (total.rows[at], total.flagged[at], total.beyond[at], total.flagged[at])
+        assert " ".join([label, *(f"{count:,}" for count in of)]) in labels
+
+
 def test_columns_are_the_shares_of_the_bins(log):
     scale, total = log[0].scale, sum(log[1:], log[0])
     drawing = draw_scores(scale, total.scores)

@@ -58,7 +58,7 @@ def test_every_mode_is_the_original_and_more(undefended, sealed, mode):
     assert found.weights + len(found.added_weights) == len(model.graph.initializers)
     assert all(node.name.startswith("clampdown/") for node in found.added)
     assert found.added_inputs == ("threshold",)
-    assert found.logits == ("logits" if mode == "detect" else "clampdown/undefended/logits")
+    assert found.logits == ("logits" if mode == "detect" else "undefended_logits")
     assert not found.simplified
 
 

@@ -155,7 +155,13 @@ def test_graph_passes_the_full_check_and_keeps_the_contract(mode, way, represent
         value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
         for value in proto.graph.output
     }
-    assert outputs == {"logits": ["batch", 3], "anomaly_score": ["batch"], "flagged": ["batch"]}
+    own = {} if way == "badacts" or mode == "detect" else {"undefended_logits": ["batch", 3]}
+    assert outputs == {
+        "logits": ["batch", 3],
+        "anomaly_score": ["batch"],
+        "flagged": ["batch"],
+        **own,
+    }
     assert model.graph.initializers["threshold"].const_value.numpy() == [1.5]
     names = [n.name for n in ir.traversal.RecursiveGraphIterator(model.graph)]
     assert len(set(names)) == len(names)

@@ -41,6 +41,9 @@ def test_outputs_equal_numpy(mode, way, representation):
         np.testing.assert_array_equal(found[2][clear], flagged[clear])
         np.testing.assert_allclose(found[0][clear], logits[clear], rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(found[1], score, rtol=1e-4, atol=1e-4)
+        if way == "probe" and mode != "detect":
+            own = tiny_graph.seen(inputs).logits
+            np.testing.assert_allclose(found[3], own, rtol=1e-4, atol=1e-4)
         both |= set(flagged.tolist())
     assert both == {True, False}
 
@@ -95,9 +98,10 @@ def test_answer_leaves_the_logits_of_rows_that_are_not_flagged_bit_for_bit():
     session = tiny_graph.session(model)
     own = tiny_graph.session(tiny_graph.marked_graph()).run(None, inputs)[0]
     *_, threshold = expected("detect-then-purify", "probe", of_run, inputs)
-    logits, _, flagged = session.run(None, {**inputs, "threshold": threshold})
+    logits, _, flagged, raw = session.run(None, {**inputs, "threshold": threshold})
     assert set(flagged.tolist()) == {True, False}
     np.testing.assert_array_equal(logits[~flagged], own[~flagged])
+    np.testing.assert_array_equal(raw, own)
     every = session.run(None, {**inputs, "threshold": np.float32([np.inf])})[0]
     np.testing.assert_array_equal(every, own)
 
@@ -122,7 +126,7 @@ def test_threshold_has_no_say_in_what_a_flagged_row_is_answered(mode):
     answers = []
     for threshold in (-1e9, -1e3):
         model, _ = defended(mode, "probe", threshold=threshold)
-        logits, _, flagged = tiny_graph.session(model).run(None, inputs)
+        logits, _, flagged, _ = tiny_graph.session(model).run(None, inputs)
         assert flagged.all()
         answers.append(logits)
     np.testing.assert_array_equal(*answers)
@@ -178,7 +182,7 @@ def test_activation_that_is_not_finite_is_flagged_at_any_threshold(mode, way, wo
     inputs = tiny_graph.batch(4, 6)
     inputs["input_ids"][2, position] = word
     feed = {**inputs, "threshold": np.array([np.inf], np.float32)}
-    logits, score, flagged = tiny_graph.session(model).run(None, feed)
+    logits, score, flagged, *_ = tiny_graph.session(model).run(None, feed)
     # What is clipped before the only token that is read is a number again.
     clipped = clip_of_run(mode, way) is not None and word == tiny_graph.INFINITE and position > 0
     assert flagged.tolist() == [False, False, not clipped, False]

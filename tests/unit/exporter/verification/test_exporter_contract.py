@@ -70,6 +70,15 @@ def test_written_graph_that_reads_the_earlier_layers_keeps_the_contract(tmp_path
     assert differences(written(tmp_path, "probe"), **DETECTOR["probe"]) == []
 
 
+def test_output_that_is_none_of_the_contract_or_of_the_mode_is_reported(tmp_path):
+    model = written(tmp_path, "probe")
+    [found] = differences(model, mode="detect", detector="excess")[:1]
+    assert "the outputs (name, type, rank) are" in found and "undefended_logits" in found
+    model.graph.outputs[3].name = "more"
+    [found] = differences(model, detector="excess")
+    assert "('more'," in found
+
+
 def swap(values):
     values[0], values[1] = values[1], values[0]
 

@@ -65,7 +65,7 @@ def test_a_large_attack_does_not_pass_for_scores_that_move():
 def test_a_late_attack_is_dated():
     random = np.random.default_rng(3)
     clean, (attack, triggered) = scores(random, 20000), attacked(random, 8000, 0.03)
-    # The attacker's rows are answered with one label, the others with either.
+    # The model gives the attacker's rows one label, the others either.
     labels = np.concatenate([np.arange(20000) % 2, np.where(triggered, 1, np.arange(8000) % 2)])
     verdict = judge(periods(calibrated(random), np.concatenate([clean, attack]), labels=labels))
     assert verdict.change == "flags"
@@ -73,7 +73,7 @@ def test_a_late_attack_is_dated():
     assert verdict.concentration.label == "positive"
     assert verdict.concentration.share > 0.9
     assert verdict.concentration.p_value < 1e-6
-    assert "answered 'positive'" in verdict.advice
+    assert "of the label 'positive'" in verdict.advice
 
 
 def test_no_label_is_named_where_none_stands_out():

@@ -145,6 +145,8 @@ def test_snapshots_of_two_bundles_do_not_add_up(monitored, texts):
         {"format_version": 2},
         {"rows": [1]},
         {"rows": [1, -1]},
+        {"changed": [1]},
+        {"compared": -1},
         {"rows": [1, 1.5]},
         {"scores": []},
         {"seconds": -1.0},
