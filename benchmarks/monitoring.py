@@ -15,7 +15,7 @@ from benchmarks.results import Row, write_results
 from clampdown_calib.threshold import threshold_at
 from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.monitor import Change, Drift, Monitor, Scale, Snapshot
-from clampdown_runtime.monitor.clean_scores import clean_scores
+from clampdown_runtime.monitor.clean_rows import clean_scores
 from clampdown_runtime.timing import seconds_in_turn
 
 Scores = NDArray[np.float32]

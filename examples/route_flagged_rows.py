@@ -15,7 +15,10 @@ def main() -> None:
     for text, prediction in zip(texts, classifier(texts), strict=True):
         if prediction.flagged:
             score = prediction.anomaly_score
-            print(f"review  {text!r}: score {score:.2f}, would answer {prediction.label}")
+            own = prediction.undefended_label
+            print(
+                f"review  {text!r}: score {score:.2f}, {prediction.label}, the model alone: {own}"
+            )
         else:
             print(f"answer  {text!r}: {prediction.label} ({prediction.probability:.0%})")
 

@@ -47,7 +47,11 @@ class Drawing:
 
 
 def render_page(
-    manifest: Manifest, digest: str, periods: Sequence[Snapshot], verdict: Verdict
+    manifest: Manifest,
+    digest: str,
+    periods: Sequence[Snapshot],
+    verdict: Verdict,
+    clean_changed: float | None,
 ) -> str:
     """Write the page: equal logs give equal pages.
 
@@ -56,6 +60,8 @@ def render_page(
         digest: of the manifest.
         periods: of the log, at least one.
         verdict: after the last one.
+        clean_changed: share of the clean rows whose answer the defence changes; None where the log
+            does not say which of its rows' were changed.
 
     Returns:
         One HTML page that refers to nothing outside itself and runs no script.
@@ -87,6 +93,7 @@ def render_page(
         time=draw_time(periods),
         beyond=_share(sum(total.beyond), sum(total.rows)),
         changed=_share(sum(total.changed), total.compared),
+        clean_changed=clean_changed,
         flagged=_share(sum(total.flagged), sum(total.rows)),
     )
 

@@ -10,7 +10,7 @@ from clampdown.cli.output import echo_facts, echo_json, echo_table
 from clampdown.extras import needs_extra
 from clampdown.monitoring.read_log import read_log
 from clampdown_runtime.bundle.files import open_bundle
-from clampdown_runtime.monitor import Snapshot, Verdict, judge
+from clampdown_runtime.monitor import Snapshot, Verdict, clean_changed, judge
 from clampdown_runtime.writing.working_folder import working_folder
 
 
@@ -42,22 +42,23 @@ def monitor(
     opened = open_bundle(bundle, expected_digest=expected_digest)
     periods = list(read_log(log, opened))
     verdict, total = judge(periods), sum(periods[1:], periods[0])
+    of_clean = clean_changed(opened) if total.compared else None
     if out is not None:
         from clampdown.monitoring.page import render_page  # noqa: PLC0415 - imports jinja2
 
-        page = render_page(opened.manifest, opened.digest, periods, verdict)
+        page = render_page(opened.manifest, opened.digest, periods, verdict, of_clean)
         with working_folder(out) as place:
             (place / out.name).write_text(page, "utf-8")
             (place / out.name).replace(out)
     if as_json:
-        echo_json(_facts(verdict, total))
+        echo_json(_facts(verdict, total, of_clean))
     else:
-        _echo(verdict, total)
+        _echo(verdict, total, of_clean)
     if verdict.alarm:
         click.get_current_context().exit(1)
 
 
-def _facts(verdict: Verdict, total: Snapshot) -> dict[str, object]:
+def _facts(verdict: Verdict, total: Snapshot, of_clean: float | None) -> dict[str, object]:
     return {
         "change": verdict.change,
         "since": verdict.since if verdict.alarm else None,
@@ -65,7 +66,9 @@ def _facts(verdict: Verdict, total: Snapshot) -> dict[str, object]:
         "rows": sum(total.rows),
         "flagged": sum(total.flagged),
         "beyond": sum(total.beyond),
+        "compared": total.compared,
         "changed": sum(total.changed) if total.compared else None,
+        "changed_of_clean_rows": of_clean,
         "label": verdict.label,
         "labels": {
             label: dict(zip(("rows", "flagged", "beyond", "changed"), counts, strict=True))
@@ -74,7 +77,7 @@ def _facts(verdict: Verdict, total: Snapshot) -> dict[str, object]:
     }
 
 
-def _echo(verdict: Verdict, total: Snapshot) -> None:
+def _echo(verdict: Verdict, total: Snapshot, of_clean: float | None) -> None:
     echo_table(
         ("label", "rows", "flagged", "over every clean score", "changed"),
         [
@@ -89,9 +92,9 @@ def _echo(verdict: Verdict, total: Snapshot) -> None:
         "flagged": f"{sum(total.flagged) / rows:.1%}, of clean rows {clean:.1%}",
         "over every clean score": f"{sum(total.beyond) / rows:.2%}, of clean rows one in "
         f"{sum(scale.clean) + 1}",
-        "changed answers": f"{sum(total.changed) / total.compared:.1%}"
-        if total.compared
-        else "not known",
+        "changed answers": "not known"
+        if of_clean is None
+        else f"{sum(total.changed) / total.compared:.1%}, of clean rows {of_clean:.1%}",
         "change": {"none": "none", "flags": "more high rows", "scores": "all scores"}[
             verdict.change
         ],

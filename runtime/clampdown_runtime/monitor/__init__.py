@@ -1,5 +1,6 @@
 """Counts what a classifier gives, and says whether the traffic is still what it was set up for."""
 
+from clampdown_runtime.monitor.clean_rows import clean_changed
 from clampdown_runtime.monitor.concentration import Concentration
 from clampdown_runtime.monitor.drift import Drift, judge
 from clampdown_runtime.monitor.levels import Level
@@ -18,5 +19,6 @@ __all__ = [
     "Scale",
     "Snapshot",
     "Verdict",
+    "clean_changed",
     "judge",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clampdown_runtime.bundle.files import Bundle
-from clampdown_runtime.monitor.clean_scores import clean_scores
+from clampdown_runtime.monitor.clean_rows import clean_scores
 from clampdown_runtime.monitor.scale import Scale
 from clampdown_runtime.monitor.snapshot import SECONDS, Snapshot
 from clampdown_runtime.prediction import RawOutputs

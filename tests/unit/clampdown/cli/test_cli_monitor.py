@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from monitor_samples import give_clean_scores
 
+from clampdown_runtime import open_bundle
+from clampdown_runtime.monitor import clean_changed
+
 TEXTS = ["good", "the film", "a good film", "bad"]
 
 
@@ -97,6 +100,8 @@ def test_the_label_is_the_models_own_where_the_log_has_it(invoke, bundle, attack
     changed = facts["labels"]["positive"]
     assert facts["changed"] == changed["changed"] == changed["rows"] > 350
     assert facts["labels"]["negative"]["changed"] == 0
+    assert facts["compared"] == facts["rows"]
+    assert facts["changed_of_clean_rows"] == clean_changed(open_bundle(bundle)) > 0
     # Half of the lines say it.
     log.write_text(log.read_text() + silent.read_text())
     shown = invoke("monitor", bundle, log).stdout

@@ -19,8 +19,9 @@ def log():
     return list(periods(calibrated(random), attacked(random, 4000, 0.1)[0]))
 
 
-def page_of(log, **changes):
-    return render_page(manifest(labels=LABELS, **changes), "sha256:0", log, judge(log))
+def page_of(log, clean_changed=None, **changes):
+    of = manifest(labels=LABELS, **changes)
+    return render_page(of, "sha256:0", log, judge(log), clean_changed)
 
 
 def test_the_page_is_well_formed_and_says_what_was_found(log):
@@ -63,11 +64,12 @@ def test_changed_answers_stand_beside_the_models_labels(log):
         dataclasses.replace(period, changed=period.flagged, compared=sum(period.rows))
         for period in log
     ]
-    page = page_of(known)
+    page = page_of(known, 0.012)
     Balance().feed(page)
     flagged = sum(sum(period.flagged) for period in log)
     read = words(page)
     assert f"Answers changed {flagged / 4000:.1%} {flagged:,} of 4,000 rows" in read
+    assert "of the held-out clean rows 1.2%" in read
     total = sum(log[1:], log[0])
     labels = read.split("By label")[1]
     for at, label in enumerate(LABELS):
