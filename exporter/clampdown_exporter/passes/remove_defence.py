@@ -12,6 +12,8 @@ from clampdown_exporter.passes.insert_statistic import THRESHOLD
 from clampdown_runtime.sessions.session import UNDEFENDED_LOGITS
 
 CLIPS = (CLIP_LOWER, CLIP_UPPER)
+OWN_LOGITS = (UNDEFENDED_LOGITS, "clampdown/undefended/logits")
+"""The model's own, by the name that they have now and by that of graphs without this output."""
 
 
 class RemoveDefence(ir.passes.InPlacePass):
@@ -38,7 +40,7 @@ class RemoveDefence(ir.passes.InPlacePass):
         if loop is not None:
             logits = self._unwrap(graph, loop)
         values = (value for node in graph for value in node.outputs)
-        logits = next((value for value in values if value.name == UNDEFENDED_LOGITS), logits)
+        logits = next((value for value in values if value.name in OWN_LOGITS), logits)
         restore_shapes(graph)
         del graph.outputs[:]
         for node in graph:

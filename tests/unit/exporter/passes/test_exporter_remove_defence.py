@@ -50,6 +50,14 @@ def test_undefend_is_the_inverse_of_every_mode(mode, way, representation, saved)
     )
 
 
+@pytest.mark.parametrize("mode", ["detect-then-purify", "purify"])
+def test_graphs_from_before_own_logits_were_an_output_are_undefended_too(mode):
+    model, _ = defended(mode, "probe")
+    model.graph.outputs.pop().name = "clampdown/undefended/logits"
+    rewrite(model, (RemoveDefence(),))
+    assert operators(model) == PLAIN
+
+
 def test_undefend_refuses_a_loop_without_logits():
     model, _ = defended("detect-then-purify", "badacts")
     [loop] = [node for node in model.graph if node.op_type == "Loop"]
