@@ -36,6 +36,13 @@ def pristine_of_pairs(tmp_path_factory) -> Path:
     return tiny_bundle.make_bundle(tmp_path_factory.mktemp("pairs") / "bundle", text_pair=True)
 
 
+@pytest.fixture(scope="session")
+def many_labels(tmp_path_factory) -> Path:
+    """A bundle both of whose labels are questions: texts have none, one or both."""
+    folder = tmp_path_factory.mktemp("labels") / "bundle"
+    return tiny_bundle.make_bundle(folder, multi_label=True)
+
+
 @pytest.fixture
 def bundle_path(pristine, tmp_path) -> Path:
     """A copy that a test may change."""

@@ -46,10 +46,13 @@ VERSION_2 = {
 """The keys of a manifest of version 2, which say here what version 1 means."""
 
 
-def make_bundle(folder: Path, *, text_pair: bool = False) -> Path:
-    """Writes the bundle, of single texts or of pairs, into a new folder."""
+def make_bundle(folder: Path, *, text_pair: bool = False, multi_label: bool = False) -> Path:
+    """Writes the bundle, of single texts or of pairs, into a new folder.
+
+    Of many labels texts have none, one or both.
+    """
     (folder / "onnx").mkdir(parents=True)
-    onnx.save(graph(), folder / "onnx" / "model.onnx")
+    onnx.save(raised(graph()) if multi_label else graph(), folder / "onnx" / "model.onnx")
     _tokenizer().save(str(folder / "tokenizer.json"))
     for name in ("config.json", "tokenizer_config.json"):
         (folder / name).write_text("{}")
@@ -57,12 +60,15 @@ def make_bundle(folder: Path, *, text_pair: bool = False) -> Path:
     (folder / "report.html").write_text("<html></html>")
     (folder / "golden.json").write_text("{}")
     (folder / "clampdown.json").write_text(json.dumps(_manifest()))
-    seal(folder, **({"text_pair": True} if text_pair else {}))
+    of_pairs = {"text_pair": True} if text_pair else {}
+    of_labels = {"problem_type": "multi_label_classification"} if multi_label else {}
+    seal(folder, **of_pairs, **of_labels)
     classifier = DefendedClassifier.load(folder)
     rows = []
     for text in PAIRS if text_pair else (*TEXTS, "a broken film"):
         [encoded] = classifier.tokenizer.encode([text])
-        [prediction] = to_predictions(classifier.run_encoded([encoded]), LABELS)
+        outputs = classifier.run_encoded([encoded])
+        [prediction] = to_predictions(outputs, LABELS, multi_label=multi_label)
         first, second = text if text_pair else (text, None)
         rows.append(
             GoldenRow(
@@ -203,6 +209,16 @@ def answering_itself() -> onnx.ModelProto:
         helper.make_tensor_value_info(own, TensorProto.FLOAT, ["batch", len(LABELS)])
     )
     onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def raised(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with logits that are higher, such that either label is given to some texts."""
+    [product] = [node for node in model.graph.node if "logits" in node.output]
+    product.output[:] = ["uncentred"]
+    model.graph.node.append(helper.make_node("Add", ["uncentred", "bias"], ["logits"]))
+    bias = np.full(len(LABELS), 1.2, np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(bias, "bias"))
     return model
 
 

@@ -4,7 +4,7 @@
 
     with mlflow.start_run():
         log_model("my-bundle", name="mood")
-    mlflow.pyfunc.load_model("models:/mood/1").predict(["What a lovely day"])
+    mlflow.pyfunc.load_model("models:/mood/1").predict([{"text": "What a lovely day"}])
 """
 
 import math
@@ -17,27 +17,42 @@ import mlflow.pyfunc
 import pandas as pd
 from mlflow.models.model import ModelInfo
 from mlflow.models.signature import ModelSignature
-from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-from clampdown.integrations.plain_rows import require_plain_rows
 from clampdown_runtime.bundle.files import open_bundle
+from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.classifier import DefendedClassifier
 
 _BUNDLE, _DIGEST = "bundle", "clampdown_digest"
-_COLUMNS = {
+_RESULTS = {
     "label": "string",
     "probability": "double",
     "anomaly_score": "float",
     "flagged": "boolean",
 }
 
-SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec("string", "text")]),
-    outputs=Schema([ColSpec(kind, name) for name, kind in _COLUMNS.items()]),
-    # MLflow has no parameter that may be left out without a value; NaN is no threshold.
-    params=ParamSchema([ParamSpec("threshold", "double", math.nan)]),
-)
-"""A column ``text`` goes in; the parameter ``threshold`` takes the place of the bundle's own."""
+
+def signature(manifest: Manifest) -> ModelSignature:
+    """What a bundle takes and gives.
+
+    A column ``text`` goes in, of pairs with ``text_pair`` beside it; label, probability,
+    anomaly_score and flagged come out, of a model of many labels with ``labels``, an array of
+    strings. The parameter ``threshold`` takes the place of the bundle's own.
+    """
+    return ModelSignature(
+        inputs=Schema([ColSpec("string", name) for name in _texts(manifest)]),
+        outputs=Schema([ColSpec(kind, name) for name, kind in _results(manifest).items()]),
+        # MLflow has no parameter that may be left out without a value; NaN is no threshold.
+        params=ParamSchema([ParamSpec("threshold", "double", math.nan)]),
+    )
+
+
+def _texts(manifest: Manifest) -> list[str]:
+    return ["text", "text_pair"] if manifest.text_pair else ["text"]
+
+
+def _results(manifest: Manifest) -> dict[str, str | Array]:
+    return {**_RESULTS, "labels": Array(DataType.string)} if manifest.multi_label else _RESULTS
 
 
 class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -60,21 +75,24 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         model_input,  # noqa: ANN001
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Classify the texts of a table with a column ``text``, or of a list.
+        """Classify the rows of a table, which MLflow makes of what it is given.
 
         Returns:
-            A row for each: label, probability, anomaly_score, flagged.
+            A row for each, see :func:`signature`.
 
         Raises:
             RowsError: a text is empty or not a string.
         """
-        texts = model_input["text"] if isinstance(model_input, pd.DataFrame) else model_input
+        manifest = self._classifier.manifest
+        columns = [model_input[name] for name in _texts(manifest)]
+        texts = zip(*columns, strict=True) if manifest.text_pair else columns[0]
         threshold = (params or {}).get("threshold", math.nan)
         predictions = self._classifier(
             list(texts), threshold=None if math.isnan(threshold) else threshold
         )
-        rows = [[getattr(row, name) for name in _COLUMNS] for row in predictions]
-        table = pd.DataFrame(rows, columns=[*_COLUMNS])
+        results = _results(manifest)
+        rows = [[getattr(row, name) for name in results] for row in predictions]
+        table = pd.DataFrame(rows, columns=[*results])
         return table.astype({"anomaly_score": "float32"})
 
 
@@ -96,7 +114,6 @@ def log_model(
 
     Raises:
         BundleError: the bundle is damaged, changed or another one.
-        ClampdownError: its model reads pairs of texts, or gives any number of labels.
     """
     return mlflow.pyfunc.log_model(name=name, **_model(bundle, expected_digest), **options)
 
@@ -114,11 +131,10 @@ def save_model(
 
 def _model(bundle: str | os.PathLike[str], expected_digest: str | None) -> dict[str, Any]:
     opened = open_bundle(bundle, expected_digest=expected_digest)
-    require_plain_rows(opened.manifest, "The flavour of MLflow")
     return {
         "python_model": BundleModel(),
         "artifacts": {_BUNDLE: str(Path(bundle).absolute())},
         "model_config": {_DIGEST: opened.digest},
-        "signature": SIGNATURE,
+        "signature": signature(opened.manifest),
         "pip_requirements": [f"clampdown[cpu]=={version('clampdown')}", "pandas"],
     }

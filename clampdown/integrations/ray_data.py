@@ -22,6 +22,7 @@ import ray
 
 from clampdown.integrations.arrow import classify_batches, scored_schema
 from clampdown_runtime.classifier import DefendedClassifier
+from clampdown_runtime.rows.row_format import DEFAULT_FORMAT
 from clampdown_runtime.sessions.providers import Provider
 
 
@@ -35,6 +36,7 @@ class RayClassifier:
         bundle: the bundle's folder, as every machine of the cluster sees it.
         expected_digest: ``sha256:…``, as ``clampdown inspect`` prints it: no actor loads another.
         text_column: the column of the texts.
+        text_pair_column: that of the second texts, where the bundle's model reads pairs.
         columns: the input's columns to keep; all of them when None.
         batch_size: the most texts in one run of the model.
         threshold: takes the place of the bundle's own threshold.
@@ -50,7 +52,8 @@ class RayClassifier:
         bundle: str | os.PathLike[str],
         expected_digest: str,
         *,
-        text_column: str = "text",
+        text_column: str = DEFAULT_FORMAT.text,
+        text_pair_column: str = DEFAULT_FORMAT.text_pair,
         columns: Sequence[str] | None = None,
         batch_size: int = 32,
         threshold: float | None = None,
@@ -58,6 +61,7 @@ class RayClassifier:
     ) -> None:
         self._classifier = load_in_actor(bundle, expected_digest)
         self._text_column = text_column
+        self._text_pair_column = text_pair_column
         self._columns = columns
         self._batch_size = batch_size
         self._threshold = threshold
@@ -70,12 +74,12 @@ class RayClassifier:
             RowsError: the columns cannot be used.
             ProviderError: the model failed while it ran.
         """
-        labels = self._classifier.manifest.labels if self._all_probabilities else ()
         return pa.Table.from_batches(
             classify_batches(
                 self._classifier,
                 table.to_batches(),
                 text_column=self._text_column,
+                text_pair_column=self._text_pair_column,
                 columns=self._columns,
                 batch_size=self._batch_size,
                 threshold=self._threshold,
@@ -83,7 +87,12 @@ class RayClassifier:
             ),
             # Of a block without rows, too.
             schema=scored_schema(
-                table.schema, self._text_column, columns=self._columns, labels=labels
+                table.schema,
+                self._classifier.manifest,
+                text_column=self._text_column,
+                text_pair_column=self._text_pair_column,
+                columns=self._columns,
+                all_probabilities=self._all_probabilities,
             ),
         )
 

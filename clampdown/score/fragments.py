@@ -12,6 +12,7 @@ from pyarrow import parquet
 from clampdown.integrations.arrow import scored_schema
 from clampdown.score.options import ScoreOptions
 from clampdown_runtime.bundle.digests import digest_of
+from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import RowsError
 from clampdown_runtime.rows.refusals import refuse
 
@@ -42,7 +43,7 @@ class Fragment:
     footer: str
 
 
-def find_fragments(pattern: str, options: ScoreOptions) -> list[Fragment]:
+def find_fragments(pattern: str, options: ScoreOptions, manifest: Manifest) -> list[Fragment]:
     """The fragments of all files that a pattern matches, in the order of their names.
 
     Only the footers are read.
@@ -51,6 +52,7 @@ def find_fragments(pattern: str, options: ScoreOptions) -> list[Fragment]:
         pattern: a path with ``*``, ``?`` or ``**``; the folders behind the first of these are kept
             in the names of the outputs.
         options: of the run, with the columns that every file has to have.
+        manifest: of the bundle, which says whether the second texts are among them.
 
     Raises:
         RowsError: nothing matches, a file is not Parquet or lacks a column, or two outputs have the
@@ -69,7 +71,7 @@ def find_fragments(pattern: str, options: ScoreOptions) -> list[Fragment]:
     fragments = [
         fragment
         for path in files
-        for fragment in _fragments(path, path.relative_to(root).as_posix(), options)
+        for fragment in _fragments(path, path.relative_to(root).as_posix(), options, manifest)
     ]
     counted = Counter(fragment.output for fragment in fragments)
     if twice := [name for name, count in counted.items() if count > 1]:
@@ -82,11 +84,20 @@ def find_fragments(pattern: str, options: ScoreOptions) -> list[Fragment]:
     return fragments
 
 
-def _fragments(path: Path, name: str, options: ScoreOptions) -> Iterator[Fragment]:
+def _fragments(
+    path: Path, name: str, options: ScoreOptions, manifest: Manifest
+) -> Iterator[Fragment]:
     try:
         with path.open("rb") as file, parquet.ParquetFile(file) as opened:
             metadata = opened.metadata
-            scored_schema(opened.schema_arrow, options.text_column, columns=options.columns)
+            scored_schema(
+                opened.schema_arrow,
+                manifest,
+                text_column=options.text_column,
+                text_pair_column=options.text_pair_column,
+                columns=options.columns,
+                all_probabilities=options.all_probabilities,
+            )
             groups = [metadata.row_group(place).num_rows for place in range(opened.num_row_groups)]
             # Behind the footer stand its length, of four bytes, and as many that name the format.
             file.seek(-8 - metadata.serialized_size, 2)

@@ -12,6 +12,7 @@ class ScoreOptions:
 
     Attributes:
         text_column: the column of the texts.
+        text_pair_column: that of the second texts, where the bundle's model reads pairs.
         columns: the input's columns to keep; all of them when None.
         threshold: takes the place of the bundle's own threshold.
         all_probabilities: whether each class's probability is written.
@@ -19,6 +20,7 @@ class ScoreOptions:
     """
 
     text_column: str = DEFAULT_FORMAT.text
+    text_pair_column: str = DEFAULT_FORMAT.text_pair
     columns: tuple[str, ...] | None = None
     threshold: float | None = None
     all_probabilities: bool = False

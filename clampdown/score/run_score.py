@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 from clampdown.extras import needs_extra
-from clampdown.integrations.plain_rows import require_plain_rows
 from clampdown.score.fragments import Fragment, find_fragments
 from clampdown.score.options import ScoreOptions
 from clampdown.score.record import claim
@@ -53,14 +52,12 @@ def score(
 
     Raises:
         BundleError: the bundle is damaged, changed or another one.
-        ClampdownError: its model reads pairs of texts, or gives any number of labels.
         RowsError: the input or its columns cannot be used.
         DestinationError: the output folder belongs to another run.
         ProviderError: the provider is not usable, or the model failed.
     """
     opened = open_bundle(bundle, expected_digest=expected_digest)
-    require_plain_rows(opened.manifest, "score")
-    fragments = find_fragments(pattern, options)
+    fragments = find_fragments(pattern, options, opened.manifest)
     within = out.resolve()
     if inside := [f for f in fragments if f.source.resolve().is_relative_to(within)]:
         raise DestinationError(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from clampdown.integrations.arrow import classify_batches, scored_schema
+from clampdown.integrations.arrow import classify_batches, scored_schema, text_columns
 from clampdown.score.fragments import Fragment
 from clampdown.score.options import ScoreOptions
 from clampdown_runtime.classifier import DefendedClassifier
@@ -46,15 +46,19 @@ def score_fragment(
     """
     place = out / fragment.output
     place.parent.mkdir(parents=True, exist_ok=True)
+    manifest = classifier.manifest
+    texts = text_columns(manifest, options.text_column, options.text_pair_column)
     with parquet.ParquetFile(fragment.source) as source, working_folder(place) as aside:
         kept = source.schema_arrow.names if options.columns is None else options.columns
         schema = scored_schema(
             source.schema_arrow,
-            options.text_column,
+            manifest,
+            text_column=options.text_column,
+            text_pair_column=options.text_pair_column,
             columns=kept,
-            labels=classifier.manifest.labels if options.all_probabilities else (),
+            all_probabilities=options.all_probabilities,
         )
-        columns = list(dict.fromkeys([options.text_column, *kept]))
+        columns = list(dict.fromkeys([*texts, *kept]))
         batches = source.iter_batches(
             rows_at_once(source.metadata, columns, fragment.source),
             row_groups=range(fragment.first, fragment.last),
@@ -71,6 +75,7 @@ def score_fragment(
                 classifier,
                 batches,
                 text_column=options.text_column,
+                text_pair_column=options.text_pair_column,
                 columns=kept,
                 threshold=options.threshold,
                 all_probabilities=options.all_probabilities,

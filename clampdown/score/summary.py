@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from clampdown.integrations.arrow import LABELS
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.errors import BundleError
 from clampdown_runtime.monitor import Change, Drift, Monitor, Verdict
 from clampdown_runtime.prediction import RawOutputs
 
-_COLUMNS = ("label", "flagged", "error")
 _SCORE = "anomaly_score"
 
 
@@ -44,7 +44,8 @@ class Summary:
         rows: in them.
         flagged: rows that are flagged.
         flag_rate: their share of the rows that were classified; None where there are none.
-        labels: rows of each label.
+        labels: rows of each label; of a model of many labels those that have it, and so a row may
+            count for several of them, or for none.
         errors: rows that could not be classified, by reason.
         scores: a histogram; None where the bundle keeps no clean scores, as of an earlier release.
         change: whether the rows are scored as the clean ones were, see :class:`Drift`; None as
@@ -71,17 +72,20 @@ def summarise(files: Iterable[Path], bundle: Bundle) -> Summary:
         bundle: that gave them.
     """
     fragments = rows = 0
-    counted: dict[str, Counter[object]] = {name: Counter() for name in _COLUMNS}
+    given = LABELS if bundle.manifest.multi_label else "label"
+    labels, flagged, errors = counters = [Counter[object]() for _ in range(3)]
     traffic = _Traffic(bundle)
     for path in files:
         fragments += 1
-        for batch in _batches(path):
+        for batch in _batches(path, given):
             rows += batch.num_rows
-            for name in _COLUMNS:
-                for value in batch.column(name).value_counts().to_pylist():
-                    counted[name][value["values"]] += value["counts"]
+            for name, counter in zip((given, "flagged", "error"), counters, strict=True):
+                column = batch.column(name)
+                if pa.types.is_list(column.type):
+                    column = column.flatten()
+                for value in column.value_counts().to_pylist():
+                    counter[value["values"]] += value["counts"]
             traffic.look(batch)
-    labels, flagged, errors = (counted[name] for name in _COLUMNS)
     classified = rows - sum(count for reason, count in errors.items() if reason is not None)
     verdict = traffic.verdict
     return Summary(
@@ -136,9 +140,11 @@ class _Traffic:
         return tuple(ScoreBin(*one) for one in bins)
 
 
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+def _batches(path: Path, given: str) -> Iterator[pa.RecordBatch]:
+    # What the monitor counts is the label, even where a row's labels are counted.
+    columns = dict.fromkeys((given, "label", "flagged", "error", _SCORE))
     with parquet.ParquetFile(path) as file:
-        yield from file.iter_batches(columns=[*_COLUMNS, _SCORE])
+        yield from file.iter_batches(columns=[*columns])
 
 
 def _by_name(counter: Counter[object]) -> dict[str, int]:

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from clampdown.integrations.mlflow_flavour import log_model, save_model
-from clampdown_runtime import BundleError
+from clampdown_runtime import BundleError, DefendedClassifier
 
 TEXTS = ["good", "bad film", "cf"]
 COLUMNS = ["label", "probability", "anomaly_score", "flagged"]
@@ -43,7 +43,7 @@ def test_a_logged_model_answers_as_the_runtime(logged, classifier):
     table = model.predict(pd.DataFrame({"text": TEXTS}))
     assert [*table.columns] == COLUMNS
     check(table.to_dict("records"), classifier(TEXTS))
-    low = model.predict(pd.DataFrame({"text": TEXTS}), params={"threshold": -1.0})
+    low = model.predict([{"text": text} for text in TEXTS], params={"threshold": -1.0})
     assert low["flagged"].tolist() == [True] * 3
 
 
@@ -53,6 +53,19 @@ def test_it_says_what_it_takes_gives_and_needs(logged):
     assert signature.outputs.input_names() == COLUMNS
     requirements = mlflow.pyfunc.get_model_dependencies(logged.model_uri)
     assert "clampdown[cpu]==" in Path(requirements).read_text()
+
+
+def test_pairs_are_two_columns(pristine_of_pairs, tmp_path):
+    save_model(pristine_of_pairs, tmp_path / "model")
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    assert model.metadata.get_input_schema().input_names() == ["text", "text_pair"]
+    pairs = [("good", "bad film"), ("bad film", "good")]
+    # By their names, whatever their order.
+    table = model.predict(pd.DataFrame(pairs, columns=["text", "text_pair"]).iloc[:, ::-1])
+    assert [*table.columns] == COLUMNS
+    check(table.to_dict("records"), DefendedClassifier.load(pristine_of_pairs)(pairs))
+    with pytest.raises(mlflow.MlflowException, match=r"missing inputs \['text_pair'\]"):
+        model.predict(pd.DataFrame({"text": ["good"]}))
 
 
 def test_a_bundle_that_was_exchanged_is_refused(pristine, tmp_path, seal):
@@ -65,8 +78,9 @@ def test_a_bundle_that_was_exchanged_is_refused(pristine, tmp_path, seal):
         save_model(pristine, tmp_path / "other", expected_digest=f"sha256:{'0' * 64}")
 
 
-def test_it_is_served(pristine, tmp_path, classifier):
-    save_model(pristine, tmp_path / "model")
+def test_it_is_served(many_labels, tmp_path, texts):
+    """With a column of lists, which have to be made JSON."""
+    save_model(many_labels, tmp_path / "model")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -77,9 +91,13 @@ def test_it_is_served(pristine, tmp_path, classifier):
     server = subprocess.Popen([*command, *options], env=environment, start_new_session=True)
     try:
         answer = ask(
-            port, server, {"dataframe_split": {"columns": ["text"], "data": [[t] for t in TEXTS]}}
+            port, server, {"dataframe_split": {"columns": ["text"], "data": [[t] for t in texts]}}
         )
-        check(answer["predictions"], classifier(TEXTS))
+        expected = DefendedClassifier.load(many_labels)(texts)
+        check(answer["predictions"], expected)
+        assert [*answer["predictions"][0]] == [*COLUMNS, "labels"]
+        given = [row["labels"] for row in answer["predictions"]]
+        assert given == [[*prediction.labels] for prediction in expected]
     finally:
         os.killpg(server.pid, 15)
         server.wait()

@@ -14,6 +14,7 @@ from clampdown.cli.options import (
     json_option,
     provider_option,
     text_column_option,
+    text_pair_column_option,
 )
 from clampdown.cli.output import echo_facts, echo_json, number
 from clampdown.cli.progress import terminal_progress
@@ -53,6 +54,7 @@ _POSITIVE = click.IntRange(min=1)
     help="A new folder, or that of a run that was ended, which continues.",
 )
 @text_column_option
+@text_pair_column_option
 @click.option(
     "--columns",
     type=TEXT,
@@ -97,6 +99,7 @@ def score(
     pattern: str,
     out: Path,
     text: str,
+    text_pair: str,
     columns: str | None,
     threshold: float | None,
     all_probabilities: bool,
@@ -109,8 +112,10 @@ def score(
 ) -> None:
     """Score Parquet files with BUNDLE, in bounded memory, into a file of results for each.
 
-    The results have the input's columns and label, probability, anomaly_score and flagged. A row
-    without a text that can be classified has none of these, but the reason as its `error`.
+    The results have the input's columns and label, probability, anomaly_score and flagged; of a
+    model of many labels `labels` lists those that a text has, and label is the most probable one,
+    whether it has it or not. A row without a text that can be classified, where BUNDLE reads pairs
+    without two, has none of these, but the reason as its `error`.
 
     A file of results is there whole or not at all. A run that was killed continues where it was
     when the command is given again; the folder takes no other bundle and no other options.
@@ -124,6 +129,7 @@ def score(
 
     options = ScoreOptions(
         text,
+        text_pair,
         None if columns is None else tuple(name.strip() for name in columns.split(",")),
         threshold,
         all_probabilities,

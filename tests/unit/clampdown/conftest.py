@@ -3,7 +3,6 @@
 import sys
 from types import ModuleType
 
-import numpy as np
 import onnx
 import pytest
 import tiny_bundle
@@ -55,18 +54,3 @@ def failing(monkeypatch):
         monkeypatch.setattr(sys.modules["clampdown.cli.commands.doctor"], "examine", examine)
 
     return fail
-
-
-@pytest.fixture
-def many_labels(bundle_path, seal):
-    """The tiny bundle, of which both labels are questions: texts have none, one or both."""
-    path = bundle_path / "onnx" / "model.onnx"
-    model = onnx.load(path)
-    [product] = [node for node in model.graph.node if "logits" in node.output]
-    product.output[:] = ["uncentred"]
-    model.graph.node.append(onnx.helper.make_node("Add", ["uncentred", "bias"], ["logits"]))
-    bias = np.full(2, 1.2, np.float32)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(bias, "bias"))
-    onnx.save(model, path)
-    seal(bundle_path, problem_type="multi_label_classification")
-    return bundle_path

@@ -1,13 +1,13 @@
 """Record batches get the columns that the runtime's own predictions have, row by row."""
 
-import dataclasses
 import json
+import shutil
 
 import pyarrow as pa
 import pytest
 
 from clampdown.integrations.arrow import classify_batches, scored_schema
-from clampdown_runtime import ClampdownError, DefendedClassifier, RowsError, TruncationWarning
+from clampdown_runtime import DefendedClassifier, RowsError, TruncationWarning
 
 TEXTS = ["good", "bad film", "cf", "a good film", "the the", "broken"]
 
@@ -25,7 +25,7 @@ def test_every_row_gets_its_prediction(classifier):
     results = scored(classifier, first, second)
     assert [result.num_rows for result in results] == [4, 2]
     table = pa.Table.from_batches(results)
-    assert table.schema == scored_schema(first.schema)
+    assert table.schema == scored_schema(first.schema, classifier.manifest)
     expected = classifier(TEXTS)
     assert {prediction.flagged for prediction in expected} == {True, False}
     for row, text, prediction in zip(table.to_pylist(), TEXTS, expected, strict=True):
@@ -140,16 +140,102 @@ def test_one_warning_counts_the_truncated_texts_of_all_batches(classifier):
     assert len(warned) == 1
 
 
+@pytest.fixture(scope="module")
+def of_pairs(pristine_of_pairs):
+    return DefendedClassifier.load(pristine_of_pairs)
+
+
+PAIRS = [("good", "bad film"), ("bad film", "good"), ("cf", "a film"), ("good", "good")]
+
+
+def pairs(rows, first="text", second="text_pair"):
+    columns = [pa.array(texts, pa.string()) for texts in zip(*rows, strict=True)]
+    return pa.record_batch(columns, [first, second])
+
+
+@pytest.mark.parametrize("columns", [(), ("premise", "hypothesis")])
+def test_pairs_are_read_from_two_columns(of_pairs, columns):
+    options = dict(zip(("text_column", "text_pair_column"), columns, strict=False))
+    rows = pairs(PAIRS, *columns)
+    [result] = scored(of_pairs, rows, **options)
+    assert result.schema == scored_schema(rows.schema, of_pairs.manifest, **options)
+    expected = of_pairs(PAIRS)
+    # The second text counts, and which of the two it is.
+    assert len({prediction.logits for prediction in expected}) == len(PAIRS)
+    for row, prediction in zip(result.to_pylist(), expected, strict=True):
+        assert (row["label"], row["flagged"]) == (prediction.label, prediction.flagged)
+        for name in ("probability", "anomaly_score"):
+            assert row[name] == pytest.approx(getattr(prediction, name))
+
+
+def test_a_pair_without_one_of_its_texts_has_an_error(of_pairs):
+    rows = [("good", None), ("good", ""), PAIRS[0], (" ", "good"), (None, None), PAIRS[1]]
+    [result] = scored(of_pairs, pairs(rows))
+    assert result["error"].to_pylist() == [
+        *("second text: no text", "second text: an empty text", None),
+        *("a text of white space", "no text", None),
+    ]
+    expected = [prediction.label for prediction in of_pairs(PAIRS[:2])]
+    assert result["label"].to_pylist() == [None, None, expected[0], None, None, expected[1]]
+
+
+def test_a_text_without_tokens_is_no_error_in_a_pair(pristine_of_pairs, tmp_path, seal):
+    """As the runtime has it, which classifies such a pair."""
+    folder = shutil.copytree(pristine_of_pairs, tmp_path / "bundle")
+    path = folder / "tokenizer.json"
+    state = json.loads(path.read_text())
+    state["normalizer"] = {"type": "Replace", "pattern": {"String": "~"}, "content": ""}
+    path.write_text(json.dumps(state))
+    seal(folder)
+    classifier = DefendedClassifier.load(folder)
+    [result] = scored(classifier, pairs([("good", "~"), ("~", "~")]))
+    assert result["error"].to_pylist() == [None, None]
+    expected = classifier([("good", "~"), ("~", "~")])
+    assert result["label"].to_pylist() == [prediction.label for prediction in expected]
+
+
 @pytest.mark.parametrize(
-    ("changes", "found"),
+    ("columns", "options", "message"),
     [
-        ({"text_pair": True}, "reads pairs of texts"),
-        ({"problem_type": "multi_label_classification"}, "gives any number of labels"),
+        ({"text": ["good"]}, {}, "the column 'text_pair': found none among 'text'"),
+        ({"text": ["good"], "text_pair": [1]}, {}, "the column 'text_pair': found values of"),
+        ({"text": ["good"]}, {"text_pair_column": "text"}, "expected another one than"),
     ],
 )
-def test_what_has_no_place_in_the_columns_is_refused(classifier, changes, found):
-    manifest = dataclasses.replace(classifier.manifest, **changes)
-    bundle = dataclasses.replace(classifier.bundle, manifest=manifest)
-    other = DefendedClassifier(bundle, classifier.tokenizer, None)
-    with pytest.raises(ClampdownError, match=found):
-        scored(other, batch(["good"]))
+def test_columns_that_hold_no_pairs_are_refused(of_pairs, columns, options, message):
+    with pytest.raises(RowsError, match=message):
+        scored(of_pairs, pa.record_batch(columns), **options)
+
+
+def test_a_column_beside_single_texts_is_no_part_of_them(classifier):
+    rows = pairs(PAIRS)
+    [result] = scored(classifier, rows)
+    assert result["text_pair"] == rows["text_pair"]
+    expected = classifier([text for text, _ in PAIRS])
+    assert result["label"].to_pylist() == [prediction.label for prediction in expected]
+    with pytest.raises(RowsError, match="this bundle's model reads single texts"):
+        scored(classifier, rows, text_pair_column="hypothesis")
+
+
+def test_many_labels_have_a_column_of_lists(many_labels, texts):
+    classifier = DefendedClassifier.load(many_labels)
+    rows = batch([*texts, None])
+    [result] = scored(classifier, rows, all_probabilities=True)
+    assert result.schema == scored_schema(rows.schema, classifier.manifest, all_probabilities=True)
+    assert result.schema.field("labels").type == pa.list_(pa.string())
+    *found, last = result.to_pylist()
+    assert (last["labels"], last["probabilities"], last["error"]) == (None, None, "no text")
+    expected = classifier(texts)
+    assert {len(prediction.labels) for prediction in expected} == {0, 1, 2}
+    for row, prediction in zip(found, expected, strict=True):
+        assert (row["label"], row["labels"]) == (prediction.label, [*prediction.labels])
+        assert row["probability"] == pytest.approx(prediction.probability)
+        assert tuple(row["probabilities"].values()) == pytest.approx(prediction.probabilities)
+
+
+def test_labels_is_the_name_of_a_result_of_many_labels_alone(classifier, many_labels):
+    rows = pa.record_batch({"text": ["good"], "labels": [1]})
+    [result] = scored(classifier, rows)
+    assert result["labels"] == rows["labels"]
+    with pytest.raises(RowsError, match="found labels, the name of a result"):
+        scored(DefendedClassifier.load(many_labels), rows)

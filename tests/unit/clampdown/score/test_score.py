@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,7 @@ import pytest
 from cli_process import CLAMPDOWN, ENVIRONMENT
 from monitor_samples import give_clean_scores
 from pyarrow import parquet
+from tiny_bundle import PAIRS
 
 from clampdown.score import fragments, score_fragment
 from clampdown.score.fragments import find_fragments
@@ -181,14 +184,48 @@ def test_a_bundle_without_clean_scores_tells_nothing_of_the_traffic(score):
     assert (found["scores"], found["change"], found["advice"]) == (None, None, None)
 
 
-def test_a_bundle_of_many_labels_is_refused_before_anything_is_written(
-    invoke, many_labels, rows, tmp_path
+def test_rows_of_many_labels_count_for_each_label_that_they_have(
+    score, rows, tmp_path, many_labels, texts, seal
 ):
-    out = tmp_path / "scored"
-    result = invoke("score", many_labels, "--input", f"{rows}/*.parquet", "--out", out)
-    assert result.exit_code == 2
-    assert "gives any number of labels" in result.stderr
-    assert not out.exists()
+    bundle = shutil.copytree(many_labels, tmp_path / "bundle")
+    give_clean_scores(bundle, np.arange(40), seal)
+    write(rows / "b.parquet", [*texts, None])
+    done = score("--json", bundle=bundle, pattern=rows / "b.parquet")
+    assert done.exit_code == 1
+    expected = [[*one.labels] for one in DefendedClassifier.load(many_labels)(texts)]
+    assert {len(labels) for labels in expected} == {0, 1, 2}
+    assert results(tmp_path / "out")["b.parquet"]["labels"].to_pylist() == [*expected, None]
+    counted = Counter(label for labels in expected for label in labels)
+    summary = json.loads(done.stdout)
+    assert summary["labels"] == counted
+    # The monitor counts a row once, whatever it has.
+    assert sum(one["rows"] for one in summary["scores"]) == len(texts)
+
+
+@pytest.mark.filterwarnings("ignore::clampdown_runtime.TruncationWarning")
+def test_pairs_are_scored_by_both_columns(score, tmp_path, pristine_of_pairs):
+    one, other = zip(*PAIRS, strict=True)
+    columns = {"id": range(len(PAIRS)), "one": one, "other": other}
+    parquet.write_table(pa.table(columns), tmp_path / "pairs.parquet")
+
+    def scored(*names):
+        named = ("--text-column", "one", *names, "--columns", "id")
+        return score(*named, bundle=pristine_of_pairs, pattern=tmp_path / "pairs.parquet")
+
+    # Without the name of the second column nothing is begun.
+    done = scored()
+    assert done.exit_code == 2
+    assert "the column 'text_pair': none among 'id', 'one', 'other'" in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert scored("--text-pair-column", "other").exit_code == 0
+    table = results(tmp_path / "out")["pairs.parquet"]
+    assert table.column_names[:2] == ["id", "label"]
+    expected = DefendedClassifier.load(pristine_of_pairs)(PAIRS)
+    assert table["anomaly_score"].to_pylist() == pytest.approx(
+        [one.anomaly_score for one in expected]
+    )
+    record = json.loads((tmp_path / "out" / "_clampdown.json").read_text())
+    assert record["text_pair_column"] == "other"
 
 
 def test_another_bundle_than_the_expected_one_is_refused(score, tmp_path):
@@ -201,12 +238,12 @@ def test_workers_are_ray_s(score):
     assert score("--workers", "2").exit_code == 2
 
 
-def test_nothing_that_matches_and_no_parquet(tmp_path):
+def test_nothing_that_matches_and_no_parquet(tmp_path, classifier):
     with pytest.raises(RowsError, match="no folders and no files"):
-        find_fragments(str(tmp_path / "*.parquet"), OPTIONS)
+        find_fragments(str(tmp_path / "*.parquet"), OPTIONS, classifier.manifest)
     (tmp_path / "a.parquet").write_text("text\n")
     with pytest.raises(RowsError, match="not valid Parquet"):
-        find_fragments(str(tmp_path / "*.parquet"), OPTIONS)
+        find_fragments(str(tmp_path / "*.parquet"), OPTIONS, classifier.manifest)
 
 
 def test_a_file_without_the_column_is_seen_before_the_work(score, rows, tmp_path):
@@ -220,7 +257,7 @@ def test_a_file_without_the_column_is_seen_before_the_work(score, rows, tmp_path
 def test_a_large_file_is_cut_between_row_groups(tmp_path, monkeypatch, score, classifier):
     monkeypatch.setattr(fragments, "ROWS", 4)
     write(tmp_path / "big.parquet", TEXTS * 2, row_group_size=2)
-    found = find_fragments(str(tmp_path / "big.parquet"), OPTIONS)
+    found = find_fragments(str(tmp_path / "big.parquet"), OPTIONS, classifier.manifest)
     assert [(part.first, part.last, part.rows) for part in found] == [
         (0, 2, 4),
         (2, 4, 4),
@@ -236,12 +273,12 @@ def test_a_large_file_is_cut_between_row_groups(tmp_path, monkeypatch, score, cl
     assert labels == [prediction.label for prediction in classifier(TEXTS * 2)]
 
 
-def test_two_files_with_one_name_of_results_are_refused(tmp_path, monkeypatch):
+def test_two_files_with_one_name_of_results_are_refused(tmp_path, monkeypatch, classifier):
     monkeypatch.setattr(fragments, "ROWS", 4)
     write(tmp_path / "big.parquet", TEXTS, row_group_size=2)
     write(tmp_path / "big-00000-of-00002.parquet", TEXTS[:1])
     with pytest.raises(RowsError, match=r"both be big-00000-of-00002\.parquet"):
-        find_fragments(str(tmp_path / "*.parquet"), OPTIONS)
+        find_fragments(str(tmp_path / "*.parquet"), OPTIONS, classifier.manifest)
 
 
 def test_a_run_that_is_killed_continues(score, rows, tmp_path, pristine, classifier):
