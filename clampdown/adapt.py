@@ -3,21 +3,23 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from clampdown.defend import defend
 from clampdown.extras import needs_extra
+from clampdown.reviewed_rows import FileRows, read_clean, read_reviewed, text_of
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.classifier import DefendedClassifier
-from clampdown_runtime.errors import CalibrationError, ModelError, RowsError
+from clampdown_runtime.errors import CalibrationError, ModelError
+from clampdown_runtime.prediction import Prediction
 from clampdown_runtime.progress import Progress, silent
-from clampdown_runtime.rows.class_labels import resolve_label
-from clampdown_runtime.rows.read_rows import read_rows
+from clampdown_runtime.rows.class_labels import resolve_label, resolve_labels
+from clampdown_runtime.rows.refusals import at
 from clampdown_runtime.rows.row import Row
 from clampdown_runtime.rows.row_format import DEFAULT_FORMAT, RowFormat
 from clampdown_runtime.writing.atomic_write import require_free
@@ -25,9 +27,6 @@ from clampdown_runtime.writing.working_folder import scratch_folder
 
 if TYPE_CHECKING:
     from clampdown_calib import Method
-
-VERDICT = "verdict"
-CLEAN, ATTACK = "clean", "attack"
 
 _METHODS: "Mapping[str, Method]" = {"excess": "probe", "nas": "badacts"}
 
@@ -39,7 +38,8 @@ class Change:
     Attributes:
         rows: how many there are.
         flagged: share of them that is flagged, before and after, 0 to 1.
-        accuracy: share of them that gets its label, before and after; None where a row has none.
+        accuracy: share of them that gets its label, before and after; of many labels that of the
+            answers to every label of the rows. None where a row has none.
     """
 
     rows: int
@@ -91,7 +91,8 @@ def adapt(
         model: what it was made of.
         clean: the clean rows that it was calibrated on, or newer ones.
         reviewed: rows with texts and a ``verdict``, ``clean`` or ``attack``, and with labels where
-            the clean rows have them. Of equal texts one is taken, of those in ``clean`` none.
+            the clean rows have them. Of equal texts, or pairs, one is taken, of those in ``clean``
+            none.
         out: the bundle to write: a new or empty folder.
         row_format: the columns of both files.
         allow_pickle: accept a pickled checkpoint, loaded with ``weights_only``.
@@ -99,7 +100,8 @@ def adapt(
         progress: told about every step.
 
     Raises:
-        RowsError: a file cannot be used, a verdict is none or contradicts another one, no reviewed
+        RowsError: a file cannot be used, has pairs of texts where the bundle's model reads single
+            ones or the other way round, a verdict is none or contradicts another one, no reviewed
             row is clean, or more of them are than there are clean rows.
         ModelError: the model is another one than the bundle's.
         CalibrationError: the bundle was made by an earlier release or its threshold set by value.
@@ -110,8 +112,8 @@ def adapt(
     manifest = before.manifest
     method, frr = _fitted_by(before.bundle)
     _require_same_model(model, manifest, allow_pickle=allow_pickle)
-    known = _Rows(Path(clean), list(read_rows(clean, row_format)))
-    passed, attacks = _reviewed(Path(reviewed), row_format, known)
+    known = read_clean(Path(clean), row_format, manifest)
+    passed, attacks = read_reviewed(Path(reviewed), row_format, manifest, known)
     with scratch_folder() as place:
         together = place / "clean.jsonl"
         together.write_text(_lines((*known.rows, *passed.rows)), "utf-8")
@@ -135,36 +137,46 @@ def adapt(
         result.bundle,
         result.digest,
         (manifest.threshold, after.manifest.threshold),
-        known.change(before, after),
-        passed.change(before, after),
-        attacks.change(before, after) if attacks.rows else None,
+        _change(known, before, after),
+        _change(passed, before, after),
+        _change(attacks, before, after) if attacks.rows else None,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    path: Path
-    rows: Sequence[Row]
+def _change(rows: FileRows, before: DefendedClassifier, after: DefendedClassifier) -> Change:
+    """What two classifiers with the same labels say of rows."""
+    texts = [text_of(row) for row in rows.rows]
+    labels = _labels(rows, before.manifest)
+    flagged, right = [], []
+    for classifier in (before, after):
+        predictions = list(classifier.stream(texts))
+        flagged.append(float(np.mean([prediction.flagged for prediction in predictions])))
+        if labels is not None:
+            right.append(float(np.mean(labels == _said(predictions, before.manifest))))
+    return Change(len(texts), (flagged[0], flagged[1]), (right[0], right[1]) if right else None)
 
-    def change(self, before: DefendedClassifier, after: DefendedClassifier) -> Change:
-        """What two classifiers with the same labels say of them."""
-        names = before.manifest.labels
-        texts = [row.text for row in self.rows]
-        flagged, right = [], []
-        for classifier in (before, after):
-            predictions = list(classifier.stream(texts))
-            flagged.append(float(np.mean([prediction.flagged for prediction in predictions])))
-            if all(row.label is not None for row in self.rows):
-                labels = (names[resolve_label(r.label, names, where=self.at(r))] for r in self.rows)
-                given = (prediction.label for prediction in predictions)
-                right.append(float(np.mean([*map(eq, labels, given)])))
-        return Change(
-            len(self.rows), (flagged[0], flagged[1]), (right[0], right[1]) if right else None
-        )
 
-    def at(self, row: Row) -> str:
-        """The name of a row in an error."""
-        return f"{self.path}, line {row.line}"
+def _labels(rows: FileRows, manifest: Manifest) -> npt.NDArray[np.int64] | None:
+    """The class of each row or, ``[n, C]``, 1 for each of many labels that it has."""
+    if any(row.given is None for row in rows.rows):
+        return None
+    names = manifest.labels
+    return np.array(
+        [
+            resolve_labels(row.given, names, where=at(rows.path, row.line))
+            if manifest.multi_label
+            else resolve_label(row.label, names, where=at(rows.path, row.line))
+            for row in rows.rows
+        ]
+    )
+
+
+def _said(predictions: Sequence[Prediction], manifest: Manifest) -> npt.NDArray[np.int64]:
+    """What was answered, as :func:`_labels` has it."""
+    names = manifest.labels
+    if manifest.multi_label:
+        return np.array([[int(name in (p.labels or ())) for name in names] for p in predictions])
+    return np.array([names.index(prediction.label) for prediction in predictions])
 
 
 def _fitted_by(bundle: Bundle) -> tuple["Method", float]:
@@ -200,55 +212,13 @@ def _require_same_model(model: str | Path, manifest: Manifest, *, allow_pickle: 
         )
 
 
-def _reviewed(path: Path, row_format: RowFormat, known: _Rows) -> tuple[_Rows, _Rows]:
-    """The reviewed rows that are clean, and the attacks."""
-    verdicts = RowFormat(row_format.text, VERDICT, row_format.delimiter)
-    labelled = known.rows[0].label is not None
-    seen = {row.text: CLEAN for row in known.rows}
-    of: dict[str, list[Row]] = {CLEAN: [], ATTACK: []}
-    for row, given in zip(read_rows(path, row_format), read_rows(path, verdicts), strict=True):
-        where = f"{path}, line {row.line}"
-        if given.label not in of:
-            raise RowsError(
-                where,
-                found=f"the verdict {given.label!r}",
-                expected=f"{CLEAN} or {ATTACK}",
-                hint="Correct it, or leave out what nobody has reviewed.",
-            )
-        verdict = str(given.label)
-        if seen.setdefault(row.text, verdict) != verdict:
-            raise RowsError(
-                where,
-                found=f"the verdict {verdict} of a text that is {seen[row.text]} elsewhere",
-                expected="one verdict for each text, and no attack among the clean rows",
-                hint="Find out which is right; leave the row out where nobody knows.",
-            )
-        if (verdict == CLEAN or labelled) and (row.label is not None) != labelled:
-            raise RowsError(
-                where,
-                found="no label" if labelled else "a label",
-                expected="labels where the clean rows have them, and none otherwise",
-                hint="Give every row the label that people found right, or leave the column out.",
-            )
-        of[verdict].append(row)
-    texts = {row.text for row in known.rows}
-    passed = list({row.text: row for row in of[CLEAN] if row.text not in texts}.values())
-    attacks = list({row.text: row for row in of[ATTACK]}.values())
-    if not 1 <= len(passed) <= len(known.rows):
-        raise RowsError(
-            str(path),
-            found=f"{len(passed)} clean rows that are new",
-            expected=f"at least one and at most {len(known.rows)}, as many as the clean rows are",
-            hint="At least half of a calibration has to be rows that no sender could choose: add "
-            "clean rows, or leave reviewed ones out at random.",
-        )
-    return _Rows(path, passed), _Rows(path, attacks)
-
-
 def _lines(rows: Sequence[Row]) -> str:
+    """The rows as a file that is read with the default format."""
     return "".join(
         json.dumps(
-            {"text": row.text} if row.label is None else {"text": row.text, "label": row.label}
+            {"text": row.text}
+            | ({} if row.text_pair is None else {"text_pair": row.text_pair})
+            | ({} if row.given is None else {"label": row.given})
         )
         + "\n"
         for row in rows

@@ -13,7 +13,13 @@ from clampdown import adapt, defend
 from clampdown_calib.models.model_folder import open_model
 from clampdown_calib.models.tokenizer.tokenization import load_tokenization
 from clampdown_exporter import move_threshold
-from clampdown_runtime import CalibrationError, ClampdownError, DefendedClassifier, read_rows
+from clampdown_runtime import (
+    CalibrationError,
+    ClampdownError,
+    DefendedClassifier,
+    RowFormat,
+    read_rows,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -175,3 +181,86 @@ def test_a_bundle_that_cannot_be_calibrated_as_it_was_is_refused(place, tmp_path
     move_threshold(moved, value=1.0)
     with pytest.raises(CalibrationError, match="set by value"):
         adapt(moved, *given)
+
+
+@pytest.fixture(params=["pairs", "many labels"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def of_kind(kind, tmp_path):
+    """A model, the bundle of its clean rows and the one of reviewed ones with them; all rows."""
+    layers = tiny_graph.save_onnx_model(tmp_path / "model")
+    texts = list(dict.fromkeys(tiny_transformers.texts(400)))[: CLEAN_ROWS + REVIEWED + ATTACKS]
+    has = np.random.default_rng(0).random((len(texts), tiny_graph.CLASSES)) < 0.5
+    if kind == "pairs":
+        # The first text is no key: all have the same one.
+        rows = [
+            {"one": "good film", "other": text, "label": int(labels.argmax())}
+            for text, labels in zip(texts, has, strict=True)
+        ]
+    else:
+        path = tmp_path / "model" / "config.json"
+        config = json.loads(path.read_text())
+        path.write_text(json.dumps({**config, "problem_type": "multi_label_classification"}))
+        rows = [
+            {"one": text, "label": np.flatnonzero(labels).tolist()}
+            for text, labels in zip(texts, has, strict=True)
+        ]
+    columns = RowFormat(text="one", text_pair="other" if kind == "pairs" else "text_pair")
+    for name, count in (("bundle", CLEAN_ROWS), ("expected", CLEAN_ROWS + REVIEWED)):
+        clean = dump(tmp_path / f"{name}.jsonl", rows[:count])
+        defend(tmp_path / "model", clean, tmp_path / name, row_format=columns, layers=layers)
+    shutil.copy(tmp_path / "bundle.jsonl", tmp_path / "clean.jsonl")
+    return tmp_path, columns, rows
+
+
+def dump(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def right_answers(kind, classifier, predictions, rows):
+    names = classifier.manifest.labels
+    if kind == "pairs":
+        return [p.label == names[row["label"]] for p, row in zip(predictions, rows, strict=True)]
+    return [
+        (name in prediction.labels) == (index in row["label"])
+        for prediction, row in zip(predictions, rows, strict=True)
+        for index, name in enumerate(names)
+    ]
+
+
+def test_pairs_and_many_labels_are_adapted(kind, of_kind):
+    place, columns, rows = of_kind
+    verdicts = ["clean"] * REVIEWED + ["attack"] * ATTACKS
+    reviewed = dump(
+        place / "reviewed.jsonl",
+        [{**row, "verdict": v} for row, v in zip(rows[CLEAN_ROWS:], verdicts, strict=True)],
+    )
+    result = adapted(place, place / "out", reviewed, row_format=columns)
+    classifiers = [DefendedClassifier.load(place / name) for name in ("bundle", "expected")]
+    assert result.threshold == tuple(one.manifest.threshold for one in classifiers)
+    for change, part in (
+        (result.clean, rows[:CLEAN_ROWS]),
+        (result.reviewed_clean, rows[CLEAN_ROWS:-ATTACKS]),
+        (result.attacks, rows[-ATTACKS:]),
+    ):
+        assert change.rows == len(part)
+        texts = [(row["one"], row["other"]) if "other" in row else row["one"] for row in part]
+        found = [classifier(texts) for classifier in classifiers]
+        assert change.flagged == tuple(np.mean([p.flagged for p in ps]) for ps in found)
+        assert change.accuracy == pytest.approx(
+            [
+                np.mean(right_answers(kind, classifier, predictions, part))
+                for classifier, predictions in zip(classifiers, found, strict=True)
+            ]
+        )
+
+
+def test_pairs_are_no_reviewed_rows_of_single_texts(place, tmp_path):
+    header = ("text", "text_pair", "label", "verdict")
+    reviewed = write(tmp_path / "reviewed.csv", [(NEW, OTHER, 0, "clean")], header)
+    with pytest.raises(ClampdownError, match=r"reviewed\.csv, line 2: found a pair of texts"):
+        adapted(place, tmp_path / "out", reviewed)
