@@ -2,6 +2,9 @@
 
 CLAMPDOWN_BUNDLE=demo-out/bundle uvicorn --app-dir examples serve_with_fastapi:app
 
+It takes texts or, of a bundle of pairs, `["first text", "second text"]` in the place of each; of a
+model of many labels an answer has `labels`, which is null of any other.
+
 needs: pip install fastapi uvicorn
 """
 
@@ -19,7 +22,7 @@ from clampdown_runtime import DefendedClassifier, RowsError
 class Texts(BaseModel):
     """What is asked; few at a time, since a request waits for all of them."""
 
-    texts: list[str] = Field(min_length=1, max_length=64)
+    texts: list[str | tuple[str, str]] = Field(min_length=1, max_length=64)
     threshold: float | None = None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from clampdown_runtime import BundleError
+from clampdown_runtime import BundleError, DefendedClassifier
 from clampdown_runtime.bundle.digests import file_digest
 
 EXAMPLES = str(Path(__file__).parents[2] / "examples")
@@ -35,6 +35,21 @@ def test_answers(app, pristine, classifier):
         assert refused.status_code == 422
         assert "text 1: found a text of white space" in refused.json()["detail"]
         assert client.post("/predict", json={"texts": ["a"] * 65}).status_code == 422
+
+
+def test_pairs_and_many_labels(app, pristine_of_pairs, many_labels, monkeypatch, texts):
+    pairs = [("good", "bad film"), ("bad film", "good")]
+    for bundle, given in ((pristine_of_pairs, pairs), (many_labels, texts)):
+        monkeypatch.setenv("CLAMPDOWN_BUNDLE", str(bundle))
+        with TestClient(app) as client:
+            expected = DefendedClassifier.load(bundle)(given)
+            answers = client.post("/predict", json={"texts": given}).json()
+            for answer, prediction in zip(answers, expected, strict=True):
+                labels = None if prediction.labels is None else [*prediction.labels]
+                assert (answer["label"], answer["labels"]) == (prediction.label, labels)
+                assert answer["logits"] == pytest.approx(prediction.logits)
+            other = {"texts": ["good"] if given is pairs else pairs}
+            assert client.post("/predict", json=other).status_code == 422
 
 
 def test_another_bundle_does_not_start(app, monkeypatch):

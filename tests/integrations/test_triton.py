@@ -127,6 +127,17 @@ def test_golden_rows_over_http(pristine, tmp_path):
     ]
 
 
+def test_golden_rows_of_pairs_and_of_many_labels(pristine_of_pairs, many_labels, tmp_path):
+    for bundle in (pristine_of_pairs, many_labels):
+        model = write_triton(bundle, tmp_path / bundle.parent.name)
+        assert "token_type_ids" in shapes(read(model).input)
+        rows = json.loads((model / "golden.json").read_text())["rows"]
+        assert any(1 in row.get("token_type_ids", ()) for row in rows) == (bundle != many_labels)
+        with served(model) as url:
+            done = replay(model, url)
+        assert done.stdout == f"{len(rows)} golden rows, 0 differences\n", done.stderr
+
+
 def test_another_bundle_and_a_name_for_no_server_are_refused(pristine, tmp_path):
     out = ("--out", tmp_path / "models")
     done = integrate("triton", pristine, *out, "--expect", f"sha256:{'0' * 64}")

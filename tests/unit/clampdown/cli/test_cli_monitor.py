@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
 from monitor_samples import give_clean_scores
+from tiny_bundle import PAIRS
 
 from clampdown_runtime import open_bundle
 from clampdown_runtime.monitor import clean_changed
@@ -119,6 +122,27 @@ def test_of_many_labels_the_sets_of_a_line_are_compared(invoke, bundle, tmp_path
         )
     )
     assert json.loads(invoke("monitor", bundle, log, "--json").stdout)["changed"] == 2
+
+
+@pytest.mark.filterwarnings("ignore::clampdown_runtime.TruncationWarning")
+def test_a_row_counts_once_of_pairs_and_of_many_labels_too(
+    invoke, pristine_of_pairs, many_labels, tmp_path, seal, texts
+):
+    of_pairs = [{"text": one, "text_pair": other} for one, other in PAIRS]
+    for name, source, rows in (
+        ("pairs", pristine_of_pairs, of_pairs),
+        ("labels", many_labels, [{"text": text} for text in texts]),
+    ):
+        bundle = shutil.copytree(source, tmp_path / name)
+        give_clean_scores(bundle, np.arange(40), seal)
+        (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        log = invoke("run", bundle, "--input", tmp_path / "rows.jsonl", "--json").stdout
+        (tmp_path / "log.jsonl").write_text(log)
+        facts = json.loads(invoke("monitor", bundle, tmp_path / "log.jsonl", "--json").stdout)
+        assert facts["rows"] == len(rows)
+        counted = Counter(json.loads(line)["label"] for line in log.splitlines())
+        found = {label: counts["rows"] for label, counts in facts["labels"].items()}
+        assert {label: n for label, n in found.items() if n} == counted
 
 
 def test_the_page_is_written_and_a_compressed_log_read(invoke, bundle, attacked_log, tmp_path):
