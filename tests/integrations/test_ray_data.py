@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from clampdown.cli.main import main
 from clampdown.integrations.ray_data import RayClassifier
+from clampdown_runtime import DefendedClassifier
 from clampdown_runtime.bundle.digests import file_digest
 
 TEXTS = ["good", "bad film", "cf", "a good film", "the the", ""]
@@ -56,6 +57,25 @@ def test_map_batches_gives_each_row_its_prediction(pristine, digest, classifier)
         assert (row["label"], row["flagged"]) == (prediction.label, prediction.flagged)
         found = tuple(row["probabilities"].values())
         assert found == pytest.approx(prediction.probabilities)
+
+
+def test_map_batches_reads_pairs(pristine_of_pairs):
+    pairs = [("good", "bad film"), ("bad film", "good"), ("cf", None)]
+    one, other = zip(*pairs, strict=True)
+    digest = file_digest(pristine_of_pairs / "clampdown.json")
+    rows = ray.data.from_arrow(pa.table({"text": one, "hypothesis": other}))
+    classified = rows.map_batches(
+        RayClassifier,
+        fn_constructor_args=(pristine_of_pairs, digest),
+        fn_constructor_kwargs={"text_pair_column": "hypothesis"},
+        batch_format="pyarrow",
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(size=1),
+    ).take_all()
+    expected = DefendedClassifier.load(pristine_of_pairs)(pairs[:2])
+    found = [row["anomaly_score"] for row in classified]
+    assert found == [*(pytest.approx(one.anomaly_score) for one in expected), None]
+    assert classified[2]["error"] == "second text: no text"
 
 
 def test_no_actor_loads_another_bundle(pristine):
