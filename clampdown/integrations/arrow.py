@@ -122,7 +122,8 @@ def scored_schema(
         RowsError: see :func:`classify_batches`.
     """
     for name in text_columns(manifest, text_column, text_pair_column):
-        kind = _column(schema, name).type
+        why = ", since the model reads pairs of texts" if name != text_column else ""
+        kind = _column(schema, name, why).type
         if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
             raise RowsError(
                 f"the column {name!r}",
@@ -217,13 +218,13 @@ def _error(classifier: DefendedClassifier, texts: Sequence[object]) -> str | Non
     return "a text of which the tokenizer leaves no tokens"
 
 
-def _column(schema: pa.Schema, name: str) -> pa.Field:
+def _column(schema: pa.Schema, name: str, why: str = "") -> pa.Field:
     places = schema.get_all_field_indices(name)
     if len(places) != 1:
         raise RowsError(
             f"the column {name!r}",
             found=f"{len(places) or 'none'} among {', '.join(map(repr, schema.names))}",
-            expected="one",
+            expected=f"one{why}",
             hint="Name a column that is there once.",
         )
     return schema.field(places[0])

@@ -39,8 +39,8 @@ from clampdown_runtime.rows.row_format import RowFormat
     type=PATH,
     required=True,
     metavar="FILE",
-    help=f"Rows that people looked at: {ROW_FILES} with `text`, `verdict` (clean or attack) and, "
-    "where the clean rows have it, `label`.",
+    help=f"Rows that people looked at: {ROW_FILES} with `text`, if the model reads pairs "
+    "`text_pair`, `verdict` (clean or attack) and, where the clean rows have it, `label`.",
 )
 @row_format_options
 @click.option(

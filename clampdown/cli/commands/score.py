@@ -114,8 +114,8 @@ def score(
 
     The results have the input's columns and label, probability, anomaly_score and flagged; of a
     model of many labels `labels` lists those that a text has, and label is the most probable one,
-    whether it has it or not. A row without a text that can be classified, where BUNDLE reads pairs
-    without two, has none of these, but the reason as its `error`.
+    whether it has it or not. A row without a text that can be classified (of a pair, without two)
+    has none of these, but the reason as its `error`.
 
     A file of results is there whole or not at all. A run that was killed continues where it was
     when the command is given again; the folder takes no other bundle and no other options.

@@ -197,7 +197,7 @@ def test_a_text_without_tokens_is_no_error_in_a_pair(pristine_of_pairs, tmp_path
 @pytest.mark.parametrize(
     ("columns", "options", "message"),
     [
-        ({"text": ["good"]}, {}, "the column 'text_pair': found none among 'text'"),
+        ({"text": ["good"]}, {}, "none among 'text'; expected one, since the model reads pairs"),
         ({"text": ["good"], "text_pair": [1]}, {}, "the column 'text_pair': found values of"),
         ({"text": ["good"]}, {"text_pair_column": "text"}, "expected another one than"),
     ],
