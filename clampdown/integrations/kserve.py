@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from clampdown.integrations.triton import BATCH, NAME, Device, write_triton
+from clampdown.integrations.triton import BATCH, NAME, write_triton
+from clampdown.integrations.triton_config import Device
 from clampdown_runtime.writing.atomic_write import atomic_folder
 
 _MANIFEST = """\
@@ -35,6 +36,7 @@ def write_kserve(
     name: str = NAME,
     device: Device = "cpu",
     max_batch_size: int = BATCH,
+    op_library: str | None = None,
     expected_digest: str | None = None,
 ) -> Path:
     """Writes ``models/``, a repository of Triton, and ``inference-service.yaml``.
@@ -46,6 +48,7 @@ def write_kserve(
         name: of the service and of the model in it.
         device: where the model runs.
         max_batch_size: see :func:`write_triton`.
+        op_library: see :func:`write_triton`.
         expected_digest: see :meth:`DefendedClassifier.load`.
 
     Returns:
@@ -61,6 +64,7 @@ def write_kserve(
             name=name,
             device=device,
             max_batch_size=max_batch_size,
+            op_library=op_library,
             expected_digest=expected_digest,
         )
         # A string of JSON is one of YAML.

@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 
+import onnx
 import pytest
+import tiny_bundle
 import yaml
 from click.testing import CliRunner
-from google.protobuf import text_format
 from inference_protocol import served
+from served_model import read_config
 from tritonclient.grpc import model_config_pb2
 
 from clampdown.cli.main import main
@@ -19,11 +21,6 @@ from clampdown_runtime.bundle.digests import file_digest
 
 def integrate(*arguments):
     return CliRunner().invoke(main, ["integrate", *map(str, arguments)])
-
-
-def read(model):
-    text = (model / "config.pbtxt").read_text()
-    return text_format.Parse(text, model_config_pb2.ModelConfig())
 
 
 def shapes(tensors):
@@ -44,7 +41,7 @@ def test_requests_of_one_length_are_put_together(pristine, tmp_path):
     assert (done.exit_code, done.stderr) == (0, "")
     model = tmp_path / "models" / "classifier"
     assert done.stdout == f"wrote {model}\n"
-    config = read(model)
+    config = read_config(model)
     assert (config.name, config.platform) == ("classifier", "onnxruntime_onnx")
     assert config.max_batch_size == 64
     assert config.HasField("dynamic_batching")
@@ -73,8 +70,9 @@ def test_requests_of_one_length_are_put_together(pristine, tmp_path):
 
 @pytest.mark.parametrize("batch", [0, 64])
 def test_rows_in_int8_are_never_put_together(bundle_path, seal, tmp_path, batch):
-    model = write_triton(in_int8(bundle_path, seal), tmp_path / "models", max_batch_size=batch)
-    config = read(model)
+    bundle = in_int8(bundle_path, seal)
+    [model] = write_triton(bundle, tmp_path / "models", max_batch_size=batch)
+    config = read_config(model)
     assert config.max_batch_size == 0
     assert not config.HasField("dynamic_batching")
     # All tensors are there: Triton would complete a configuration without them with a batch.
@@ -91,27 +89,35 @@ def test_rows_in_int8_are_never_put_together(bundle_path, seal, tmp_path, batch)
 
 
 def test_without_batching_a_request_may_bring_a_threshold(pristine, tmp_path):
-    config = read(write_triton(pristine, tmp_path / "models", max_batch_size=0))
+    [model] = write_triton(pristine, tmp_path / "models", max_batch_size=0)
+    config = read_config(model)
     assert config.max_batch_size == 0
     assert shapes(config.input)["input_ids"] == ([-1, -1], False)
     assert config.input[-1].name == "threshold"
     assert config.input[-1].optional
 
 
-def replay(model, url):
+def replay(model, protocol, url):
+    """As where the other protocol's packages are not installed."""
+    other = {"http": "grpc", "grpc": "http"}[protocol]
+    script = (
+        f"import runpy, sys; sys.modules['tritonclient.{other}'] = None; "
+        f"runpy.run_path({str(model / 'replay_golden.py')!r}, run_name='__main__')"
+    )
     return subprocess.run(
-        [sys.executable, model / "replay_golden.py", "--url", url],
+        [sys.executable, "-c", script, "--protocol", protocol, "--url", url],
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def test_golden_rows_over_http(pristine, tmp_path):
-    model = write_triton(pristine, tmp_path / "models")
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_golden_rows(pristine, tmp_path, protocol):
+    [model] = write_triton(pristine, tmp_path / "models")
     rows = json.loads((model / "golden.json").read_text())["rows"]
-    with served(model) as url:
-        done = replay(model, url)
+    with served(model, protocol) as url:
+        done = replay(model, protocol, url)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == f"{len(rows)} golden rows, 0 differences\n"
         # Another answer is seen, in every output.
@@ -119,23 +125,39 @@ def test_golden_rows_over_http(pristine, tmp_path):
         golden["rows"][0]["logits"][1] += 0.01
         golden["rows"][1]["flagged"] = not golden["rows"][1]["flagged"]
         golden["rows"][2]["anomaly_score"] = None
+        golden["rows"][3]["logits"].append(0.0)
         (model / "golden.json").write_text(json.dumps(golden))
-        done = replay(model, url)
+        done = replay(model, protocol, url)
     assert done.returncode == 1
     assert [line.split(" is ")[0] for line in done.stdout.splitlines()[:-1]] == [
-        *("row 0: logits", "row 1: flagged", "row 2: anomaly_score")
+        *("row 0: logits", "row 1: flagged", "row 2: anomaly_score", "row 3: logits")
     ]
 
 
 def test_golden_rows_of_pairs_and_of_many_labels(pristine_of_pairs, many_labels, tmp_path):
     for bundle in (pristine_of_pairs, many_labels):
-        model = write_triton(bundle, tmp_path / bundle.parent.name)
+        [model] = write_triton(bundle, tmp_path / bundle.parent.name)
         assert "token_type_ids" in shapes(read(model).input)
         rows = json.loads((model / "golden.json").read_text())["rows"]
         assert any(1 in row.get("token_type_ids", ()) for row in rows) == (bundle != many_labels)
         with served(model) as url:
-            done = replay(model, url)
+            done = replay(model, "http", url)
         assert done.stdout == f"{len(rows)} golden rows, 0 differences\n", done.stderr
+
+
+def test_weights_beside_the_graph_come_along(bundle_path, seal, tmp_path):
+    path = bundle_path / "onnx" / "model.onnx"
+    onnx.save(
+        tiny_bundle.graph(),
+        path,
+        save_as_external_data=True,
+        location="model.onnx_data",
+        size_threshold=100,
+    )
+    seal(bundle_path)
+    [model] = write_triton(bundle_path, tmp_path / "models")
+    with served(model) as url:
+        assert replay(model, "http", url).returncode == 0
 
 
 def test_another_bundle_and_a_name_for_no_server_are_refused(pristine, tmp_path):
@@ -161,7 +183,7 @@ def test_kserve(pristine, tmp_path):
         "protocolVersion": "v2",
         "storageUri": uri,
     }
-    assert read(out / "models" / "mood").name == "mood"
+    assert read_config(out / "models" / "mood").name == "mood"
     integrate(
         *("kserve", pristine, "--out", tmp_path / "gpu", "--storage-uri", uri, "--device", "gpu")
     )

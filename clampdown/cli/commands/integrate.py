@@ -7,7 +7,8 @@ import click
 
 from clampdown.cli.options import PATH, bundle_argument, example, expect_option, together
 from clampdown.integrations.kserve import write_kserve
-from clampdown.integrations.triton import BATCH, NAME, Device, write_triton
+from clampdown.integrations.triton import BATCH, NAME, write_triton
+from clampdown.integrations.triton_config import Device
 
 _options = together(
     click.option("--out", type=PATH, required=True, metavar="DIR", help="A new or empty folder."),
@@ -23,6 +24,13 @@ _options = together(
         help="Rows that the server may put together; with 0 it puts none together, and takes a "
         "threshold with each request. int8 is always 0.",
     ),
+    click.option(
+        "--op-library",
+        metavar="PATH",
+        help="Write a second model, NAME-text, that takes texts. PATH is where the server finds "
+        "the library of onnxruntime-extensions; nothing is copied. The bundle has to be exported "
+        "--with-tokenizer.",
+    ),
     expect_option,
 )
 
@@ -32,7 +40,10 @@ _options = together(
     epilog=example("clampdown integrate triton my-bundle --out models"),
 )
 def integrate() -> None:
-    """Write what a server needs to run a bundle: token ids go in, the graph's outputs come back."""
+    """Write what a server needs to run a bundle.
+
+    Token ids go in, or texts with --op-library; the graph's outputs come back.
+    """
 
 
 @integrate.command(
@@ -56,23 +67,26 @@ def triton(
     device: Device,
     instances: int,
     max_batch_size: int,
+    op_library: str | None,
     expected_digest: str | None,
 ) -> None:
     """Write a model repository for NVIDIA's Triton Inference Server with BUNDLE's graph.
 
     Rows of an int8 bundle influence each other, so that Triton takes them one by one. The script
-    replay_golden.py in the model's folder asks the server for the golden rows, over HTTP.
+    replay_golden.py in a model's folder asks the server for the golden rows, over HTTP or gRPC.
     """
-    model = write_triton(
+    models = write_triton(
         bundle,
         out,
         name=name,
         device=device,
         instances=instances,
         max_batch_size=max_batch_size,
+        op_library=op_library,
         expected_digest=expected_digest,
     )
-    click.echo(f"wrote {model}")
+    for model in models:
+        click.echo(f"wrote {model}")
 
 
 @integrate.command(
@@ -98,6 +112,7 @@ def kserve(
     name: str,
     device: Device,
     max_batch_size: int,
+    op_library: str | None,
     expected_digest: str | None,
 ) -> None:
     """Write an InferenceService of KServe that runs BUNDLE on Triton, protocol v2.
@@ -111,6 +126,7 @@ def kserve(
         name=name,
         device=device,
         max_batch_size=max_batch_size,
+        op_library=op_library,
         expected_digest=expected_digest,
     )
     click.echo(f"wrote {manifest}")

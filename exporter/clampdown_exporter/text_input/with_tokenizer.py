@@ -12,7 +12,7 @@ from clampdown_exporter.bundle.golden_texts import GOLDEN_TEXTS, HARD_TEXTS
 from clampdown_exporter.bundle.graph_facts import graph_facts
 from clampdown_exporter.text_input.token_graph import OPSETS, TEXT, token_graph
 from clampdown_runtime.bundle.golden import Golden
-from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, Manifest
+from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, Manifest, text_model_name
 from clampdown_runtime.errors import ExportError
 from clampdown_runtime.sessions.session import OUTPUTS
 from clampdown_runtime.tokenizer import BundleTokenizer, pad_batch
@@ -24,7 +24,7 @@ def text_model_file(model: Path) -> Path:
     Args:
         model: the graph without it, beside which it lies.
     """
-    return model.with_name(f"{model.stem}_with_tokenizer.onnx")
+    return model.with_name(text_model_name(model.name))
 
 
 def write_with_tokenizer(folder: Path, manifest: Manifest, golden: Golden) -> None:

@@ -50,6 +50,11 @@ def weights_name(model: str) -> str:
     return f"{model}_data"
 
 
+def text_model_name(model: str) -> str:
+    """The file beside a graph that has the tokenizer in front."""
+    return f"{model.removesuffix('.onnx')}_with_tokenizer.onnx"
+
+
 Side = Literal["right", "left"]
 ProblemType = Literal["single_label_classification", "multi_label_classification"]
 """In the words of transformers: one class is chosen, or each label is given or not."""
@@ -189,6 +194,12 @@ class Manifest:
     def weights_file(self) -> str | None:
         """Where the weights lie, in the bundle; None where they are in the graph's own file."""
         name = weights_name(self.model_file)
+        return name if name in self.files else None
+
+    @property
+    def text_model_file(self) -> str | None:
+        """The graph with the tokenizer in front, in the bundle; None where there is none."""
+        name = text_model_name(self.model_file)
         return name if name in self.files else None
 
     def to_json(self) -> str:
