@@ -5,7 +5,7 @@ VERSIONS := lowest newest
 # Byte-compiling every module of every package takes longer than the demo's calibration.
 INSTALL := $(VENV)/bin/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: api client demo faults fuzz test test-clients test-faults test-integrations test-slow test-providers test-versions lint clean
+.PHONY: api client demo faults follow-fleet fuzz test test-clients test-faults test-integrations test-slow test-providers test-versions lint clean
 
 demo: $(VENV)/demo-installed
 	rm -rf demo-out
@@ -45,6 +45,10 @@ fuzz: $(VENV)/dev-installed
 # The adapters, each against the real package.
 test-integrations: .venv-integrations/adapters-installed
 	.venv-integrations/bin/pytest tests/integrations
+
+# Two pages word for word, each section in a new environment: half an hour, mostly downloads.
+follow-fleet: $(VENV)/dev-installed
+	$(VENV)/bin/python -m tests.pages docs/fleet.md docs/monitoring.md
 
 # The packages of each in an environment of its own; PyPI's builds of torch bring gigabytes of CUDA.
 test-versions: $(VERSIONS:%=.venv-%/installed)

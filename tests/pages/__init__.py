@@ -1,0 +1,1 @@
+"""Follows pages of the documentation word for word."""
