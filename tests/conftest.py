@@ -43,6 +43,13 @@ def many_labels(tmp_path_factory) -> Path:
     return tiny_bundle.make_bundle(folder, multi_label=True)
 
 
+@pytest.fixture(scope="session")
+def answering(tmp_path_factory) -> Path:
+    """A bundle whose flagged rows get another answer than the model's own."""
+    folder = tmp_path_factory.mktemp("answering") / "bundle"
+    return tiny_bundle.make_bundle(folder, model=tiny_bundle.answering_itself())
+
+
 @pytest.fixture
 def bundle_path(pristine, tmp_path) -> Path:
     """A copy that a test may change."""

@@ -46,13 +46,20 @@ VERSION_2 = {
 """The keys of a manifest of version 2, which say here what version 1 means."""
 
 
-def make_bundle(folder: Path, *, text_pair: bool = False, multi_label: bool = False) -> Path:
+def make_bundle(
+    folder: Path,
+    *,
+    text_pair: bool = False,
+    multi_label: bool = False,
+    model: onnx.ModelProto | None = None,
+) -> Path:
     """Writes the bundle, of single texts or of pairs, into a new folder.
 
     Of many labels texts have none, one or both.
     """
     (folder / "onnx").mkdir(parents=True)
-    onnx.save(raised(graph()) if multi_label else graph(), folder / "onnx" / "model.onnx")
+    model = graph() if model is None else model
+    onnx.save(raised(model) if multi_label else model, folder / "onnx" / "model.onnx")
     _tokenizer().save(str(folder / "tokenizer.json"))
     for name in ("config.json", "tokenizer_config.json"):
         (folder / name).write_text("{}")

@@ -13,13 +13,15 @@ from clampdown_runtime.prediction import Prediction
 from clampdown_runtime.rows.row_format import DEFAULT_FORMAT
 from clampdown_runtime.rows.texts import Text, require_text
 
-LABELS, PROBABILITIES = "labels", "probabilities"
+LABELS, OWN_LABEL, OWN_LABELS = "labels", "undefended_label", "undefended_labels"
+PROBABILITIES = "probabilities"
 
 _SCORED = {
     "label": pa.string(),
     "probability": pa.float64(),
     "anomaly_score": pa.float32(),
     "flagged": pa.bool_(),
+    OWN_LABEL: pa.string(),
 }
 
 
@@ -106,9 +108,10 @@ def scored_schema(
     """The columns of the results: those of the input that are kept, and behind them the new ones.
 
     ``label`` (string), ``probability`` (float64), ``anomaly_score`` (float32), ``flagged`` (bool),
-    of a model of many labels ``labels`` (a list of strings, see :class:`Prediction`), where they
-    are wanted ``probabilities`` (a struct of float64), and ``error`` (string), which is null where
-    the others are not. The schema's own metadata, which is about its columns, goes.
+    ``undefended_label`` (string, null where the graph does not say), of a model of many labels
+    ``labels`` and ``undefended_labels`` (lists of strings, see :class:`Prediction`), where they are
+    wanted ``probabilities`` (a struct of float64), and ``error`` (string), which is null where the
+    others are not. The schema's own metadata, which is about its columns, goes.
 
     Args:
         schema: of the input.
@@ -170,7 +173,7 @@ def _results(manifest: Manifest, *, all_probabilities: bool) -> dict[str, pa.Dat
     """The columns that a prediction's attributes go to, which have their names."""
     new = {**_SCORED}
     if manifest.multi_label:
-        new[LABELS] = pa.list_(pa.string())
+        new[LABELS] = new[OWN_LABELS] = pa.list_(pa.string())
     if all_probabilities:
         new[PROBABILITIES] = pa.struct([(label, pa.float64()) for label in manifest.labels])
     return new

@@ -29,19 +29,27 @@ _RESULTS = {
     "probability": "double",
     "anomaly_score": "float",
     "flagged": "boolean",
+    "undefended_label": "string",
 }
+_MANY = dict.fromkeys(("labels", "undefended_labels"), Array(DataType.string))
 
 
 def signature(manifest: Manifest) -> ModelSignature:
     """What a bundle takes and gives.
 
     A column ``text`` goes in, of pairs with ``text_pair`` beside it; label, probability,
-    anomaly_score and flagged come out, of a model of many labels with ``labels``, an array of
-    strings. The parameter ``threshold`` takes the place of the bundle's own.
+    anomaly_score, flagged and undefended_label come out, of a model of many labels with ``labels``
+    and ``undefended_labels``, arrays of strings. What the graph does not say is missing. The
+    parameter ``threshold`` takes the place of the bundle's own.
     """
     return ModelSignature(
         inputs=Schema([ColSpec("string", name) for name in _texts(manifest)]),
-        outputs=Schema([ColSpec(kind, name) for name, kind in _results(manifest).items()]),
+        outputs=Schema(
+            [
+                ColSpec(kind, name, required=not name.startswith("undefended"))
+                for name, kind in _results(manifest).items()
+            ]
+        ),
         # MLflow has no parameter that may be left out without a value; NaN is no threshold.
         params=ParamSchema([ParamSpec("threshold", "double", math.nan)]),
     )
@@ -52,7 +60,7 @@ def _texts(manifest: Manifest) -> list[str]:
 
 
 def _results(manifest: Manifest) -> dict[str, str | Array]:
-    return {**_RESULTS, "labels": Array(DataType.string)} if manifest.multi_label else _RESULTS
+    return {**_RESULTS, **_MANY} if manifest.multi_label else _RESULTS
 
 
 class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from clampdown.integrations.triton_config import Device, triton_config
 from clampdown_runtime.bundle.files import Bundle, read_bundle
 from clampdown_runtime.bundle.manifest import GOLDEN_FILE, ROWS_ALONE
 from clampdown_runtime.errors import BundleError, ClampdownError
-from clampdown_runtime.sessions.session import create_session
+from clampdown_runtime.sessions.session import UNDEFENDED_LOGITS, create_session
 from clampdown_runtime.writing.atomic_write import atomic_folder
 
 NAME = "classifier"
@@ -78,7 +78,8 @@ def write_triton(
         session = create_session(
             opened.read(manifest.model_file), name=str(opened.model_path), weights=weights
         )
-        classes = session.get_outputs()[0].shape[1]
+        outputs = session.get_outputs()
+        classes = outputs[0].shape[1]
         # One line for each class: Triton's classification extension reads them.
         labels = "".join(f"{' '.join(label.split())}\n" for label in manifest.labels)
         with atomic_folder(out) as aside:
@@ -88,6 +89,7 @@ def write_triton(
                     opened,
                     folder,
                     classes if isinstance(classes, int) else -1,
+                    own_logits=outputs[-1].name == UNDEFENDED_LOGITS,
                     device=device,
                     instances=instances,
                     batch=batch,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.bundle.manifest import ROWS_ALONE
+from clampdown_runtime.sessions.session import UNDEFENDED_LOGITS
 
 Device = Literal["cpu", "gpu"]
 """Where Triton runs its instances."""
@@ -15,6 +16,7 @@ def triton_config(
     name: str,
     classes: int,
     *,
+    own_logits: bool,
     device: Device,
     instances: int,
     batch: int,
@@ -44,6 +46,10 @@ def triton_config(
         _tensor("anomaly_score", "TYPE_FP32", *alone),
         _tensor("flagged", "TYPE_BOOL", *alone),
     ]  # fmt: skip
+    if own_logits:
+        outputs.append(
+            _tensor(UNDEFENDED_LOGITS, "TYPE_FP32", [classes] if batch else [-1, classes])
+        )
     digest = (
         f"key: {_quoted('clampdown.digest')} value {{ string_value: {_quoted(bundle.digest)} }}"
     )

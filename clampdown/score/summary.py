@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from clampdown.integrations.arrow import LABELS
+from clampdown.integrations.arrow import LABELS, OWN_LABEL, OWN_LABELS
 from clampdown_runtime.bundle.files import Bundle
+from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import BundleError
-from clampdown_runtime.monitor import Change, Drift, Monitor, Verdict
-from clampdown_runtime.prediction import RawOutputs
+from clampdown_runtime.monitor import Change, Drift, Monitor, Verdict, clean_changed
 
 _SCORE = "anomaly_score"
 
@@ -46,6 +46,9 @@ class Summary:
         flag_rate: their share of the rows that were classified; None where there are none.
         labels: rows of each label; of a model of many labels those that have it, and so a row may
             count for several of them, or for none.
+        changed: rows that the defence gave another answer than the model; None where the graph does
+            not say, or the bundle keeps no clean scores.
+        clean_changed: the share of the clean rows that it does; None as above.
         errors: rows that could not be classified, by reason.
         scores: a histogram; None where the bundle keeps no clean scores, as of an earlier release.
         change: whether the rows are scored as the clean ones were, see :class:`Drift`; None as
@@ -58,6 +61,8 @@ class Summary:
     flagged: int
     flag_rate: float | None
     labels: dict[str, int]
+    changed: int | None
+    clean_changed: float | None
     errors: dict[str, int]
     scores: tuple[ScoreBin, ...] | None
     change: Change | None
@@ -72,12 +77,12 @@ def summarise(files: Iterable[Path], bundle: Bundle) -> Summary:
         bundle: that gave them.
     """
     fragments = rows = 0
-    given = LABELS if bundle.manifest.multi_label else "label"
+    given, own = _answers(bundle.manifest)
     labels, flagged, errors = counters = [Counter[object]() for _ in range(3)]
     traffic = _Traffic(bundle)
     for path in files:
         fragments += 1
-        for batch in _batches(path, given):
+        for batch in _batches(path, {given, own}):
             rows += batch.num_rows
             for name, counter in zip((given, "flagged", "error"), counters, strict=True):
                 column = batch.column(name)
@@ -94,6 +99,8 @@ def summarise(files: Iterable[Path], bundle: Bundle) -> Summary:
         flagged[True],
         flagged[True] / classified if classified else None,
         _by_name(labels),
+        traffic.changed,
+        None if traffic.changed is None else clean_changed(bundle),
         _by_name(errors),
         traffic.scores,
         None if verdict is None else verdict.change,
@@ -106,6 +113,7 @@ class _Traffic:
 
     def __init__(self, bundle: Bundle) -> None:
         self._labels = bundle.manifest.labels
+        self._answers = _answers(bundle.manifest)
         self._drift = Drift()
         self.verdict: Verdict | None = None
         self._monitor: Monitor | None = None
@@ -119,17 +127,28 @@ class _Traffic:
         read = batch.filter(pc.is_null(batch.column("error")))
         if self._monitor is None or not read.num_rows:
             return
-        classes = pc.index_in(read.column("label"), pa.array(self._labels)).to_numpy()
-        self._monitor.count(
-            RawOutputs(
-                np.eye(len(self._labels), dtype=np.float32)[classes],
-                read.column(_SCORE).to_numpy(),
-                read.column("flagged").to_numpy(zero_copy_only=False),
-            )
+        # Null in all rows where the graph does not say.
+        own, changed = read.column(OWN_LABEL), None
+        if own.null_count:
+            own = read.column("label")
+        else:
+            given, undefended = (read.column(name).to_pylist() for name in self._answers)
+            changed = np.array([a != b for a, b in zip(given, undefended, strict=True)])
+        self._monitor.count_rows(
+            pc.index_in(own, pa.array(self._labels)).to_numpy(),
+            read.column(_SCORE).to_numpy(),
+            read.column("flagged").to_numpy(zero_copy_only=False),
+            changed=changed,
         )
         now = self._monitor.snapshot()
         self.verdict = self._drift.look(now - self._before)
         self._before = now
+
+    @property
+    def changed(self) -> int | None:
+        if self._monitor is None or not self._before.compared:
+            return None
+        return sum(self._before.changed)
 
     @property
     def scores(self) -> tuple[ScoreBin, ...] | None:
@@ -140,9 +159,14 @@ class _Traffic:
         return tuple(ScoreBin(*one) for one in bins)
 
 
-def _batches(path: Path, given: str) -> Iterator[pa.RecordBatch]:
-    # What the monitor counts is the label, even where a row's labels are counted.
-    columns = dict.fromkeys((given, "label", "flagged", "error", _SCORE))
+def _answers(manifest: Manifest) -> tuple[str, str]:
+    """The columns of the answers and of the model's own."""
+    return (LABELS, OWN_LABELS) if manifest.multi_label else ("label", OWN_LABEL)
+
+
+def _batches(path: Path, answers: set[str]) -> Iterator[pa.RecordBatch]:
+    # What the monitor counts is one label, even where a row's labels are counted.
+    columns = {*answers, "label", OWN_LABEL, "flagged", "error", _SCORE}
     with parquet.ParquetFile(path) as file:
         yield from file.iter_batches(columns=[*columns])
 

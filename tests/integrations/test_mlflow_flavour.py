@@ -19,7 +19,7 @@ from clampdown.integrations.mlflow_flavour import log_model, save_model
 from clampdown_runtime import BundleError, DefendedClassifier
 
 TEXTS = ["good", "bad film", "cf"]
-COLUMNS = ["label", "probability", "anomaly_score", "flagged"]
+COLUMNS = ["label", "probability", "anomaly_score", "flagged", "undefended_label"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,8 @@ def logged(pristine, tmp_path_factory):
 
 def check(rows, predictions):
     for row, prediction in zip(rows, predictions, strict=True):
-        assert (row["label"], row["flagged"]) == (prediction.label, prediction.flagged)
+        for name in ("label", "flagged", "undefended_label"):
+            assert row[name] == getattr(prediction, name)
         for name in ("probability", "anomaly_score"):
             assert row[name] == pytest.approx(getattr(prediction, name), rel=1e-5)
 
@@ -45,6 +46,14 @@ def test_a_logged_model_answers_as_the_runtime(logged, classifier):
     check(table.to_dict("records"), classifier(TEXTS))
     low = model.predict([{"text": text} for text in TEXTS], params={"threshold": -1.0})
     assert low["flagged"].tolist() == [True] * 3
+
+
+def test_what_the_model_says_itself_is_a_column(answering, tmp_path):
+    save_model(answering, tmp_path / "model")
+    found = mlflow.pyfunc.load_model(str(tmp_path / "model")).predict([{"text": t} for t in TEXTS])
+    expected = DefendedClassifier.load(answering)(TEXTS)
+    assert any(prediction.changed for prediction in expected)
+    check(found.to_dict("records"), expected)
 
 
 def test_it_says_what_it_takes_gives_and_needs(logged):
@@ -95,7 +104,7 @@ def test_it_is_served(many_labels, tmp_path, texts):
         )
         expected = DefendedClassifier.load(many_labels)(texts)
         check(answer["predictions"], expected)
-        assert [*answer["predictions"][0]] == [*COLUMNS, "labels"]
+        assert [*answer["predictions"][0]] == [*COLUMNS, "labels", "undefended_labels"]
         given = [row["labels"] for row in answer["predictions"]]
         assert given == [[*prediction.labels] for prediction in expected]
     finally:

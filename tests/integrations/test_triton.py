@@ -68,6 +68,16 @@ def test_requests_of_one_length_are_put_together(pristine, tmp_path):
     assert (model / "labels.txt").read_text() == "negative\npositive\n"
 
 
+@pytest.mark.parametrize(("batch", "shape"), [(64, [2]), (0, [-1, 2])])
+def test_the_models_own_logits_are_an_output_where_the_graph_gives_them(
+    answering, tmp_path, batch, shape
+):
+    [model] = write_triton(answering, tmp_path / "models", max_batch_size=batch)
+    assert shapes(read_config(model).output)["undefended_logits"] == (shape, False)
+    with served(model) as url:
+        assert replay(model, "http", url).returncode == 0
+
+
 @pytest.mark.parametrize("batch", [0, 64])
 def test_rows_in_int8_are_never_put_together(bundle_path, seal, tmp_path, batch):
     bundle = in_int8(bundle_path, seal)
@@ -137,7 +147,7 @@ def test_golden_rows(pristine, tmp_path, protocol):
 def test_golden_rows_of_pairs_and_of_many_labels(pristine_of_pairs, many_labels, tmp_path):
     for bundle in (pristine_of_pairs, many_labels):
         [model] = write_triton(bundle, tmp_path / bundle.parent.name)
-        assert "token_type_ids" in shapes(read(model).input)
+        assert "token_type_ids" in shapes(read_config(model).input)
         rows = json.loads((model / "golden.json").read_text())["rows"]
         assert any(1 in row.get("token_type_ids", ()) for row in rows) == (bundle != many_labels)
         with served(model) as url:

@@ -162,6 +162,11 @@ def _facts(summary: "Summary") -> dict[str, object]:
         "labels": summary.labels,
         "flagged": f"{summary.flagged} ({number(rate, 2)}%)",
     }
+    if summary.changed is not None and summary.clean_changed is not None:
+        classified = summary.rows - sum(summary.errors.values())
+        changed = number(100 * summary.changed / classified, 2)
+        clean = number(100 * summary.clean_changed, 2)
+        facts["answers changed"] = f"{summary.changed} ({changed}%; of clean rows {clean}%)"
     if summary.scores is not None:
         facts["scores up to"] = {
             "higher" if one.up_to is None else number(one.up_to, 2): one.rows

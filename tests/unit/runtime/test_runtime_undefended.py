@@ -15,8 +15,8 @@ MANY = {"problem_type": "multi_label_classification"}
 
 
 @pytest.fixture
-def answering(bundle_path, seal):
-    """A bundle whose flagged rows get other logits than the model's."""
+def load(bundle_path, seal):
+    """Loads a bundle whose flagged rows get other logits than the model's."""
 
     def make(model=None, **keys):
         onnx.save(model or tiny_bundle.answering_itself(), bundle_path / "onnx" / "model.onnx")
@@ -27,9 +27,9 @@ def answering(bundle_path, seal):
     return make
 
 
-def test_the_models_own_answer_is_that_of_the_graph_without_the_defence(answering, classifier):
+def test_the_models_own_answer_is_that_of_the_graph_without_the_defence(load, classifier):
     expected = classifier(TEXTS)
-    found = answering()(TEXTS, batch_size=2)
+    found = load()(TEXTS, batch_size=2)
     for ours, plain in zip(found, expected, strict=True):
         assert ours.undefended_label == plain.label
         # Batches are others.
@@ -39,8 +39,8 @@ def test_the_models_own_answer_is_that_of_the_graph_without_the_defence(answerin
     assert {one.flagged for one in found} == {True, False}
 
 
-def test_of_many_labels_the_sets_are_held_against_each_other(answering):
-    found = answering(**MANY)(TEXTS)
+def test_of_many_labels_the_sets_are_held_against_each_other(load):
+    found = load(**MANY)(TEXTS)
     for one in found:
         assert one.changed == (one.labels != one.undefended_labels) == one.flagged
         labels = zip(tiny_bundle.LABELS, one.undefended_logits, strict=True)
@@ -71,17 +71,17 @@ def test_what_the_graph_does_not_say_is_not_known(classifier):
         assert (one.changed, one.undefended_label, one.undefended_logits) == (None, None, None)
 
 
-def test_of_a_document_the_windows_are_put_together_alike(answering, classifier):
+def test_of_a_document_the_windows_are_put_together_alike(load, classifier):
     text = " ".join(["a", "good", "film", "the", "bad"] * 6)
     [expected] = classifier.documents([text], size=6, stride=2, threshold=np.inf)
-    [found] = answering().documents([text], size=6, stride=2, threshold=-np.inf)
+    [found] = load().documents([text], size=6, stride=2, threshold=-np.inf)
     assert found.undefended_label == expected.label
     np.testing.assert_allclose(found.undefended_logits, expected.logits, atol=1e-6)
     assert found.undefended_logits != found.logits
 
 
-def test_a_monitor_counts_rows_by_the_models_label_and_those_that_were_changed(answering):
-    classifier = answering()
+def test_a_monitor_counts_rows_by_the_models_label_and_those_that_were_changed(load):
+    classifier = load()
     monitor = Monitor(classifier.bundle)
     found = classifier.monitored_by(monitor)(TEXTS)
     counted = monitor.snapshot()
@@ -99,8 +99,8 @@ def test_a_monitor_counts_rows_by_the_models_label_and_those_that_were_changed(a
     assert (twice - counted).changed == counted.changed
 
 
-def test_a_monitor_of_many_labels_counts_changed_sets(answering):
-    classifier = answering(**MANY)
+def test_a_monitor_of_many_labels_counts_changed_sets(load):
+    classifier = load(**MANY)
     monitor = Monitor(classifier.bundle)
     outputs = RawOutputs(
         np.float32([[2, 1], [2, -1]]),
@@ -120,19 +120,19 @@ def test_a_monitor_says_that_nothing_is_known_of_a_graph_that_does_not_say(bundl
     assert (sum(monitor.snapshot().rows), monitor.snapshot().compared) == (len(TEXTS), 0)
 
 
-def test_own_logits_in_detect_mode_or_under_another_name_are_refused(answering):
+def test_own_logits_in_detect_mode_or_under_another_name_are_refused(load):
     with pytest.raises(BundleError, match="outputs logits, anomaly_score, flagged, undefended"):
-        answering(mode="detect")
+        load(mode="detect")
     model = tiny_bundle.answering_itself()
     for node in model.graph.node:
         for names in (node.output, node.input):
             names[:] = ["own" if name == "undefended_logits" else name for name in names]
     model.graph.output[3].name = "own"
     with pytest.raises(BundleError, match="flagged, own"):
-        answering(model)
+        load(model)
 
 
-def test_own_logits_of_other_labels_than_the_manifests_are_refused(answering):
+def test_own_logits_of_other_labels_than_the_manifests_are_refused(load):
     model = tiny_bundle.answering_itself()
     own = model.graph.output[3]
     own.type.tensor_type.shape.dim[1].dim_param = "any"
@@ -143,6 +143,6 @@ def test_own_logits_of_other_labels_than_the_manifests_are_refused(answering):
             node.input[0] = "raw"
         node.output[:] = ["raw" if name == own.name else name for name in node.output]
     model.graph.node.append(onnx.helper.make_node("Concat", ["raw", "raw"], [own.name], axis=1))
-    classifier = answering(model)
+    classifier = load(model)
     with pytest.raises(BundleError, match="outputs of the shapes"):
         classifier(["good"])

@@ -5,6 +5,7 @@ import shutil
 
 import pyarrow as pa
 import pytest
+from tiny_bundle import answering_itself, make_bundle
 
 from clampdown.integrations.arrow import classify_batches, scored_schema
 from clampdown_runtime import DefendedClassifier, RowsError, TruncationWarning
@@ -34,6 +35,24 @@ def test_every_row_gets_its_prediction(classifier):
         for name in ("probability", "anomaly_score"):
             assert row[name] == pytest.approx(getattr(prediction, name), nan_ok=True)
         assert row["error"] is None
+
+
+def test_the_models_own_answer_is_a_column(answering, classifier):
+    own = DefendedClassifier.load(answering)
+    [found] = scored(own, batch(TEXTS))
+    expected = [prediction.undefended_label for prediction in own(TEXTS)]
+    assert found["undefended_label"].to_pylist() == expected != found["label"].to_pylist()
+    [unknown] = scored(classifier, batch(TEXTS))
+    assert unknown["undefended_label"].null_count == len(TEXTS)
+
+
+def test_of_many_labels_the_models_own_are_a_column_too(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle", multi_label=True, model=answering_itself())
+    classifier = DefendedClassifier.load(bundle)
+    [found] = scored(classifier, batch(TEXTS))
+    for name in ("labels", "undefended_labels"):
+        expected = [list(getattr(prediction, name)) for prediction in classifier(TEXTS)]
+        assert found[name].to_pylist() == expected
 
 
 def test_rows_without_a_text_have_an_error_and_the_others_their_results(classifier):
@@ -91,7 +110,8 @@ def test_columns_threshold_and_probabilities(classifier):
         classifier, rows, columns=["id"], threshold=-1.0, all_probabilities=True, batch_size=1
     )
     assert result.schema.names == [
-        *("id", "label", "probability", "anomaly_score", "flagged", "probabilities", "error")
+        *("id", "label", "probability", "anomaly_score", "flagged", "undefended_label"),
+        *("probabilities", "error"),
     ]
     assert result["flagged"].to_pylist() == [True] * 3
     for row, prediction in zip(result.to_pylist(), classifier(TEXTS[:3]), strict=True):

@@ -15,13 +15,14 @@ import pytest
 from cli_process import CLAMPDOWN, ENVIRONMENT
 from monitor_samples import give_clean_scores
 from pyarrow import parquet
-from tiny_bundle import PAIRS
+from tiny_bundle import PAIRS, answering_itself, make_bundle
 
 from clampdown.score import fragments, score_fragment
 from clampdown.score.fragments import find_fragments
 from clampdown.score.options import ScoreOptions
-from clampdown_runtime import DefendedClassifier, RowsError
+from clampdown_runtime import DefendedClassifier, RowsError, open_bundle
 from clampdown_runtime.bundle.digests import file_digest
+from clampdown_runtime.monitor import clean_changed
 
 OPTIONS = ScoreOptions()
 TEXTS = ["good", "bad film", "cf", "a good film", "the the"]
@@ -88,6 +89,32 @@ def test_rows_without_a_text_are_counted_and_end_nothing(score, rows, tmp_path):
     table = results(tmp_path / "out")["b.parquet"]
     assert table["error"].to_pylist() == [None, "no text", "an empty text", None]
     assert table["flagged"].null_count == 2
+
+
+def test_changed_answers_are_counted_beside_those_of_the_clean_rows(
+    score, answering, bundle_path, seal, rows
+):
+    shutil.copytree(answering, bundle_path, dirs_exist_ok=True)
+    give_clean_scores(bundle_path, np.linspace(0, 4, 41), seal)
+    expected = DefendedClassifier.load(bundle_path)(TEXTS)
+    changed = 2 * sum(prediction.changed for prediction in expected)
+    assert changed
+    found = json.loads(score("--json", bundle=bundle_path).stdout)
+    assert (found["changed"], found["clean_changed"]) == (
+        changed,
+        clean_changed(open_bundle(bundle_path)),
+    )
+    clean = f"{100 * found['clean_changed']:.2f}"
+    line = f"answers changed  {changed} ({10 * changed:.2f}%; of clean rows {clean}%)"
+    assert line in score(bundle=bundle_path).stdout
+
+
+def test_of_many_labels_changed_sets_are_counted(score, tmp_path, seal):
+    bundle = make_bundle(tmp_path / "many", multi_label=True, model=answering_itself())
+    give_clean_scores(bundle, np.linspace(0, 4, 41), seal)
+    expected = DefendedClassifier.load(bundle)(TEXTS)
+    found = json.loads(score("--json", bundle=bundle).stdout)
+    assert found["changed"] == 2 * sum(prediction.changed for prediction in expected) > 0
 
 
 def test_a_finished_run_does_nothing_again(score, tmp_path):
