@@ -1,16 +1,20 @@
 """The pieces of work: a Parquet file or, of a large one, a range of its row groups."""
 
-import glob
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from clampdown.integrations.arrow import scored_schema
+from clampdown.score.matching import matching
 from clampdown.score.options import ScoreOptions
+from clampdown.score.places import AT_ONCE, Place
+from clampdown.score.store_path import explained
+from clampdown.score.uris import shown
 from clampdown_runtime.bundle.digests import digest_of
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import RowsError
@@ -35,7 +39,7 @@ class Fragment:
             values: it tells whether the file was changed without reading it.
     """
 
-    source: Path
+    source: Place
     first: int
     last: int
     rows: int
@@ -49,34 +53,31 @@ def find_fragments(pattern: str, options: ScoreOptions, manifest: Manifest) -> l
     Only the footers are read.
 
     Args:
-        pattern: a path with ``*``, ``?`` or ``**``; the folders behind the first of these are kept
-            in the names of the outputs.
+        pattern: a path or URI with ``*``, ``?`` or ``**``; the folders behind the first of these
+            are kept in the names of the outputs.
         options: of the run, with the columns that every file has to have.
         manifest: of the bundle, which says whether the second texts are among them.
 
     Raises:
         RowsError: nothing matches, a file is not Parquet or lacks a column, or two outputs have the
             same name.
+        ClampdownError: an object store cannot be read.
     """
-    paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 - of any root
-    files = [path for path in paths if not path.is_dir()]
+    files, folders = matching(pattern)
     if not files:
         raise RowsError(
-            f"The input {pattern}",
-            found=f"{len(paths) or 'no'} folders and no files",
+            f"The input {shown(pattern)}",
+            found=f"{folders or 'no'} folders and no files",
             expected="Parquet files",
             hint="Pass a pattern such as 'folder/*.parquet', in quotes.",
         )
-    root = _root(pattern)
-    fragments = [
-        fragment
-        for path in files
-        for fragment in _fragments(path, path.relative_to(root).as_posix(), options, manifest)
-    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        of_files = pool.map(lambda file: [*_fragments(file[0], file[1], options, manifest)], files)
+        fragments = [fragment for of_file in of_files for fragment in of_file]
     counted = Counter(fragment.output for fragment in fragments)
     if twice := [name for name, count in counted.items() if count > 1]:
         raise RowsError(
-            f"The input {pattern}",
+            f"The input {shown(pattern)}",
             found=f"two files whose results would both be {twice[0]}",
             expected="names that differ",
             hint="Rename one of them.",
@@ -85,10 +86,14 @@ def find_fragments(pattern: str, options: ScoreOptions, manifest: Manifest) -> l
 
 
 def _fragments(
-    path: Path, name: str, options: ScoreOptions, manifest: Manifest
+    place: Place, name: str, options: ScoreOptions, manifest: Manifest
 ) -> Iterator[Fragment]:
     try:
-        with path.open("rb") as file, parquet.ParquetFile(file) as opened:
+        with (
+            explained(place),
+            place.open("rb") as file,
+            parquet.ParquetFile(file) as opened,
+        ):
             metadata = opened.metadata
             scored_schema(
                 opened.schema_arrow,
@@ -98,31 +103,25 @@ def _fragments(
                 columns=options.columns,
                 all_probabilities=options.all_probabilities,
             )
-            groups = [metadata.row_group(place).num_rows for place in range(opened.num_row_groups)]
+            groups = [metadata.row_group(group).num_rows for group in range(opened.num_row_groups)]
             # Behind the footer stand its length, of four bytes, and as many that name the format.
             file.seek(-8 - metadata.serialized_size, 2)
             footer = digest_of(file.read(metadata.serialized_size))
     except pa.ArrowException as error:
-        refuse(path, found=f"a file that is not valid Parquet ({error})", expected="Parquet")
+        refuse(place, found=f"a file that is not valid Parquet ({error})", expected="Parquet")
     except RowsError as error:
         refuse(
-            path, found=f"{error.thing}: {error.found}", expected=error.expected, hint=error.hint
+            place, found=f"{error.thing}: {error.found}", expected=error.expected, hint=error.hint
         )
     starts, held = [0], 0
-    for place, rows in enumerate(groups):
+    for group, rows in enumerate(groups):
         if held and held + rows > ROWS:
-            starts.append(place)
+            starts.append(group)
             held = 0
         held += rows
     ends = [*starts[1:], len(groups)]
-    stem, suffix = name.removesuffix(path.suffix), path.suffix
+    suffix = PurePosixPath(name).suffix
+    stem = name.removesuffix(suffix)
     for part, (first, last) in enumerate(zip(starts, ends, strict=True)):
         of = f"-{part:05}-of-{len(starts):05}" if len(starts) > 1 else ""
-        yield Fragment(path, first, last, sum(groups[first:last]), f"{stem}{of}{suffix}", footer)
-
-
-def _root(pattern: str) -> Path:
-    """The folder in front of the first part that is a pattern."""
-    parts = Path(pattern).parts
-    fixed = next((place for place, part in enumerate(parts) if glob.has_magic(part)), -1)
-    return Path(*parts[:fixed])
+        yield Fragment(place, first, last, sum(groups[first:last]), f"{stem}{of}{suffix}", footer)

@@ -17,6 +17,7 @@ import ray.exceptions
 from clampdown.integrations.ray_data import load_in_actor
 from clampdown.score.fragments import Fragment
 from clampdown.score.options import ScoreOptions
+from clampdown.score.places import Place
 from clampdown.score.score_fragment import is_finished, score_fragment
 from clampdown.score.work import Work
 from clampdown_runtime.classifier import DefendedClassifier
@@ -40,12 +41,17 @@ def on_ray(threads: int, workers: int | None) -> Work:
         digest: str,
         fragments: Sequence[Fragment],
         options: ScoreOptions,
-        out: Path,
+        out: Place,
     ) -> Iterator[int]:
         with _connected(), _explained():
             gpus = int(options.provider in _GPU)
             rows = [
-                {**dataclasses.asdict(fragment), "source": str(fragment.source.absolute())}
+                # An actor has another folder than this process.
+                {
+                    "fragment": pickle.dumps(
+                        dataclasses.replace(fragment, source=fragment.source.absolute())
+                    )
+                }
                 for fragment in fragments
             ]
             scored = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
@@ -68,12 +74,12 @@ def on_ray(threads: int, workers: int | None) -> Work:
 class _Scorer:
     """One actor, which loads the bundle with its first fragment."""
 
-    def __init__(self, bundle: Path, digest: str, options: ScoreOptions, out: Path) -> None:
+    def __init__(self, bundle: Path, digest: str, options: ScoreOptions, out: Place) -> None:
         self._bundle, self._digest = bundle, digest
         self._options, self._out = options, out
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        fragment = Fragment(**{**row, "source": Path(row["source"])})
+        fragment: Fragment = pickle.loads(row["fragment"])  # noqa: S301 - of our own driver
         try:
             # Another actor may have finished it and died before it could say so.
             if not is_finished(fragment, self._out):

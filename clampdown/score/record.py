@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 from clampdown.score.options import ScoreOptions
+from clampdown.score.places import Place, written
 from clampdown_runtime.errors import DestinationError
-from clampdown_runtime.writing.working_folder import working_folder
 
 RECORD = "_clampdown.json"
 """Spark, Ray and Arrow take no file whose name begins so for data."""
@@ -14,7 +13,7 @@ RECORD = "_clampdown.json"
 FORMAT_VERSION = 1
 
 
-def claim(out: Path, digest: str, options: ScoreOptions) -> None:
+def claim(out: Place, digest: str, options: ScoreOptions) -> None:
     """Writes the record into a new or empty folder; in one that has a record it has to be the same.
 
     Args:
@@ -25,6 +24,7 @@ def claim(out: Path, digest: str, options: ScoreOptions) -> None:
     Raises:
         DestinationError: the folder belongs to another bundle or other options, or to something
             else.
+        ClampdownError: an object store cannot be read or written.
     """
     record = {
         "format_version": FORMAT_VERSION,
@@ -51,15 +51,14 @@ def claim(out: Path, digest: str, options: ScoreOptions) -> None:
             expected="a new or empty folder, or that of a run that was ended",
             hint="Choose another folder.",
         )
-    out.mkdir(parents=True, exist_ok=True)
-    with working_folder(place) as aside:
-        (aside / RECORD).write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-        (aside / RECORD).replace(place)
+    with written(place) as file:
+        file.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
-def _read(place: Path) -> dict[str, object]:
+def _read(place: Place) -> dict[str, object]:
     try:
-        found = json.loads(place.read_text("utf-8"))
+        with place.open("rb") as file:
+            found = json.loads(file.read())
     except ValueError:
         found = None
     return found if isinstance(found, dict) else {}

@@ -1,12 +1,14 @@
 """Scores all fragments that are not finished, in this process or on Ray."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 from clampdown.extras import needs_extra
 from clampdown.score.fragments import Fragment, find_fragments
 from clampdown.score.options import ScoreOptions
+from clampdown.score.places import AT_ONCE, Place, is_within
 from clampdown.score.record import claim
 from clampdown.score.score_fragment import is_finished, score_fragment
 from clampdown.score.summary import Summary, summarise
@@ -25,7 +27,7 @@ _STAGE = "Scoring"
 def score(
     bundle: Path,
     pattern: str,
-    out: Path,
+    out: Place,
     options: ScoreOptions,
     *,
     engine: Engine = "process",
@@ -37,7 +39,8 @@ def score(
     """Scores Parquet files into a folder; fragments that are finished there are left as they are.
 
     Args:
-        bundle: its folder; with Ray, every machine has to see it, the input and the output there.
+        bundle: its folder; with Ray, every machine has to see it there, and the input and the
+            output unless they are in an object store.
         pattern: of the input, see :func:`find_fragments`.
         out: a new or empty folder, or that of an earlier run with the same bundle and options.
         options: what decides about the results.
@@ -53,13 +56,13 @@ def score(
     Raises:
         BundleError: the bundle is damaged, changed or another one.
         RowsError: the input or its columns cannot be used.
-        DestinationError: the output folder belongs to another run.
+        DestinationError: the output folder belongs to another run, or cannot be written to.
+        ClampdownError: an object store cannot be read.
         ProviderError: the provider is not usable, or the model failed.
     """
     opened = open_bundle(bundle, expected_digest=expected_digest)
     fragments = find_fragments(pattern, options, opened.manifest)
-    within = out.resolve()
-    if inside := [f for f in fragments if f.source.resolve().is_relative_to(within)]:
+    if inside := [one for one in fragments if is_within(one.source, out)]:
         raise DestinationError(
             f"The output folder {out}",
             found=f"a file of the input in it, {inside[0].source.name}",
@@ -67,7 +70,9 @@ def score(
             hint="Choose another folder.",
         )
     claim(out, opened.digest, options)
-    left = [fragment for fragment in fragments if not is_finished(fragment, out)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        finished = pool.map(lambda fragment: is_finished(fragment, out), fragments)
+        left = [one for one, done in zip(fragments, finished, strict=True) if not done]
     total = sum(fragment.rows for fragment in fragments)
     done = total - sum(fragment.rows for fragment in left)
     progress(_STAGE, done, total)
@@ -92,7 +97,7 @@ def _in_process(threads: int | None) -> Work:
         digest: str,
         fragments: Sequence[Fragment],
         options: ScoreOptions,
-        out: Path,
+        out: Place,
     ) -> Iterator[int]:
         classifier = DefendedClassifier.load(
             bundle, provider=options.provider, threads=threads, expected_digest=digest

@@ -1,7 +1,6 @@
 """Scores one fragment and moves its finished file into place."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -9,11 +8,11 @@ from pyarrow import parquet
 from clampdown.integrations.arrow import classify_batches, scored_schema, text_columns
 from clampdown.score.fragments import Fragment
 from clampdown.score.options import ScoreOptions
+from clampdown.score.places import Place, written
+from clampdown.score.store_path import explained
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import DestinationError
 from clampdown_runtime.rows.parquet_rows import rows_at_once
-from clampdown_runtime.writing.folder_exchange import flush
-from clampdown_runtime.writing.working_folder import working_folder
 
 ROW_GROUP = 2**24
 """Bytes of a row group of the results before compression, all of which are held until it is
@@ -27,7 +26,7 @@ def score_fragment(
     classifier: DefendedClassifier,
     fragment: Fragment,
     options: ScoreOptions,
-    out: Path,
+    out: Place,
 ) -> Iterator[int]:
     """Scores a fragment, whose file is there whole or not at all, whenever the process is killed.
 
@@ -42,13 +41,17 @@ def score_fragment(
 
     Raises:
         RowsError: the columns cannot be used.
+        DestinationError: an object store does not take the results.
+        ClampdownError: one cannot be read.
         OSError: a file cannot be read or written.
     """
-    place = out / fragment.output
-    place.parent.mkdir(parents=True, exist_ok=True)
     manifest = classifier.manifest
     texts = text_columns(manifest, options.text_column, options.text_pair_column)
-    with parquet.ParquetFile(fragment.source) as source, working_folder(place) as aside:
+    with (
+        fragment.source.open("rb") as opened,
+        parquet.ParquetFile(opened) as source,
+        written(out / fragment.output) as results,
+    ):
         kept = source.schema_arrow.names if options.columns is None else options.columns
         schema = scored_schema(
             source.schema_arrow,
@@ -59,21 +62,20 @@ def score_fragment(
             all_probabilities=options.all_probabilities,
         )
         columns = list(dict.fromkeys([*texts, *kept]))
-        batches = source.iter_batches(
-            rows_at_once(source.metadata, columns, fragment.source),
-            row_groups=range(fragment.first, fragment.last),
-            columns=columns,
-        )
         origin = {
             BUNDLE: classifier.bundle.digest,
             INPUT: str(fragment.source),
             FOOTER: fragment.footer,
         }
-        with parquet.ParquetWriter(aside / "results", schema.with_metadata(origin)) as writer:
+        # Given a path, pyarrow takes one such as a:b/c for a URI.
+        with (
+            results.open("wb") as file,
+            parquet.ParquetWriter(file, schema.with_metadata(origin)) as writer,
+        ):
             held: list[pa.RecordBatch] = []
             for batch in classify_batches(
                 classifier,
-                batches,
+                _batches(source, columns, fragment),
                 text_column=options.text_column,
                 text_pair_column=options.text_pair_column,
                 columns=kept,
@@ -87,20 +89,35 @@ def score_fragment(
                 yield batch.num_rows
             if held:
                 writer.write_table(pa.Table.from_batches(held))
-        flush(aside)
-        (aside / "results").replace(place)
 
 
-def is_finished(fragment: Fragment, out: Path) -> bool:
+def _batches(
+    source: parquet.ParquetFile, columns: list[str], fragment: Fragment
+) -> Iterator[pa.RecordBatch]:
+    with explained(fragment.source):
+        yield from source.iter_batches(
+            rows_at_once(source.metadata, columns, fragment.source),
+            row_groups=range(fragment.first, fragment.last),
+            columns=columns,
+        )
+
+
+def is_finished(fragment: Fragment, out: Place) -> bool:
     """Whether the results of a fragment are there.
+
+    A file without a readable footer, as an upload to HDFS leaves that was cut off, holds none.
 
     Raises:
         DestinationError: they are those of an input that is no longer the same.
+        ClampdownError: an object store cannot be read.
     """
     place = out / fragment.output
-    if not place.exists():
+    try:
+        with explained(place), place.open("rb") as file:
+            schema = parquet.read_schema(file)
+    except (FileNotFoundError, pa.ArrowInvalid):
         return False
-    found = (parquet.read_schema(place).metadata or {}).get(FOOTER, b"").decode()
+    found = (schema.metadata or {}).get(FOOTER, b"").decode()
     if found != fragment.footer:
         raise DestinationError(
             str(place),

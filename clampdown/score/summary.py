@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +10,8 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from clampdown.integrations.arrow import LABELS, OWN_LABEL, OWN_LABELS
+from clampdown.score.places import Place
+from clampdown.score.store_path import explained
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import BundleError
@@ -69,7 +70,7 @@ class Summary:
     advice: str | None
 
 
-def summarise(files: Iterable[Path], bundle: Bundle) -> Summary:
+def summarise(files: Iterable[Place], bundle: Bundle) -> Summary:
     """Counts the rows of files of results, in bounded memory.
 
     Args:
@@ -80,9 +81,9 @@ def summarise(files: Iterable[Path], bundle: Bundle) -> Summary:
     given, own = _answers(bundle.manifest)
     labels, flagged, errors = counters = [Counter[object]() for _ in range(3)]
     traffic = _Traffic(bundle)
-    for path in files:
+    for place in files:
         fragments += 1
-        for batch in _batches(path, {given, own}):
+        for batch in _batches(place, {given, own}):
             rows += batch.num_rows
             for name, counter in zip((given, "flagged", "error"), counters, strict=True):
                 column = batch.column(name)
@@ -164,11 +165,11 @@ def _answers(manifest: Manifest) -> tuple[str, str]:
     return (LABELS, OWN_LABELS) if manifest.multi_label else ("label", OWN_LABEL)
 
 
-def _batches(path: Path, answers: set[str]) -> Iterator[pa.RecordBatch]:
+def _batches(place: Place, answers: set[str]) -> Iterator[pa.RecordBatch]:
     # What the monitor counts is one label, even where a row's labels are counted.
     columns = {*answers, "label", OWN_LABEL, "flagged", "error", _SCORE}
-    with parquet.ParquetFile(path) as file:
-        yield from file.iter_batches(columns=[*columns])
+    with explained(place), place.open("rb") as file, parquet.ParquetFile(file) as opened:
+        yield from opened.iter_batches(columns=[*columns])
 
 
 def _by_name(counter: Counter[object]) -> dict[str, int]:

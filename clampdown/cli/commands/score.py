@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from clampdown.cli.options import (
-    PATH,
     bundle_argument,
     example,
     expect_option,
@@ -36,6 +35,7 @@ _POSITIVE = click.IntRange(min=1)
         "clampdown score my-bundle --input 'reviews/*.parquet' --out scored",
         "clampdown score my-bundle --input 'days/**/*.parquet' --out scored --columns id \\",
         "    --engine ray --workers 8",
+        "clampdown score my-bundle --input 's3://bucket/rows/*.parquet' --out s3://bucket/scored",
     ),
 )
 @bundle_argument
@@ -44,14 +44,15 @@ _POSITIVE = click.IntRange(min=1)
     "pattern",
     required=True,
     metavar="PATTERN",
-    help="Parquet files: a path with *, ? or **, in quotes.",
+    help="Parquet files: a path or URI with *, ? or **, in quotes.",
 )
 @click.option(
     "--out",
-    type=PATH,
+    # Not a Path, which makes one slash of the two of a URI.
+    type=click.Path(),
     required=True,
     metavar="DIR",
-    help="A new folder, or that of a run that was ended, which continues.",
+    help="A new folder, or that of a run that was ended, which continues: a path or URI.",
 )
 @text_column_option
 @text_pair_column_option
@@ -97,7 +98,7 @@ def score(
     *,
     bundle: Path,
     pattern: str,
-    out: Path,
+    out: str,
     text: str,
     text_pair: str,
     columns: str | None,
@@ -117,6 +118,9 @@ def score(
     whether it has it or not. A row without a text that can be classified (of a pair, without two)
     has none of these, but the reason as its `error`.
 
+    Input and output are on this machine or, as URIs of s3://, gs://, abfs:// or hdfs://, in an
+    object store, whose credentials, region and endpoint are those of the environment.
+
     A file of results is there whole or not at all. A run that was killed continues where it was
     when the command is given again; the folder takes no other bundle and no other options.
 
@@ -125,6 +129,7 @@ def score(
     if workers is not None and engine != "ray":
         raise click.UsageError("Give --workers with --engine ray.")
     from clampdown.score.options import ScoreOptions  # noqa: PLC0415
+    from clampdown.score.places import place_of  # noqa: PLC0415
     from clampdown.score.run_score import score as score_files  # noqa: PLC0415 - imports pyarrow
 
     options = ScoreOptions(
@@ -139,7 +144,7 @@ def score(
         summary = score_files(
             bundle,
             pattern,
-            out,
+            place_of(out),
             options,
             engine=engine,
             threads=threads,

@@ -59,13 +59,13 @@ def read_parquet(path: Path, row_format: RowFormat) -> Iterator[Row]:
         refuse(path, found=f"a file that is not valid Parquet ({error})", expected="Parquet")
 
 
-def rows_at_once(metadata: Any, columns: list[str], path: Path) -> int:  # noqa: ANN401 - of pyarrow
+def rows_at_once(metadata: Any, columns: list[str], path: object) -> int:  # noqa: ANN401 - of pyarrow
     """How many rows of a Parquet file fit into memory, whatever is in them.
 
     Args:
         metadata: of the file.
         columns: those that are read.
-        path: the file's, for an error.
+        path: the file's path or URI, for an error.
 
     Raises:
         RowsError: the file is made to fill the memory.
@@ -73,7 +73,7 @@ def rows_at_once(metadata: Any, columns: list[str], path: Path) -> int:  # noqa:
     return max(1, min(_BATCH, _MEMORY // _largest_value(metadata, columns, path)))
 
 
-def _largest_value(metadata: Any, columns: list[str], path: Path) -> int:  # noqa: ANN401 - of pyarrow
+def _largest_value(metadata: Any, columns: list[str], path: object) -> int:  # noqa: ANN401 - of pyarrow
     """Bytes that no value of these columns of a Parquet file exceeds."""
     largest = 1
     for group in map(metadata.row_group, range(metadata.num_row_groups)):

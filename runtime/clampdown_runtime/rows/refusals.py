@@ -11,8 +11,10 @@ def at(path: Path, line: int) -> str:
     return f"{path}, line {line}"
 
 
-def refuse(path: Path, *, found: str, expected: str, hint: str = "Pass another file.") -> NoReturn:
-    """Refuse a file.
+def refuse(
+    path: object, *, found: str, expected: str, hint: str = "Pass another file."
+) -> NoReturn:
+    """Refuse a file, whose path or URI the error names.
 
     Raises:
         RowsError: always.
