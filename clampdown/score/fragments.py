@@ -10,11 +10,11 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from clampdown.integrations.arrow import scored_schema
-from clampdown.score.matching import matching
 from clampdown.score.options import ScoreOptions
-from clampdown.score.places import AT_ONCE, Place
-from clampdown.score.store_path import explained
-from clampdown.score.uris import shown
+from clampdown.score.places.matching import matching
+from clampdown.score.places.place import AT_ONCE, Place
+from clampdown.score.places.store_path import explained
+from clampdown.score.places.uris import shown
 from clampdown_runtime.bundle.digests import digest_of
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import RowsError

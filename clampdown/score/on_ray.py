@@ -17,7 +17,7 @@ import ray.exceptions
 from clampdown.integrations.ray_data import load_in_actor
 from clampdown.score.fragments import Fragment
 from clampdown.score.options import ScoreOptions
-from clampdown.score.places import Place
+from clampdown.score.places.place import Place
 from clampdown.score.score_fragment import is_finished, score_fragment
 from clampdown.score.work import Work
 from clampdown_runtime.classifier import DefendedClassifier

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from clampdown.score.options import ScoreOptions
-from clampdown.score.places import Place, written
+from clampdown.score.places.place import Place, written
 from clampdown_runtime.errors import DestinationError
 
 RECORD = "_clampdown.json"

@@ -8,7 +8,7 @@ from typing import Literal
 from clampdown.extras import needs_extra
 from clampdown.score.fragments import Fragment, find_fragments
 from clampdown.score.options import ScoreOptions
-from clampdown.score.places import AT_ONCE, Place, is_within
+from clampdown.score.places.place import AT_ONCE, Place, is_within
 from clampdown.score.record import claim
 from clampdown.score.score_fragment import is_finished, score_fragment
 from clampdown.score.summary import Summary, summarise

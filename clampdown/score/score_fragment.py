@@ -8,8 +8,8 @@ from pyarrow import parquet
 from clampdown.integrations.arrow import classify_batches, scored_schema, text_columns
 from clampdown.score.fragments import Fragment
 from clampdown.score.options import ScoreOptions
-from clampdown.score.places import Place, written
-from clampdown.score.store_path import explained
+from clampdown.score.places.place import Place, written
+from clampdown.score.places.store_path import explained
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import DestinationError
 from clampdown_runtime.rows.parquet_rows import rows_at_once

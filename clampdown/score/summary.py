@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from clampdown.integrations.arrow import LABELS, OWN_LABEL, OWN_LABELS
-from clampdown.score.places import Place
-from clampdown.score.store_path import explained
+from clampdown.score.places.place import Place
+from clampdown.score.places.store_path import explained
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import BundleError

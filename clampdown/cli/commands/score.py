@@ -129,7 +129,7 @@ def score(
     if workers is not None and engine != "ray":
         raise click.UsageError("Give --workers with --engine ray.")
     from clampdown.score.options import ScoreOptions  # noqa: PLC0415
-    from clampdown.score.places import place_of  # noqa: PLC0415
+    from clampdown.score.places.place import place_of  # noqa: PLC0415
     from clampdown.score.run_score import score as score_files  # noqa: PLC0415 - imports pyarrow
 
     options = ScoreOptions(

@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from clampdown.score.places import Place, local_path
-from clampdown.score.store_path import StorePath
-from clampdown.score.uris import Uri, split_uri
+from clampdown.score.places.place import Place, local_path
+from clampdown.score.places.store_path import StorePath
+from clampdown.score.places.uris import Uri, split_uri
 
 _ANY_FOLDERS = "**"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clampdown.score.uris import shown, split_uri
+from clampdown.score.places.uris import shown, split_uri
 
 
 @pytest.mark.parametrize("text", ["rows/*.parquet", "a:b", "s3:/bucket", "-", "C://x", "./s3://x"])

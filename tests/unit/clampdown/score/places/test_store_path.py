@@ -10,9 +10,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from pyarrow import parquet
 
-from clampdown.score import score_fragment, store_path
-from clampdown.score.places import is_within, place_of, written
-from clampdown.score.store_path import explained
+from clampdown.score import score_fragment
+from clampdown.score.places import store_path
+from clampdown.score.places.place import is_within, place_of, written
+from clampdown.score.places.store_path import explained
 from clampdown_runtime.errors import ClampdownError, DestinationError
 from clampdown_runtime.writing.interrupts import interrupt
 

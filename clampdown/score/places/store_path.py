@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
 
-from clampdown.score.uris import shown
+from clampdown.score.places.uris import shown
 from clampdown_runtime.errors import ClampdownError, DestinationError
 from clampdown_runtime.writing.interrupts import uninterrupted
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import url2pathname
 
-from clampdown.score.store_path import StorePath
-from clampdown.score.uris import Uri, split_uri
+from clampdown.score.places.store_path import StorePath
+from clampdown.score.places.uris import Uri, split_uri
 from clampdown_runtime.writing.folder_exchange import flush
 from clampdown_runtime.writing.working_folder import scratch_folder, working_folder
 

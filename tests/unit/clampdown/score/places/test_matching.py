@@ -4,8 +4,8 @@ import glob
 
 import pytest
 
-from clampdown.score.matching import matching
-from clampdown.score.places import place_of
+from clampdown.score.places.matching import matching
+from clampdown.score.places.place import place_of
 
 FILES = [
     *("a.parquet", "b.parquet", "B.parquet", ".a.parquet", "_b.parquet", "[x].parquet", "a b.txt"),

@@ -1,0 +1,1 @@
+"""Where files lie: paths on this machine, and objects of stores."""
