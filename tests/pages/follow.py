@@ -76,7 +76,7 @@ class _Section:
         (home / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\n")
         _copy_sources(self._sources)
         shutil.copytree(materials, self._sources, dirs_exist_ok=True)
-        subprocess.run([sys.executable, "-m", "venv", self._venv], check=True)
+        _make_environment(self._venv)
         self._environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
             **pip,
@@ -161,15 +161,20 @@ class _Section:
 
     def packages(self) -> str:
         """What nothing else that is installed asks for, with versions."""
-        words = ("list", "--not-required", "--format=freeze", "--exclude=pip")
         listed = subprocess.run(
-            [self._venv / "bin" / "pip", *words, "--exclude=setuptools", "--exclude=clampdown"],
+            [self._venv / "bin" / "pip", "list", "--not-required", "--format=freeze"],
             env=self._environment,
             capture_output=True,
             text=True,
             check=True,
         )
-        return ", ".join(line.replace("==", " ") for line in listed.stdout.splitlines())
+        lines = (line.replace("==", " ") for line in listed.stdout.splitlines())
+        there = ("clampdown ", "pip ", "setuptools ")
+        return ", ".join(line for line in lines if not line.startswith(there))
+
+
+def _make_environment(folder: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
 
 
 def _copy_sources(folder: Path) -> None:

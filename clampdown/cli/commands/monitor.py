@@ -26,7 +26,7 @@ from clampdown_runtime.writing.working_folder import working_folder
 @click.option("--out", type=PATH, metavar="FILE", help="Write an HTML page of it, too.")
 @expect_option
 @json_option
-@needs_extra("monitor --out")
+@needs_extra("monitor --out", "monitor")
 def monitor(
     bundle: Path, log: Path, out: Path | None, expected_digest: str | None, as_json: bool
 ) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import sys
 from collections import Counter
 
 import numpy as np
@@ -197,3 +198,12 @@ def test_a_broken_gzip_file_is_refused(invoke, bundle, tmp_path):
     result = invoke("monitor", bundle, log)
     assert result.exit_code == 2
     assert "not valid gzip" in result.stderr
+
+
+def test_the_page_alone_needs_a_package(invoke, bundle, clean_log, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.delitem(sys.modules, "clampdown.monitoring.page", raising=False)
+    assert invoke("monitor", bundle, clean_log).exit_code == 0
+    result = invoke("monitor", bundle, clean_log, "--out", tmp_path / "page.html")
+    assert (result.exit_code, (tmp_path / "page.html").exists()) == (2, False)
+    assert "pip install 'clampdown[monitor]'" in result.stderr
