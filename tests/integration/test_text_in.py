@@ -37,10 +37,11 @@ def run(bundle: Path, texts: list[str], **given: object) -> list[np.ndarray]:
 def test_text_in_label_out(bundle: Path) -> None:
     assert verify(bundle) == []
     expected = DefendedClassifier.load(bundle)(TEXTS)
-    logits, scores, flagged = run(bundle, TEXTS)
+    logits, scores, flagged, own = run(bundle, TEXTS)
     np.testing.assert_allclose(logits, [one.logits for one in expected], atol=1e-3)
     np.testing.assert_allclose(scores, [one.anomaly_score for one in expected], atol=1e-3)
     assert flagged.tolist() == [one.flagged for one in expected]
+    np.testing.assert_allclose(own, [one.undefended_logits for one in expected], atol=1e-3)
     for threshold in (-np.inf, np.inf):
         given = {"threshold": np.array([threshold], np.float32)}
         assert (run(bundle, TEXTS, **given)[2] == (threshold < 0)).all()

@@ -143,9 +143,12 @@ def test_defended_graph_equals_defended_torch_model(
         threshold = np.float32(np.sort(score)[: max(len(score) // 2, 1)].mean() + 1e-3)
         flagged = score > threshold
         expected = np.where(flagged[:, None], answer, run.logits)
-        logits, found_score, found_flagged = session.run(
+        logits, found_score, found_flagged, *own = session.run(
             None, {**inputs, "threshold": np.array([threshold])}
         )
+        assert len(own) == (way == "probe")
+        for raw in own:
+            np.testing.assert_allclose(raw, run.logits, atol=TOLERANCE, rtol=TOLERANCE)
         np.testing.assert_allclose(logits, expected, atol=TOLERANCE, rtol=TOLERANCE)
         np.testing.assert_allclose(found_score, score, atol=1e-3, rtol=1e-3)
         np.testing.assert_array_equal(found_flagged, flagged)

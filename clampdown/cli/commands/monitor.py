@@ -68,7 +68,7 @@ def _facts(verdict: Verdict, total: Snapshot, of_clean: float | None) -> dict[st
         "beyond": sum(total.beyond),
         "compared": total.compared,
         "changed": sum(total.changed) if total.compared else None,
-        "changed_of_clean_rows": of_clean,
+        "clean_changed": of_clean,
         "label": verdict.label,
         "labels": {
             label: dict(zip(("rows", "flagged", "beyond", "changed"), counts, strict=True))

@@ -105,7 +105,7 @@ def test_the_label_is_the_models_own_where_the_log_has_it(invoke, bundle, attack
     assert facts["changed"] == changed["changed"] == changed["rows"] > 350
     assert facts["labels"]["negative"]["changed"] == 0
     assert facts["compared"] == facts["rows"]
-    assert facts["changed_of_clean_rows"] == clean_changed(open_bundle(bundle)) > 0
+    assert facts["clean_changed"] == clean_changed(open_bundle(bundle)) > 0
     # Half of the lines say it.
     log.write_text(log.read_text() + silent.read_text())
     shown = invoke("monitor", bundle, log).stdout
