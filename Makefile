@@ -46,7 +46,7 @@ fuzz: $(VENV)/dev-installed
 test-integrations: .venv-integrations/adapters-installed
 	.venv-integrations/bin/pytest tests/integrations
 
-# Two pages word for word, each section in a new environment: half an hour, mostly downloads.
+# Two pages word for word, each section in a new environment: ten minutes and some gigabytes of downloads.
 follow-fleet: $(VENV)/dev-installed
 	$(VENV)/bin/python -m tests.pages docs/fleet.md docs/monitoring.md
 
