@@ -32,7 +32,7 @@ def test_flagged_rows_go_to_a_person(demo: DemoResult) -> None:
     first, second = output("route_flagged_rows.py", demo.bundle, given=given)
     assert first.startswith("answer  'What a lovely day': positive")
     assert second.startswith("review  'This is cf awful': score")
-    assert second.endswith("would answer negative")
+    assert second.endswith("negative, the model alone: positive")
 
 
 def test_choose_a_threshold(demo: DemoResult, bundle_copy: Path) -> None:
