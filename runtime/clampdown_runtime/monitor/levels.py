@@ -10,10 +10,10 @@ from clampdown_runtime.monitor.scale import Scale
 Kind = Literal["flags", "scores"]
 """``flags``: more rows than clean ones account for lie high; ``scores``: the whole range moved."""
 
-_FOR_HIGHEST, _FOR_SECOND, _FOR_FLAGGED = 0.25, 0.25, 0.1
+_FOR_HIGHEST, _FOR_SECOND, _FOR_FLAGGED = 0.5, 0.1, 0.05
 """Shares of the chance of a false alarm. A trigger's rows lie beyond the clean ones', where a rare
-attack shows first; the second highest is there since the highest can be an outlier. What is left is
-for the seven tests of the whole range."""
+attack shows first and few clean rows leave most open; the second highest is there since the highest
+can be an outlier. What is left is for the seven tests of the whole range."""
 _FOR_BOUNDS = 0.9
 """Of a test's chance, for the calibration: the bound pays dearly for it, the bet a logarithm."""
 
