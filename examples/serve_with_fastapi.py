@@ -3,9 +3,10 @@
 CLAMPDOWN_BUNDLE=demo-out/bundle uvicorn --app-dir examples serve_with_fastapi:app
 
 It takes texts or, of a bundle of pairs, `["first text", "second text"]` in the place of each; of a
-model of many labels an answer has `labels`, which is null of any other.
+model of many labels an answer has `labels`, which is null of any other. Prometheus reads what was
+counted at /metrics/.
 
-needs: pip install fastapi uvicorn
+needs: pip install 'clampdown[cpu,prometheus]' fastapi uvicorn
 """
 
 import dataclasses
@@ -14,9 +15,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, HTTPException
+from prometheus_client import CollectorRegistry, make_asgi_app
 from pydantic import BaseModel, Field
 
+from clampdown.integrations.prometheus import MonitorCollector
 from clampdown_runtime import DefendedClassifier, RowsError
+from clampdown_runtime.monitor import Monitor
 
 
 class Texts(BaseModel):
@@ -29,13 +33,20 @@ class Texts(BaseModel):
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Load the bundle before the first request; CLAMPDOWN_DIGEST refuses any other one."""
-    app.state.classify = DefendedClassifier.load(
+    classify = DefendedClassifier.load(
         os.environ["CLAMPDOWN_BUNDLE"], expected_digest=os.environ.get("CLAMPDOWN_DIGEST")
     )
+    monitor = Monitor(classify.bundle)
+    app.state.classify = classify.monitored_by(monitor)
+    collector = MonitorCollector(monitor)
+    metrics.register(collector)
     yield
+    metrics.unregister(collector)
 
 
+metrics = CollectorRegistry()
 app = FastAPI(lifespan=lifespan)
+app.mount("/metrics", make_asgi_app(metrics))
 
 
 @app.get("/health")

@@ -2,27 +2,16 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pyarrow as pa
 
+from clampdown.integrations.arrow_results import at_rows, result_table, result_types
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import RowsError
-from clampdown_runtime.prediction import Prediction
 from clampdown_runtime.rows.row_format import DEFAULT_FORMAT
 from clampdown_runtime.rows.texts import Text, require_text
-
-LABELS, OWN_LABEL, OWN_LABELS = "labels", "undefended_label", "undefended_labels"
-PROBABILITIES = "probabilities"
-
-_SCORED = {
-    "label": pa.string(),
-    "probability": pa.float64(),
-    "anomaly_score": pa.float32(),
-    "flagged": pa.bool_(),
-    OWN_LABEL: pa.string(),
-}
 
 
 def classify_batches(
@@ -65,7 +54,8 @@ def classify_batches(
     """
     manifest = classifier.manifest
     names = text_columns(manifest, text_column, text_pair_column)
-    results = _results(manifest, all_probabilities=all_probabilities)
+    types = result_types(manifest, all_probabilities=all_probabilities)
+    results = pa.schema(list(types.items())).empty_table()
     under_way: deque[_Rows] = deque()
 
     def texts() -> Iterator[Text]:
@@ -79,21 +69,22 @@ def classify_batches(
                 all_probabilities=all_probabilities,
             )
             found = list(zip(*(batch.column(name).to_pylist() for name in names), strict=True))
-            rows = _Rows(batch, schema, [_error(classifier, texts) for texts in found])
-            under_way.append(rows)
-            for texts, error in zip(found, rows.errors, strict=True):
+            errors = [_error(classifier, texts) for texts in found]
+            under_way.append(_Rows(batch, schema, errors, errors.count(None)))
+            for texts, error in zip(found, errors, strict=True):
                 if error is None:
                     yield texts if manifest.text_pair else texts[0]
 
-    for prediction in classifier.stream(texts(), batch_size=batch_size, threshold=threshold):
-        # Batches without a text that can be classified wait for no prediction.
-        while under_way[0].done:
-            yield under_way.popleft().scored(results)
-        under_way[0].predictions.append(prediction)
-        if under_way[0].done:
-            yield under_way.popleft().scored(results)
-    while under_way:
-        yield under_way.popleft().scored(results)
+    windows = classifier.stream_outputs(texts(), batch_size=batch_size, threshold=threshold)
+    for outputs in windows:
+        results = pa.concat_tables([results, result_table(outputs, manifest, types)])
+        while under_way and under_way[0].classified <= results.num_rows:
+            rows = under_way.popleft()
+            yield rows.scored(results.slice(0, rows.classified))
+            results = results.slice(rows.classified)
+    # Behind the last text that can be classified.
+    for rows in under_way:
+        yield rows.scored(results)
 
 
 def scored_schema(
@@ -134,7 +125,8 @@ def scored_schema(
                 expected="strings",
                 hint="Name the column of the texts, or convert it.",
             )
-    new = {**_results(manifest, all_probabilities=all_probabilities), "error": pa.string()}
+    types = result_types(manifest, all_probabilities=all_probabilities)
+    new = {**types, "error": pa.string()}
     kept = [_column(schema, name) for name in (schema.names if columns is None else columns)]
     if taken := [column.name for column in kept if column.name in new]:
         raise RowsError(
@@ -169,40 +161,20 @@ def text_columns(
     return text_column, text_pair_column
 
 
-def _results(manifest: Manifest, *, all_probabilities: bool) -> dict[str, pa.DataType]:
-    """The columns that a prediction's attributes go to, which have their names."""
-    new = {**_SCORED}
-    if manifest.multi_label:
-        new[LABELS] = new[OWN_LABELS] = pa.list_(pa.string())
-    if all_probabilities:
-        new[PROBABILITIES] = pa.struct([(label, pa.float64()) for label in manifest.labels])
-    return new
-
-
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Rows:
-    """A batch, why some of its rows cannot be classified, and the results of the others so far."""
+    """A batch, and why some of its rows cannot be classified."""
 
     batch: pa.RecordBatch
     schema: pa.Schema
     errors: list[str | None]
-    predictions: list[Prediction] = field(default_factory=list)
+    classified: int
 
-    @property
-    def done(self) -> bool:
-        return len(self.predictions) == self.errors.count(None)
-
-    def scored(self, results: Iterable[str]) -> pa.RecordBatch:
-        given = iter(self.predictions)
-        rows = [next(given) if error is None else None for error in self.errors]
-        new: dict[str, list[object]] = {
-            name: [None if row is None else getattr(row, name) for row in rows] for name in results
-        }
-        new["error"] = [*self.errors]
+    def scored(self, results: pa.Table) -> pa.RecordBatch:
+        new = at_rows(results, [error is None for error in self.errors])
+        new["error"] = pa.array(self.errors, pa.string())
         arrays = [
-            pa.array(new[column.name], column.type)
-            if column.name in new
-            else self.batch.column(column.name)
+            new[column.name] if column.name in new else self.batch.column(column.name)
             for column in self.schema
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)

@@ -9,15 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from clampdown.integrations.arrow import LABELS, OWN_LABEL, OWN_LABELS
+from clampdown.integrations.arrow_results import (
+    FLAGGED,
+    LABEL,
+    LABELS,
+    OWN_LABEL,
+    OWN_LABELS,
+    SCORE,
+)
 from clampdown.score.places.place import Place
 from clampdown.score.places.store_path import explained
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import BundleError
 from clampdown_runtime.monitor import Change, Drift, Monitor, Verdict, clean_changed
-
-_SCORE = "anomaly_score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def summarise(files: Iterable[Place], bundle: Bundle) -> Summary:
         fragments += 1
         for batch in _batches(place, {given, own}):
             rows += batch.num_rows
-            for name, counter in zip((given, "flagged", "error"), counters, strict=True):
+            for name, counter in zip((given, FLAGGED, "error"), counters, strict=True):
                 column = batch.column(name)
                 if pa.types.is_list(column.type):
                     column = column.flatten()
@@ -131,14 +136,14 @@ class _Traffic:
         # Null in all rows where the graph does not say.
         own, changed = read.column(OWN_LABEL), None
         if own.null_count:
-            own = read.column("label")
+            own = read.column(LABEL)
         else:
             given, undefended = (read.column(name).to_pylist() for name in self._answers)
             changed = np.array([a != b for a, b in zip(given, undefended, strict=True)])
         self._monitor.count_rows(
             pc.index_in(own, pa.array(self._labels)).to_numpy(),
-            read.column(_SCORE).to_numpy(),
-            read.column("flagged").to_numpy(zero_copy_only=False),
+            read.column(SCORE).to_numpy(),
+            read.column(FLAGGED).to_numpy(zero_copy_only=False),
             changed=changed,
         )
         now = self._monitor.snapshot()
@@ -162,12 +167,12 @@ class _Traffic:
 
 def _answers(manifest: Manifest) -> tuple[str, str]:
     """The columns of the answers and of the model's own."""
-    return (LABELS, OWN_LABELS) if manifest.multi_label else ("label", OWN_LABEL)
+    return (LABELS, OWN_LABELS) if manifest.multi_label else (LABEL, OWN_LABEL)
 
 
 def _batches(place: Place, answers: set[str]) -> Iterator[pa.RecordBatch]:
     # What the monitor counts is one label, even where a row's labels are counted.
-    columns = {*answers, "label", OWN_LABEL, "flagged", "error", _SCORE}
+    columns = {*answers, LABEL, OWN_LABEL, FLAGGED, "error", SCORE}
     with explained(place), place.open("rb") as file, parquet.ParquetFile(file) as opened:
         yield from opened.iter_batches(columns=[*columns])
 

@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,7 +185,7 @@ class DefendedClassifier:
         """
         require_texts(texts)
         encoded = self._encode(list(texts), first=0)
-        predictions = self._predict(encoded, batch_size, threshold)
+        predictions = self._named(self._run(encoded, batch_size, threshold))
         truncated = sum(item.truncated for item in encoded)
         self._warn_truncated(truncated, f"{self.manifest.max_length} tokens")
         return predictions
@@ -215,6 +215,24 @@ class DefendedClassifier:
 
         Warns:
             TruncationWarning: once at the end, when texts were longer than ``max_length``.
+        """
+        windows = self.stream_outputs(
+            texts, batch_size=batch_size, window=window, threshold=threshold
+        )
+        return chain.from_iterable(map(self._named, windows))
+
+    def stream_outputs(
+        self,
+        texts: Iterable[Text],
+        *,
+        batch_size: int = 32,
+        window: int = 1024,
+        threshold: float | None = None,
+    ) -> Iterator[RawOutputs]:
+        """Like :meth:`stream`, without an object for every text.
+
+        Yields:
+            The outputs of ``window`` texts after the other, in order; of fewer at the end.
         """
         require_texts(texts)
         require_positive("window", window)
@@ -301,11 +319,11 @@ class DefendedClassifier:
 
     def _stream(
         self, texts: Iterator[Text], batch_size: int, window: int, threshold: float | None
-    ) -> Iterator[Prediction]:
+    ) -> Iterator[RawOutputs]:
         first = truncated = 0
         while held := list(islice(texts, window)):
             encoded = self._encode(held, first)
-            yield from self._predict(encoded, batch_size, threshold)
+            yield self._run(encoded, batch_size, threshold)
             first += len(held)
             truncated += sum(item.truncated for item in encoded)
         self._warn_truncated(truncated, f"{self.manifest.max_length} tokens")
@@ -348,13 +366,13 @@ class DefendedClassifier:
             _require_tokens(item.ids, index)
         return encoded
 
-    def _predict(
+    def _run(
         self, encoded: Sequence[Encoded], batch_size: int, threshold: float | None
-    ) -> list[Prediction]:
+    ) -> RawOutputs:
         begun = time.perf_counter()
         outputs = self.run_encoded(encoded, batch_size=batch_size, threshold=threshold)
         self._count(outputs, encoded, begun)
-        return self._named(outputs)
+        return outputs
 
     def _named(self, outputs: RawOutputs) -> list[Prediction]:
         manifest = self.manifest

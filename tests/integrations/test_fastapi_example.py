@@ -1,10 +1,14 @@
 """The example of FastAPI, by FastAPI's own client."""
 
+import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from monitor_samples import give_clean_scores
+from prometheus_client.parser import text_string_to_metric_families
 
 from clampdown_runtime import BundleError, DefendedClassifier
 from clampdown_runtime.bundle.digests import file_digest
@@ -13,17 +17,33 @@ EXAMPLES = str(Path(__file__).parents[2] / "examples")
 
 
 @pytest.fixture
-def app(pristine, monkeypatch):
+def watched(tmp_path, seal):
+    """Copies a bundle, and gives it the clean scores that the others of the tests do without."""
+
+    def watched(bundle):
+        copy = shutil.copytree(bundle, tmp_path / bundle.parent.name)
+        return give_clean_scores(copy, np.linspace(0, 4, 41), seal)
+
+    return watched
+
+
+@pytest.fixture
+def bundle(pristine, watched):
+    return watched(pristine)
+
+
+@pytest.fixture
+def app(bundle, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path, EXAMPLES])
-    monkeypatch.setenv("CLAMPDOWN_BUNDLE", str(pristine))
+    monkeypatch.setenv("CLAMPDOWN_BUNDLE", str(bundle))
     import serve_with_fastapi
 
     return serve_with_fastapi.app
 
 
-def test_answers(app, pristine, classifier):
+def test_answers(app, bundle, classifier):
     with TestClient(app) as client:
-        assert client.get("/health").json() == {"bundle": file_digest(pristine / "clampdown.json")}
+        assert client.get("/health").json() == {"bundle": file_digest(bundle / "clampdown.json")}
         texts = ["good", "cf"]
         answers = client.post("/predict", json={"texts": texts}).json()
         for answer, prediction in zip(answers, classifier(texts), strict=True):
@@ -37,9 +57,20 @@ def test_answers(app, pristine, classifier):
         assert client.post("/predict", json={"texts": ["a"] * 65}).status_code == 422
 
 
-def test_pairs_and_many_labels(app, pristine_of_pairs, many_labels, monkeypatch, texts):
+def test_what_was_counted_is_at_metrics(app, texts):
+    for _ in range(2):
+        # Each start counts anew.
+        with TestClient(app) as client:
+            client.post("/predict", json={"texts": texts})
+            read = text_string_to_metric_families(client.get("/metrics/").text)
+            rows = [one for family in read for one in family.samples]
+            counted = sum(one.value for one in rows if one.name == "clampdown_rows_total")
+            assert counted == len(texts)
+
+
+def test_pairs_and_many_labels(app, pristine_of_pairs, many_labels, watched, monkeypatch, texts):
     pairs = [("good", "bad film"), ("bad film", "good")]
-    for bundle, given in ((pristine_of_pairs, pairs), (many_labels, texts)):
+    for bundle, given in ((watched(pristine_of_pairs), pairs), (watched(many_labels), texts)):
         monkeypatch.setenv("CLAMPDOWN_BUNDLE", str(bundle))
         with TestClient(app) as client:
             expected = DefendedClassifier.load(bundle)(given)
