@@ -67,10 +67,8 @@ def main() -> None:
 
 def _rate(run: Run) -> float:
     """Rows per second and core between the first and the last file that a run finished."""
-    before, *times = sorted(set(run.finished.values()))
-    del before  # Of the files that were there when it began.
-    in_time = sum(times[0] < time <= times[-1] for time in run.finished.values())
-    return in_time * FILE / (times[-1] - times[0]) / 2
+    first, *_, last = sorted(run.finished.values())
+    return (len(run.finished) - 1) * FILE / (last - first) / 2
 
 
 if __name__ == "__main__":

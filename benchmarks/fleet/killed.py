@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks.fleet.processes import resident, workers
 
-_POLL = 0.05
+_POLL = 0.25
+"""Seconds: to look at all processes takes milliseconds, of two cores that are busy."""
 _PATIENT = {"RAY_agent_register_timeout_ms": "300000", "RAY_raylet_start_wait_time_s": "300"}
 """On a busy machine Ray's agent takes longer to start than the half minute that it is given."""
 
@@ -23,7 +24,7 @@ class Run:
     Attributes:
         status: what it ended with.
         memory: by the number of finished files, the most bytes that a worker had.
-        finished: by file, when it was there (``time.time``).
+        finished: by file, when it was written (``time.time``).
     """
 
     status: int = 0
@@ -68,16 +69,16 @@ def _run(
         [sys.executable, "-c", code, "score", str(bundle), *options, "--workers", "2"],
         env={**os.environ, **_PATIENT},
     )
-    run, disturbed = Run(), disturb(process)
+    run, disturbed, before = Run(), disturb(process), _files(out)
     while process.poll() is None:
         next(disturbed, None)
-        done = _files(out)
+        done = len(_files(out))
         peak = max(map(resident, workers(process.pid)), default=0)
-        run.memory[len(done)] = max(run.memory.get(len(done), 0), peak)
-        for name in done:
-            run.finished.setdefault(name, time.time())
+        run.memory[done] = max(run.memory.get(done, 0), peak)
         time.sleep(_POLL)
     run.status = process.returncode
+    new = set(_files(out)) - set(before)
+    run.finished = {name: (out / name).stat().st_mtime for name in new}
     return run
 
 
