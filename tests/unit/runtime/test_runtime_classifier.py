@@ -4,9 +4,11 @@ from itertools import count
 
 import numpy as np
 import pytest
+import tiny_bundle
 
 from clampdown_runtime import DefendedClassifier, RawOutputs, TruncationWarning
 from clampdown_runtime.errors import BundleError, ClampdownError, ProviderError, RowsError
+from clampdown_runtime.prediction import to_predictions
 
 
 def assert_same(predictions, expected):
@@ -49,6 +51,13 @@ def test_results_do_not_depend_on_the_padding(bundle_path, seal, texts, alone, s
 @pytest.mark.parametrize("window", [1, 3, 1024])
 def test_a_stream_gives_the_same_in_order(classifier, texts, alone, window):
     assert_same(list(classifier.stream(iter(texts), batch_size=2, window=window)), alone)
+
+
+def test_a_streams_outputs_come_window_by_window(classifier, texts, alone):
+    found = list(classifier.stream_outputs(iter(texts), batch_size=2, window=3))
+    assert [len(outputs.flagged) for outputs in found[:-1]] == [3] * (len(texts) // 3)
+    named = [one for outputs in found for one in to_predictions(outputs, tiny_bundle.LABELS)]
+    assert_same(named, alone)
 
 
 def test_a_stream_reads_no_further_than_its_window(classifier):
