@@ -13,7 +13,7 @@ import numpy as np
 from clampdown_runtime.sessions.providers import installed_builds
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
-PACKAGES = ("clampdown", *installed_builds(), "torch", "transformers", "numpy")
+PACKAGES = ("clampdown", *installed_builds(), "ray", "torch", "transformers", "numpy")
 
 Row = Mapping[str, object]
 
@@ -50,8 +50,8 @@ def write_results(name: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> 
 
 def _installed() -> list[str]:
     """Those of the packages that are there: not every benchmark needs torch."""
-    known = importlib.metadata.packages_distributions().values()
-    there = {name.lower() for names in known for name in names}
+    # By distribution: of one that is installed as editable no package is listed.
+    there = {found.name.lower() for found in importlib.metadata.distributions()}
     return [name for name in PACKAGES if name in there]
 
 
