@@ -68,7 +68,7 @@ def classify_batches(
                 columns=columns,
                 all_probabilities=all_probabilities,
             )
-            found = list(zip(*(batch.column(name).to_pylist() for name in names), strict=True))
+            found = list(zip(*(_values(batch.column(name)) for name in names), strict=True))
             errors = [_error(classifier, texts) for texts in found]
             under_way.append(_Rows(batch, schema, errors, errors.count(None)))
             for texts, error in zip(found, errors, strict=True):
@@ -183,6 +183,8 @@ class _Rows:
 def _error(classifier: DefendedClassifier, texts: Sequence[object]) -> str | None:
     """Why a text, or a pair of texts, cannot be classified."""
     for text, which in zip(texts, ("", "second text: "), strict=False):
+        if isinstance(text, bytes):
+            return which + "bytes that are not UTF-8"
         try:
             known = require_text(text, "the text")
         except RowsError as error:
@@ -191,6 +193,23 @@ def _error(classifier: DefendedClassifier, texts: Sequence[object]) -> str | Non
     if classifier.tokenizer.special or classifier.tokenizer.encode([known])[0].ids:
         return None
     return "a text of which the tokenizer leaves no tokens"
+
+
+def _values(column: pa.Array) -> list[str | bytes | None]:
+    """The strings of a column; of those that are not UTF-8 the bytes."""
+    try:
+        values: list[str | bytes | None] = column.to_pylist()
+    except UnicodeDecodeError:
+        plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        values = [_decoded(one) for one in plain.cast(pa.large_binary()).to_pylist()]
+    return values
+
+
+def _decoded(given: bytes | None) -> str | bytes | None:
+    try:
+        return None if given is None else given.decode()
+    except UnicodeDecodeError:
+        return given
 
 
 def _column(schema: pa.Schema, name: str, why: str = "") -> pa.Field:

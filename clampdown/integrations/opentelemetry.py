@@ -19,7 +19,7 @@ def observe(monitor: Monitor, meter: Meter) -> None:
     ``clampdown.rows.beyond``     rows by ``label`` that score higher than every clean row, or
                                   have no finite score
     ``clampdown.rows.changed``    rows by ``label`` that the defence answered otherwise
-    ``clampdown.rows.compared``   rows of which that is known: all, or none
+    ``clampdown.rows.compared``   rows of which that is known
     ``clampdown.rows.truncated``  texts that the model saw a part of
     ``clampdown.rows.scores``     rows by bin of the anomaly score, ``at_most`` its upper end
     ``clampdown.runs``            calls of the model

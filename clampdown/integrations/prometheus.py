@@ -21,7 +21,7 @@ class MonitorCollector:
     ``clampdown_beyond_rows_total``           rows by ``label`` that score higher than every
                                               clean row, or have no finite score
     ``clampdown_changed_rows_total``          rows by ``label`` that the defence answered otherwise
-    ``clampdown_compared_rows_total``         rows of which that is known: all, or none
+    ``clampdown_compared_rows_total``         rows of which that is known
     ``clampdown_truncated_rows_total``        texts that the model saw a part of
     ``clampdown_anomaly_score``               histogram of the scores
     ``clampdown_clean_anomaly_score``         the clean rows in the same bins; never changes

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from clampdown_runtime.bundle.files import Bundle
+from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.monitor import Monitor, Snapshot
 from clampdown_runtime.rows.json_rows import line_objects
 from clampdown_runtime.rows.refusals import refuse, refuse_line
@@ -29,8 +30,8 @@ def read_log(path: Path, bundle: Bundle) -> Iterator[Snapshot]:
     Args:
         path: an object on each line with ``label``, ``anomaly_score`` (null where it is not finite)
             and ``flagged``, and where it is known ``undefended_label``, of many labels also
-            ``labels`` and ``undefended_labels``; other keys are ignored. ``.gz`` behind its name
-            says that it is compressed.
+            ``labels`` and ``undefended_labels``, each of which may be null; other keys are
+            ignored. ``.gz`` behind its name says that it is compressed.
         bundle: whose predictions these are.
 
     Yields:
@@ -45,7 +46,7 @@ def read_log(path: Path, bundle: Bundle) -> Iterator[Snapshot]:
     monitor = Monitor(bundle)
     before = monitor.snapshot()
     try:
-        predictions = _predictions(path, bundle.manifest.labels)
+        predictions = _predictions(path, bundle.manifest)
         while held := list(islice(predictions, PERIOD)):
             for changed in (True, False, None):
                 _count(monitor, [one for one in held if one.changed is changed])
@@ -75,20 +76,13 @@ class _Prediction:
     changed: bool | None
 
 
-def _predictions(path: Path, labels: Sequence[str]) -> Iterator[_Prediction]:
-    classes = {label: index for index, label in enumerate(labels)}
+def _predictions(path: Path, manifest: Manifest) -> Iterator[_Prediction]:
+    labels = {label: index for index, label in enumerate(manifest.labels)}
     for line, fields in line_objects(path):
         label, score, flagged = (_get(fields, key, path, line) for key in _KEYS)
-        own = fields.get(_OWN, label)
-        for given in (label, own):
-            if not isinstance(given, str) or given not in classes:
-                refuse_line(
-                    path,
-                    line,
-                    found=f"the label {str(given)[:40]!r}",
-                    expected=f"one of {', '.join(labels)}",
-                    hint=_HINT,
-                )
+        own = fields.get(_OWN)
+        answer = _class(label, labels, path, line)
+        undefended = None if own is None else _class(own, labels, path, line)
         if isinstance(score, bool) or not isinstance(score, float | int | None):
             refuse_line(
                 path, line, found="an `anomaly_score` that is none", expected="a number or null"
@@ -97,19 +91,42 @@ def _predictions(path: Path, labels: Sequence[str]) -> Iterator[_Prediction]:
             refuse_line(
                 path, line, found="a `flagged` that is neither true nor false", expected="either"
             )
-        # Of many labels two sets can differ that have one most probable label.
-        many = "undefended_labels" in fields
-        same = fields["undefended_labels"] == fields.get("labels") if many else own == label
+        changed = None if undefended is None else answer != undefended
+        if manifest.multi_label:
+            # Two sets can differ that have one most probable label.
+            given, without = (_set(fields.get(key), path, line) for key in _SETS)
+            changed = None if given is None or without is None else given != without
         yield _Prediction(
-            classes[own],
+            answer if undefended is None else undefended,
             np.nan if score is None else score,
             flagged,
-            None if _OWN not in fields else not same,
+            changed,
         )
 
 
 _KEYS = ("label", "anomaly_score", "flagged")
-_OWN = "undefended_label"
+_OWN, _SETS = "undefended_label", ("labels", "undefended_labels")
+
+
+def _class(label: object, labels: Mapping[str, int], path: Path, line: int) -> int:
+    if not isinstance(label, str) or label not in labels:
+        refuse_line(
+            path,
+            line,
+            found=f"the label {str(label)[:40]!r}",
+            expected=f"one of {', '.join(labels)}",
+            hint=_HINT,
+        )
+    return labels[label]
+
+
+def _set(given: object, path: Path, line: int) -> frozenset[str] | None:
+    """The labels of a row, in whatever order; None where the line does not say."""
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(isinstance(label, str) for label in given):
+        refuse_line(path, line, found="labels that are no list", expected="a list of labels")
+    return frozenset(given)
 
 
 def _get(fields: dict[str, Any], key: str, path: Path, line: int) -> object:

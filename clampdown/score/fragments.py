@@ -6,15 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-import pyarrow as pa
 from pyarrow import parquet
 
 from clampdown.integrations.arrow import scored_schema
 from clampdown.score.options import ScoreOptions
 from clampdown.score.places.matching import matching
 from clampdown.score.places.place import AT_ONCE, Place
-from clampdown.score.places.store_path import explained
 from clampdown.score.places.uris import shown
+from clampdown.score.readable import readable
 from clampdown_runtime.bundle.digests import digest_of
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import RowsError
@@ -89,11 +88,7 @@ def _fragments(
     place: Place, name: str, options: ScoreOptions, manifest: Manifest
 ) -> Iterator[Fragment]:
     try:
-        with (
-            explained(place),
-            place.open("rb") as file,
-            parquet.ParquetFile(file) as opened,
-        ):
+        with readable(place), place.open("rb") as file, parquet.ParquetFile(file) as opened:
             metadata = opened.metadata
             scored_schema(
                 opened.schema_arrow,
@@ -107,9 +102,9 @@ def _fragments(
             # Behind the footer stand its length, of four bytes, and as many that name the format.
             file.seek(-8 - metadata.serialized_size, 2)
             footer = digest_of(file.read(metadata.serialized_size))
-    except pa.ArrowException as error:
-        refuse(place, found=f"a file that is not valid Parquet ({error})", expected="Parquet")
     except RowsError as error:
+        if error.thing == str(place):
+            raise
         refuse(
             place, found=f"{error.thing}: {error.found}", expected=error.expected, hint=error.hint
         )

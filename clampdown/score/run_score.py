@@ -80,7 +80,7 @@ def score(
         for rows in _engine(engine, threads, workers)(bundle, opened.digest, left, options, out):
             done += rows
             progress(_STAGE, done, total)
-    return summarise((out / fragment.output for fragment in fragments), opened)
+    return summarise((out / fragment.output for fragment in fragments), opened, options.threshold)
 
 
 def _engine(engine: Engine, threads: int | None, workers: int | None) -> Work:

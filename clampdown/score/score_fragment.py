@@ -1,6 +1,7 @@
 """Scores one fragment and moves its finished file into place."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -9,9 +10,9 @@ from clampdown.integrations.arrow import classify_batches, scored_schema, text_c
 from clampdown.score.fragments import Fragment
 from clampdown.score.options import ScoreOptions
 from clampdown.score.places.place import Place, written
-from clampdown.score.places.store_path import explained
+from clampdown.score.readable import readable
 from clampdown_runtime.classifier import DefendedClassifier
-from clampdown_runtime.errors import DestinationError
+from clampdown_runtime.errors import DestinationError, RowsError
 from clampdown_runtime.rows.parquet_rows import rows_at_once
 
 ROW_GROUP = 2**24
@@ -49,7 +50,7 @@ def score_fragment(
     texts = text_columns(manifest, options.text_column, options.text_pair_column)
     with (
         fragment.source.open("rb") as opened,
-        parquet.ParquetFile(opened) as source,
+        _parquet(fragment, opened) as source,
         written(out / fragment.output) as results,
     ):
         kept = source.schema_arrow.names if options.columns is None else options.columns
@@ -91,10 +92,15 @@ def score_fragment(
                 writer.write_table(pa.Table.from_batches(held))
 
 
+def _parquet(fragment: Fragment, opened: Any) -> parquet.ParquetFile:  # noqa: ANN401 - of pyarrow
+    with readable(fragment.source):
+        return parquet.ParquetFile(opened)
+
+
 def _batches(
     source: parquet.ParquetFile, columns: list[str], fragment: Fragment
 ) -> Iterator[pa.RecordBatch]:
-    with explained(fragment.source):
+    with readable(fragment.source):
         yield from source.iter_batches(
             rows_at_once(source.metadata, columns, fragment.source),
             row_groups=range(fragment.first, fragment.last),
@@ -113,9 +119,9 @@ def is_finished(fragment: Fragment, out: Place) -> bool:
     """
     place = out / fragment.output
     try:
-        with explained(place), place.open("rb") as file:
+        with readable(place), place.open("rb") as file:
             schema = parquet.read_schema(file)
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except (FileNotFoundError, RowsError):
         return False
     found = (schema.metadata or {}).get(FOOTER, b"").decode()
     if found != fragment.footer:

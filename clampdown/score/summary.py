@@ -18,7 +18,7 @@ from clampdown.integrations.arrow_results import (
     SCORE,
 )
 from clampdown.score.places.place import Place
-from clampdown.score.places.store_path import explained
+from clampdown.score.readable import readable
 from clampdown_runtime.bundle.files import Bundle
 from clampdown_runtime.bundle.manifest import Manifest
 from clampdown_runtime.errors import BundleError
@@ -75,12 +75,13 @@ class Summary:
     advice: str | None
 
 
-def summarise(files: Iterable[Place], bundle: Bundle) -> Summary:
+def summarise(files: Iterable[Place], bundle: Bundle, threshold: float | None) -> Summary:
     """Counts the rows of files of results, in bounded memory.
 
     Args:
         files: in the order in which they are looked at.
         bundle: that gave them.
+        threshold: that took the place of the bundle's own.
     """
     fragments = rows = 0
     given, own = _answers(bundle.manifest)
@@ -106,7 +107,7 @@ def summarise(files: Iterable[Place], bundle: Bundle) -> Summary:
         flagged[True] / classified if classified else None,
         _by_name(labels),
         traffic.changed,
-        None if traffic.changed is None else clean_changed(bundle),
+        None if traffic.changed is None else clean_changed(bundle, threshold),
         _by_name(errors),
         traffic.scores,
         None if verdict is None else verdict.change,
@@ -173,7 +174,7 @@ def _answers(manifest: Manifest) -> tuple[str, str]:
 def _batches(place: Place, answers: set[str]) -> Iterator[pa.RecordBatch]:
     # What the monitor counts is one label, even where a row's labels are counted.
     columns = {*answers, LABEL, OWN_LABEL, FLAGGED, "error", SCORE}
-    with explained(place), place.open("rb") as file, parquet.ParquetFile(file) as opened:
+    with readable(place), place.open("rb") as file, parquet.ParquetFile(file) as opened:
         yield from opened.iter_batches(columns=[*columns])
 
 

@@ -138,8 +138,9 @@ def run(
     (high = abnormal), flagged (true or false), and the text, of a pair both in two columns, with
     unprintable characters escaped; a label or text that a spreadsheet would take for a formula has
     a ' before it.
-    With --json one object per line: label, probability, anomaly_score, flagged, logits, and
-    undefended_label and undefended_logits, what the model says without the defence.
+    With --json one object per line: label, probability, anomaly_score, flagged, logits, and,
+    where the graph gives them, undefended_label and undefended_logits, what the model says without
+    the defence (of many labels undefended_labels, too).
     Of a model of many labels the first two columns hold the labels that the text has, and their
     probabilities, with | between them, and nothing where it has none; with --json label is the most
     probable one, whether the text has it or not, and `labels` lists those that it has.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 from urllib.request import url2pathname
 
 from clampdown.score.places.store_path import StorePath
@@ -29,7 +30,7 @@ def place_of(text: str) -> Place:
 
 def local_path(uri: Uri) -> str:
     """The path in a URI of ``file://``."""
-    return url2pathname(f"/{uri.path}")
+    return url2pathname(quote(f"/{uri.path}"))
 
 
 def is_within(place: Place, folder: Place) -> bool:

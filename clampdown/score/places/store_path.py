@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
 
-from clampdown.score.places.uris import shown
+from clampdown.score.places.uris import server, shown
 from clampdown_runtime.errors import ClampdownError, DestinationError
 from clampdown_runtime.writing.interrupts import uninterrupted
 
@@ -57,9 +57,9 @@ class StorePath:
         return self
 
     def is_relative_to(self, folder: "StorePath") -> bool:
-        """Whether it is the folder or in it, whatever options the two URIs have."""
+        """Whether it is the folder or in it, whoever asks for either."""
         inside = PurePosixPath(self.key).is_relative_to(folder.key)
-        return inside and shown(self.root) == shown(folder.root)
+        return inside and server(self.root) == server(folder.root)
 
     def exists(self) -> bool:
         """Whether there is an object, or a folder that one is in.
@@ -168,10 +168,10 @@ def explained(place: object) -> Iterator[None]:
             raise FileNotFoundError(errno.ENOENT, missing, str(place)) from error
         raise ClampdownError(
             str(place),
-            found=f"a request that failed ({_first_line(error)})",
-            expected="an object store that answers it",
-            hint="Check the URI and the network, and the credentials, region and endpoint in the "
-            "environment. What is finished stays: give the command again.",
+            found=f"a request that failed, or a damaged file ({_first_line(error)})",
+            expected="an object store that answers, and a whole file",
+            hint="Check the file, the URI, the network, and the credentials, region and endpoint "
+            "in the environment. What is finished stays: give the command again.",
         ) from error
 
 

@@ -12,7 +12,10 @@ _URI = re.compile(
     rf"(?P<options>\?{_OPTION}(?:&{_OPTION})*)?",
     re.DOTALL,
 )
-_PASSWORD = re.compile(r"(?<=://)([^/?:@]*):[^/?@]*@")
+# Up to the last @, or to a slash where there is none: secrets have slashes, too, and are often not
+# encoded. Digits alone are a port.
+_PASSWORD = re.compile(r"(?<=://)([^/:@?]*):(?!\d+(?:[/?]|$))(?:.*@|[^/?]*)", re.DOTALL)
+_ENDPOINT = re.compile(r"[?&](endpoint_override=[^&]*)")
 
 
 class Uri(NamedTuple):
@@ -41,6 +44,16 @@ def split_uri(text: str) -> Uri | None:
     # The path is decoded here, so that spaces and brackets need not be encoded.
     names = unquote(found["path"]).split("/")
     return Uri(root, "/".join(name for name in names if name))
+
+
+def server(root: str) -> tuple[str, str]:
+    """What tells the store of a root from others: scheme, bucket and endpoint, without a user."""
+    scheme, _, rest = root.partition("://")
+    endpoint = _ENDPOINT.search(rest)
+    authority = rest[: endpoint.start()] if endpoint else rest.partition("?")[0]
+    # Azure's containers stand where others have a user.
+    bucket = authority if scheme.startswith("abfs") else authority.rpartition("@")[2]
+    return f"{scheme}://{bucket}", endpoint[1] if endpoint else ""
 
 
 def shown(text: str) -> str:

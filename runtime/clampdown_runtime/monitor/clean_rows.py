@@ -38,14 +38,15 @@ def clean_scores(bundle: Bundle) -> NDArray[np.float32]:
     return finite
 
 
-def clean_changed(bundle: Bundle) -> float:
+def clean_changed(bundle: Bundle, threshold: float | None = None) -> float:
     """The share of the held-out clean rows that the defence gives another answer than the model.
 
     Args:
         bundle: see :func:`clean_scores`.
+        threshold: takes the place of the bundle's own threshold.
 
     Returns:
-        0 to 1, at the bundle's threshold.
+        0 to 1.
 
     Raises:
         BundleError: see :func:`clean_scores`.
@@ -58,7 +59,8 @@ def clean_changed(bundle: Bundle) -> float:
         # Of many labels any that differs is another answer.
         changed = purified.reshape(len(scores), -1).any(axis=1)
         if manifest.mode == "detect-then-purify":
-            changed &= ~(scores <= np.float32(manifest.threshold))
+            cut = manifest.threshold if threshold is None else threshold
+            changed &= ~(scores <= np.float32(cut))
         return float(changed.mean())
 
 

@@ -32,7 +32,7 @@ class Snapshot:
         flagged: those of them that were flagged.
         beyond: those of them in the last bin, over the scores of all clean rows, or not finite.
         changed: those of them that the defence gave another answer.
-        compared: rows of which that is known: all of them, or none where the graph does not say.
+        compared: rows of which that is known, none where the graph does not say.
         scores: rows in each bin of the scale.
         truncated: texts that the model saw a part of.
         runs: times in each bin of ``SECONDS``, one for each call of the classifier, or each window

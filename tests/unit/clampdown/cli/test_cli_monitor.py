@@ -1,5 +1,6 @@
 """`clampdown monitor` on the tiny bundle: what `run --json` prints goes in, a verdict comes out."""
 
+import dataclasses
 import gzip
 import json
 import shutil
@@ -11,7 +12,7 @@ import pytest
 from monitor_samples import give_clean_scores
 from tiny_bundle import PAIRS
 
-from clampdown_runtime import open_bundle
+from clampdown_runtime import DefendedClassifier, open_bundle
 from clampdown_runtime.monitor import clean_changed
 
 TEXTS = ["good", "the film", "a good film", "bad"]
@@ -112,17 +113,37 @@ def test_the_label_is_the_models_own_where_the_log_has_it(invoke, bundle, attack
     assert f"changed answers         {facts['changed'] / len(lines):.1%}" in shown
 
 
-def test_of_many_labels_the_sets_of_a_line_are_compared(invoke, bundle, tmp_path):
+def test_of_many_labels_the_sets_of_a_line_are_compared(invoke, many_labels, seal, tmp_path):
+    bundle = give_clean_scores(shutil.copytree(many_labels, tmp_path / "many"), np.arange(40), seal)
     line = {"label": "negative", "anomaly_score": 1, "flagged": False}
-    own = {"undefended_label": "negative", "labels": ["negative"]}
+    own = {"undefended_label": "negative", "labels": ["positive", "negative"]}
     log = tmp_path / "many.jsonl"
     log.write_text(
         "".join(
             json.dumps({**line, **own, "undefended_labels": labels}) + "\n"
-            for labels in (["negative"], [], ["negative", "positive"])
+            for labels in (["negative", "positive"], [], ["negative"], None)
         )
     )
-    assert json.loads(invoke("monitor", bundle, log, "--json").stdout)["changed"] == 2
+    facts = json.loads(invoke("monitor", bundle, log, "--json").stdout)
+    assert (facts["rows"], facts["compared"], facts["changed"]) == (4, 3, 2)
+    log.write_text(json.dumps({**line, **own, "undefended_labels": "negative"}))
+    assert "labels that are no list" in invoke("monitor", bundle, log).stderr
+
+
+def test_lines_may_have_every_attribute_of_a_prediction(
+    invoke, answering, pristine, seal, tmp_path
+):
+    """Those that say nothing are null."""
+    for source, changed in ((answering, 2), (pristine, None)):
+        bundle = shutil.copytree(source, tmp_path / source.parent.name)
+        give_clean_scores(bundle, np.arange(40), seal)
+        predictions = DefendedClassifier.load(bundle)(["cf", "a good film", "cf cf"])
+        log = tmp_path / "log.jsonl"
+        log.write_text("".join(f"{json.dumps(dataclasses.asdict(one))}\n" for one in predictions))
+        facts = json.loads(invoke("monitor", bundle, log, "--json").stdout)
+        changed = None if source == pristine else sum(one.changed for one in predictions)
+        assert (facts["changed"], facts["rows"]) == (changed, 3)
+        assert changed is None or changed > 0
 
 
 @pytest.mark.filterwarnings("ignore::clampdown_runtime.TruncationWarning")

@@ -78,6 +78,17 @@ def test_rows_without_a_text_have_an_error_and_the_others_their_results(classifi
     assert [rows[1]["label"], rows[4]["flagged"]] == [expected[0].label, expected[1].flagged]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_bytes_that_are_not_utf8_are_the_error_of_their_row(classifier, kind):
+    column = pa.array([b"good", b"\xff\xfe", None, b"cf"], pa.binary()).view(pa.string())
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_encode()
+    [found] = scored(classifier, pa.record_batch({"text": column}), columns=[])
+    assert found["error"].to_pylist() == [None, "bytes that are not UTF-8", "no text", None]
+    expected = classifier(["good", "cf"])
+    assert found["label"].to_pylist() == [expected[0].label, None, None, expected[1].label]
+
+
 def test_a_text_without_tokens_has_an_error(bundle_path, seal):
     # A decoder's tokenizer puts nothing around a text, and may drop what it does not know.
     path = bundle_path / "tokenizer.json"

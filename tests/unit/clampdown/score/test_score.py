@@ -92,7 +92,7 @@ def test_rows_without_a_text_are_counted_and_end_nothing(score, rows, tmp_path):
 
 
 def test_changed_answers_are_counted_beside_those_of_the_clean_rows(
-    score, answering, bundle_path, seal, rows
+    score, answering, bundle_path, seal, tmp_path
 ):
     shutil.copytree(answering, bundle_path, dirs_exist_ok=True)
     give_clean_scores(bundle_path, np.linspace(0, 4, 41), seal)
@@ -107,6 +107,10 @@ def test_changed_answers_are_counted_beside_those_of_the_clean_rows(
     clean = f"{100 * found['clean_changed']:.2f}"
     line = f"answers changed  {changed} ({10 * changed:.2f}%; of clean rows {clean}%)"
     assert line in score(bundle=bundle_path).stdout
+    # Both at the threshold that was asked for.
+    shutil.rmtree(tmp_path / "out")
+    every = json.loads(score("--json", "--threshold", "-5", bundle=bundle_path).stdout)
+    assert (every["changed"], every["clean_changed"]) == (10, 20 / 41)
 
 
 def test_of_many_labels_changed_sets_are_counted(score, tmp_path, seal):
@@ -271,6 +275,18 @@ def test_nothing_that_matches_and_no_parquet(tmp_path, classifier):
     (tmp_path / "a.parquet").write_text("text\n")
     with pytest.raises(RowsError, match="not valid Parquet"):
         find_fragments(str(tmp_path / "*.parquet"), OPTIONS, classifier.manifest)
+
+
+@pytest.mark.parametrize("place", [30, 60, -60])
+def test_a_damaged_file_is_named_wherever_the_damage_is(score, rows, place):
+    path = rows / "day=2" / "a.parquet"
+    write(path, TEXTS * 500, use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[place : place + 24] = bytes(24)
+    path.write_bytes(data)
+    done = score()
+    assert done.exit_code == 2
+    assert f"{path}: found a file that is not valid Parquet" in done.stderr
 
 
 def test_a_file_without_the_column_is_seen_before_the_work(score, rows, tmp_path):

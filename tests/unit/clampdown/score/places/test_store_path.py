@@ -148,7 +148,10 @@ def test_a_request_that_fails_is_explained(score, rows, monkeypatch):
     monkeypatch.setattr(MemoryFileSystem, "_open", refuse)
     done = score()
     assert done.exit_code == 2
-    assert f"{rows}/day=1/a.parquet: found a request that failed (AWS Error ACCESS" in done.stderr
+    assert (
+        f"{rows}/day=1/a.parquet: found a request that failed, or a damaged file (AWS"
+        in done.stderr
+    )
     assert "and more" not in done.stderr
     assert "credentials, region and endpoint in the environment" in done.stderr
 
@@ -172,10 +175,16 @@ def test_a_place_is_pickled_and_shown_as_a_uri():
 
 def test_what_lies_in_what(tmp_path):
     assert is_within(place_of("s3://a/b/c?region=x"), place_of("s3://a/b?scheme=http"))
+    assert is_within(place_of("s3://key:secret@a/b/c"), place_of("s3://a/b"))
+    one, other = (f"s3://a/b?endpoint_override={port}" for port in (1, 2))
+    assert is_within(place_of(one), place_of(one)) and not is_within(place_of(one), place_of(other))
+    assert not is_within(place_of("abfs://a@account/x"), place_of("abfs://b@account/x"))
     assert not is_within(place_of("s3://a/bc"), place_of("s3://a/b"))
     assert not is_within(place_of("s3://a/b"), place_of("gs://a"))
     assert not is_within(tmp_path, place_of("s3://a"))
     assert is_within(place_of((tmp_path / "a b").as_uri()), tmp_path)
+    for name in ("a%20b", "50%25", "a b"):
+        assert place_of((tmp_path / name).as_uri()) == tmp_path / name
 
 
 def test_what_pyarrow_says_of_a_missing_object_has_its_name(store):

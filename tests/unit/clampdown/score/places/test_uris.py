@@ -43,6 +43,11 @@ def test_the_parts_of_a_uri(text, root, path):
         ("s3://key:secret@bucket/?/*.parquet", "s3://key@bucket/?/*.parquet"),
         ("abfs://box@account/a?client_secret=x", "abfs://box@account/a"),
         ("s3://bucket/a:b@c", "s3://bucket/a:b@c"),
+        # Secrets have slashes and more, and are often not encoded.
+        ("s3://key:se/cr+et@bucket/a", "s3://key@bucket/a"),
+        ("s3://key:se@cret@bucket/a", "s3://key@bucket/a"),
+        ("s3://key:se/cret", "s3://key@/cret"),
+        ("hdfs://host:8020/a@b", "hdfs://host:8020/a@b"),
     ],
 )
 def test_passwords_and_options_are_not_shown(text, said):
