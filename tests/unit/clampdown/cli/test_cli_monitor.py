@@ -130,11 +130,9 @@ def test_of_many_labels_the_sets_of_a_line_are_compared(invoke, many_labels, sea
     assert "labels that are no list" in invoke("monitor", bundle, log).stderr
 
 
-def test_lines_may_have_every_attribute_of_a_prediction(
-    invoke, answering, pristine, seal, tmp_path
-):
+def test_lines_may_have_every_attribute(invoke, answering, pristine, seal, tmp_path):
     """Those that say nothing are null."""
-    for source, changed in ((answering, 2), (pristine, None)):
+    for source in (answering, pristine):
         bundle = shutil.copytree(source, tmp_path / source.parent.name)
         give_clean_scores(bundle, np.arange(40), seal)
         predictions = DefendedClassifier.load(bundle)(["cf", "a good film", "cf cf"])
