@@ -195,5 +195,5 @@ def test_a_server_that_does_not_answer_is_named(bucket, pristine):
     assert done.exit_code == 2
     assert f"s3://me@{bucket}/rows: found a request that failed" in done.stderr
     assert "NETWORK_CONNECTION" in done.stderr
-    assert "Check the URI and the network" in done.stderr
+    assert "Check the file, the URI, the network" in done.stderr
     assert "secret" not in done.stderr
