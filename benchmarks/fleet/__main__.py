@@ -67,8 +67,7 @@ def main() -> None:
 
 def _rate(run: Run) -> float:
     """Rows per second and core between the first and the last file that a run finished."""
-    first, *_, last = sorted(run.finished.values())
-    return (len(run.finished) - 1) * FILE / (last - first) / 2
+    return (len(run.finished) - 1) * FILE / (run.finished[-1] - run.finished[0]) / 2
 
 
 if __name__ == "__main__":

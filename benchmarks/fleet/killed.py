@@ -1,5 +1,6 @@
 """A run on Ray of which first a worker and then the driver is killed, and that is begun again."""
 
+import math
 import os
 import signal
 import subprocess
@@ -24,12 +25,13 @@ class Run:
     Attributes:
         status: what it ended with.
         memory: by the number of finished files, the most bytes that a worker had.
-        finished: by file, when it was written (``time.time``).
+        finished: when each file was written (``time.time``) since there are workers. Before, those
+            of a driver that was killed finish what they had.
     """
 
     status: int = 0
     memory: dict[int, int] = field(default_factory=dict)
-    finished: dict[str, float] = field(default_factory=dict)
+    finished: list[float] = field(default_factory=list)
 
 
 def run_with_kills(bundle: Path, source: Path, out: Path, count: int) -> list[Run]:
@@ -69,16 +71,19 @@ def _run(
         [sys.executable, "-c", code, "score", str(bundle), *options, "--workers", "2"],
         env={**os.environ, **_PATIENT},
     )
-    run, disturbed, before = Run(), disturb(process), _files(out)
+    run, disturbed, begun = Run(), disturb(process), math.inf
     while process.poll() is None:
         next(disturbed, None)
         done = len(_files(out))
-        peak = max(map(resident, workers(process.pid)), default=0)
+        working = workers(process.pid)
+        if working:
+            begun = min(begun, time.time())
+        peak = max(map(resident, working), default=0)
         run.memory[done] = max(run.memory.get(done, 0), peak)
         time.sleep(_POLL)
     run.status = process.returncode
-    new = set(_files(out)) - set(before)
-    run.finished = {name: (out / name).stat().st_mtime for name in new}
+    written = sorted((out / name).stat().st_mtime for name in _files(out))
+    run.finished = [time for time in written if time > begun]
     return run
 
 
