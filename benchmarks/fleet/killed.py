@@ -83,7 +83,7 @@ def _run(
         time.sleep(_POLL)
     run.status = process.returncode
     written = sorted((out / name).stat().st_mtime for name in _files(out))
-    run.finished = [time for time in written if time > begun]
+    run.finished = [moment for moment in written if moment > begun]
     return run
 
 
