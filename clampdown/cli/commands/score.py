@@ -113,9 +113,10 @@ def score(
 ) -> None:
     """Score Parquet files with BUNDLE, in bounded memory, into a file of results for each.
 
-    The results have the input's columns and label, probability, anomaly_score and flagged; of a
-    model of many labels `labels` lists those that a text has, and label is the most probable one,
-    whether it has it or not. A row without a text that can be classified (of a pair, without two)
+    The results have the input's columns and label, probability, anomaly_score, flagged and
+    undefended_label, which the model gives without the defence; of a model of many labels `labels`
+    and `undefended_labels` list those that a text has, and label is the most probable one, whether
+    it has it or not. A row without a text that can be classified (of a pair, without two)
     has none of these, but the reason as its `error`.
 
     Input and output are on this machine or, as URIs of s3://, gs://, abfs:// or hdfs://, in an
