@@ -124,7 +124,7 @@ def adapt(
             mode=manifest.mode,
             precision=manifest.precision,
             file_format="ort" if _holds(manifest, ".ort") else "onnx",
-            with_tokenizer=_holds(manifest, "_with_tokenizer.onnx"),
+            with_tokenizer=manifest.text_model_file is not None,
             method=method,
             layers=manifest.layers,
             representation=manifest.representation,

@@ -15,7 +15,6 @@ from clampdown_exporter.bundle.graph_file import read_graph
 from clampdown_exporter.bundle.kept_tensors import kept_tensors
 from clampdown_exporter.bundle.ort_format import ort_files
 from clampdown_exporter.bundle.writer import open_graph, set_threshold, write_measured
-from clampdown_exporter.text_input.with_tokenizer import text_model_file
 from clampdown_runtime.bundle.files import Bundle, open_bundle
 from clampdown_runtime.bundle.manifest import MANIFEST_NAME, Manifest
 from clampdown_runtime.errors import BundleError, CalibrationError
@@ -77,7 +76,7 @@ def move_threshold(
             method=kept.method,
             golden=golden_of(open_graph(place, graph, manifest)),
             ort_format=ort_files(opened.model_path)[0].exists(),
-            with_tokenizer=text_model_file(opened.model_path).exists(),
+            with_tokenizer=opened.manifest.text_model_file is not None,
         )
         _require_same_weights(opened, written)
         return written

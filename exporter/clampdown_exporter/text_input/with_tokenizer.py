@@ -18,15 +18,6 @@ from clampdown_runtime.sessions.session import OUTPUTS
 from clampdown_runtime.tokenizer import BundleTokenizer, pad_batch
 
 
-def text_model_file(model: Path) -> Path:
-    """Where the graph with the tokenizer lies.
-
-    Args:
-        model: the graph without it, beside which it lies.
-    """
-    return model.with_name(text_model_name(model.name))
-
-
 def write_with_tokenizer(folder: Path, manifest: Manifest, golden: Golden) -> None:
     """Write the graph with the tokenizer beside the one without, over what is there.
 
@@ -74,7 +65,7 @@ def write_with_tokenizer(folder: Path, manifest: Manifest, golden: Golden) -> No
     )
     merged.producer_name, merged.producer_version = "clampdown", manifest.clampdown_version
     onnx.helper.set_model_props(merged, graph_facts(manifest))
-    target = text_model_file(path)
+    target = path.with_name(text_model_name(path.name))
     onnx.save(merged, target)
     _require_same_outputs(_session(target, library), golden)
 

@@ -2,60 +2,25 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from cli_process import CLAMPDOWN, ENVIRONMENT
-from monitor_samples import give_clean_scores
 from pyarrow import parquet
-from tiny_bundle import PAIRS, answering_itself, make_bundle
+from score_samples import TEXTS, results, write
+from tiny_bundle import PAIRS
 
 from clampdown.score import fragments, score_fragment
 from clampdown.score.fragments import find_fragments
 from clampdown.score.options import ScoreOptions
-from clampdown_runtime import DefendedClassifier, RowsError, open_bundle
+from clampdown_runtime import DefendedClassifier, RowsError
 from clampdown_runtime.bundle.digests import file_digest
-from clampdown_runtime.monitor import clean_changed
 
 OPTIONS = ScoreOptions()
-TEXTS = ["good", "bad film", "cf", "a good film", "the the"]
-
-
-def write(path, texts, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ids = [f"{path.stem}-{place}" for place in range(len(texts))]
-    columns = {"id": ids, "text": texts}
-    table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-    parquet.write_table(table, path, **options)
-
-
-@pytest.fixture
-def rows(tmp_path):
-    folder = tmp_path / "rows"
-    write(folder / "day=1" / "a.parquet", TEXTS)
-    write(folder / "day=2" / "a.parquet", TEXTS[::-1])
-    write(folder / "day=2" / "empty.parquet", [])
-    return folder
-
-
-@pytest.fixture
-def score(invoke, pristine, rows, tmp_path):
-    def run(*options, bundle=pristine, pattern=rows / "**" / "*.parquet"):
-        return invoke("score", bundle, "--input", pattern, "--out", tmp_path / "out", *options)
-
-    return run
-
-
-def results(folder):
-    files = sorted(path for path in folder.rglob("*.parquet"))
-    return {path.relative_to(folder).as_posix(): parquet.ParquetFile(path).read() for path in files}
 
 
 def test_each_input_has_a_file_of_results(score, rows, tmp_path, classifier, pristine):
@@ -89,36 +54,6 @@ def test_rows_without_a_text_are_counted_and_end_nothing(score, rows, tmp_path):
     table = results(tmp_path / "out")["b.parquet"]
     assert table["error"].to_pylist() == [None, "no text", "an empty text", None]
     assert table["flagged"].null_count == 2
-
-
-def test_changed_answers_are_counted_beside_those_of_the_clean_rows(
-    score, answering, bundle_path, seal, tmp_path
-):
-    shutil.copytree(answering, bundle_path, dirs_exist_ok=True)
-    give_clean_scores(bundle_path, np.linspace(0, 4, 41), seal)
-    expected = DefendedClassifier.load(bundle_path)(TEXTS)
-    changed = 2 * sum(prediction.changed for prediction in expected)
-    assert changed
-    found = json.loads(score("--json", bundle=bundle_path).stdout)
-    assert (found["changed"], found["clean_changed"]) == (
-        changed,
-        clean_changed(open_bundle(bundle_path)),
-    )
-    clean = f"{100 * found['clean_changed']:.2f}"
-    line = f"answers changed  {changed} ({10 * changed:.2f}%; of clean rows {clean}%)"
-    assert line in score(bundle=bundle_path).stdout
-    # Both at the threshold that was asked for.
-    shutil.rmtree(tmp_path / "out")
-    every = json.loads(score("--json", "--threshold", "-5", bundle=bundle_path).stdout)
-    assert (every["changed"], every["clean_changed"]) == (10, 20 / 41)
-
-
-def test_of_many_labels_changed_sets_are_counted(score, tmp_path, seal):
-    bundle = make_bundle(tmp_path / "many", multi_label=True, model=answering_itself())
-    give_clean_scores(bundle, np.linspace(0, 4, 41), seal)
-    expected = DefendedClassifier.load(bundle)(TEXTS)
-    found = json.loads(score("--json", bundle=bundle).stdout)
-    assert found["changed"] == 2 * sum(prediction.changed for prediction in expected) > 0
 
 
 def test_a_finished_run_does_nothing_again(score, tmp_path):
@@ -186,51 +121,6 @@ def test_results_are_not_written_among_the_input(invoke, pristine, rows):
     done = invoke("score", pristine, "--input", rows / "day=1" / "*.parquet", "--out", rows)
     assert done.exit_code == 2
     assert "a file of the input in it" in done.stderr
-
-
-@pytest.mark.parametrize(("shift", "change"), [(0, "none"), (-30, "scores")])
-def test_scores_are_held_against_the_clean_ones(
-    score, rows, tmp_path, bundle_path, seal, classifier, shift, change
-):
-    """As the monitor holds those of a log."""
-    texts = TEXTS * 60
-    write(rows / "day=1" / "a.parquet", texts)
-    write(rows / "day=2" / "a.parquet", [None, *texts])
-    of_texts = np.array([one.anomaly_score for one in classifier(TEXTS)])
-    clean = np.random.default_rng(0).choice(of_texts[np.isfinite(of_texts)], 400) + shift
-    give_clean_scores(bundle_path, clean, seal)
-    found = json.loads(score("--json", bundle=bundle_path).stdout)
-    assert found["change"] == change
-    assert ("Nothing to do" in found["advice"]) == (change == "none")
-    assert sum(one["rows"] for one in found["scores"]) == 2 * len(texts)
-    assert sum(one["clean"] for one in found["scores"]) == 400
-    threshold = DefendedClassifier.load(bundle_path).manifest.threshold
-    below = [one for one in found["scores"] if one["up_to"] is not None]
-    passed = sum(one["rows"] for one in below if one["up_to"] <= np.float32(threshold))
-    assert passed == 2 * len(texts) - found["flagged"]
-
-
-def test_a_bundle_without_clean_scores_tells_nothing_of_the_traffic(score):
-    found = json.loads(score("--json").stdout)
-    assert (found["scores"], found["change"], found["advice"]) == (None, None, None)
-
-
-def test_rows_of_many_labels_count_for_each_label_that_they_have(
-    score, rows, tmp_path, many_labels, texts, seal
-):
-    bundle = shutil.copytree(many_labels, tmp_path / "bundle")
-    give_clean_scores(bundle, np.arange(40), seal)
-    write(rows / "b.parquet", [*texts, None])
-    done = score("--json", bundle=bundle, pattern=rows / "b.parquet")
-    assert done.exit_code == 1
-    expected = [[*one.labels] for one in DefendedClassifier.load(many_labels)(texts)]
-    assert {len(labels) for labels in expected} == {0, 1, 2}
-    assert results(tmp_path / "out")["b.parquet"]["labels"].to_pylist() == [*expected, None]
-    counted = Counter(label for labels in expected for label in labels)
-    summary = json.loads(done.stdout)
-    assert summary["labels"] == counted
-    # The monitor counts a row once, whatever it has.
-    assert sum(one["rows"] for one in summary["scores"]) == len(texts)
 
 
 @pytest.mark.filterwarnings("ignore::clampdown_runtime.TruncationWarning")
