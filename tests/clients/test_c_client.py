@@ -17,7 +17,6 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime_extensions import get_library_path
 
 from clampdown_exporter.bundle.ort_format import ort_files
-from clampdown_exporter.text_input.with_tokenizer import text_model_file
 from clampdown_runtime import open_bundle, read_golden
 
 SOURCE = Path(__file__).parents[2] / "runtime" / "clients" / "c"
@@ -100,10 +99,11 @@ def test_ort_format_runs(program: Path, real_bundle: Path, tolerance: float) -> 
 
 def test_texts_are_classified(program: Path, real_bundle: Path, tolerance: float) -> None:
     opened = open_bundle(real_bundle)
-    model = text_model_file(opened.model_path)
+    name = opened.manifest.text_model_file
     folder, python = sysconfig.get_config_vars("LIBDIR", "INSTSONAME")
-    if not model.exists() or not (Path(folder) / python).is_file():
+    if name is None or not (Path(folder) / python).is_file():
         pytest.skip("no graph with a tokenizer, or no library of Python")
+    model = opened.path / name
     golden = [row for row in read_golden(opened.golden_path).rows if math.isfinite(row.logits[0])]
     lines = "".join(row.text + "\n" for row in golden)
     words = [model, "--extensions", get_library_path()]
