@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.fleet.killed import Run, run_with_kills
 from benchmarks.fleet.plain import plain_rate
-from benchmarks.fleet.rows import FILE, digest, read, write_rows
+from benchmarks.fleet.rows import FILE, digest, read, short_texts, write_rows
 from benchmarks.results import write_results
 from clampdown_runtime import DefendedClassifier
 
@@ -23,7 +23,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         source, out = Path(name) / "rows", Path(name) / "out"
-        write_rows(source, options.rows)
+        write_rows(source, short_texts(options.rows))
         files = sorted(source.glob("*.parquet"))
         runs = run_with_kills(options.bundle, source, out, len(files))
         plain = plain_rate(options.bundle, files[:_PLAIN_FILES])

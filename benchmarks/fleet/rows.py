@@ -1,6 +1,7 @@
 """The rows that are scored, and how it is seen that none is there twice or lost."""
 
 import hashlib
+import itertools
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,15 +14,23 @@ FILE = 50_000
 """Rows of a file."""
 
 
-def write_rows(folder: Path, rows: int) -> None:
-    """Write files with ``id`` (the row's number) and ``text`` (three to six words)."""
-    folder.mkdir(parents=True)
+def short_texts(count: int) -> Iterator[str]:
+    """Texts of three to six words."""
     draw = random.Random(0)  # noqa: S311 - no secret
-    for first in range(0, rows, FILE):
-        ids = range(first, min(first + FILE, rows))
-        texts = [" ".join(draw.choices(WORDS, k=draw.randint(3, 6))) for _ in ids]
-        table = pa.table({"id": ids, "text": texts})
-        parquet.write_table(table, folder / f"part-{first // FILE:05}.parquet")
+    for _ in range(count):
+        yield " ".join(draw.choices(WORDS, k=draw.randint(3, 6)))
+
+
+def write_rows(folder: Path, texts: Iterable[str], size: int = FILE) -> None:
+    """Write files of so many rows with ``id`` (the row's number) and ``text``."""
+    folder.mkdir(parents=True)
+    left, first = iter(texts), 0
+    for number in itertools.count():
+        if not (held := list(itertools.islice(left, size))):
+            return
+        table = pa.table({"id": range(first, first + len(held)), "text": held})
+        parquet.write_table(table, folder / f"part-{number:05}.parquet")
+        first += len(held)
 
 
 def read(folder: Path, columns: Iterable[str]) -> Iterator[tuple[object, ...]]:

@@ -26,7 +26,7 @@ from clampdown_runtime.errors import ClampdownError
 _GPU = ("cuda", "tensorrt")
 
 
-def on_ray(threads: int, workers: int | None) -> Work:
+def on_ray(threads: int, workers: int | None, batch_size: int) -> Work:
     """How fragments are scored on the cluster that ``RAY_ADDRESS`` names, or on this machine.
 
     Ray starts an actor that died again and gives it the fragment that it had.
@@ -34,6 +34,7 @@ def on_ray(threads: int, workers: int | None) -> Work:
     Args:
         threads: the CPUs of an actor.
         workers: how many actors there are; as many as fit when None.
+        batch_size: the most rows in one run of the model.
     """
 
     def work(
@@ -45,6 +46,7 @@ def on_ray(threads: int, workers: int | None) -> Work:
     ) -> Iterator[int]:
         with _connected(), _explained():
             gpus = int(options.provider in _GPU)
+            _require_room(threads, gpus)
             rows = [
                 # An actor has another folder than this process.
                 {
@@ -56,7 +58,13 @@ def on_ray(threads: int, workers: int | None) -> Work:
             ]
             scored = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
                 _Scorer,
-                fn_constructor_args=(bundle.absolute(), digest, options, out.absolute()),
+                fn_constructor_args=(
+                    bundle.absolute(),
+                    digest,
+                    options,
+                    out.absolute(),
+                    batch_size,
+                ),
                 num_cpus=threads,
                 num_gpus=gpus,
                 compute=ray.data.ActorPoolStrategy(
@@ -74,16 +82,20 @@ def on_ray(threads: int, workers: int | None) -> Work:
 class _Scorer:
     """One actor, which loads the bundle with its first fragment."""
 
-    def __init__(self, bundle: Path, digest: str, options: ScoreOptions, out: Place) -> None:
+    def __init__(
+        self, bundle: Path, digest: str, options: ScoreOptions, out: Place, batch_size: int
+    ) -> None:
         self._bundle, self._digest = bundle, digest
-        self._options, self._out = options, out
+        self._options, self._out, self._batch_size = options, out, batch_size
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         fragment: Fragment = pickle.loads(row["fragment"])  # noqa: S301 - of our own driver
         try:
             # Another actor may have finished it and died before it could say so.
             if not is_finished(fragment, self._out):
-                for _ in score_fragment(self._classifier, fragment, self._options, self._out):
+                for _ in score_fragment(
+                    self._classifier, fragment, self._options, self._out, self._batch_size
+                ):
                     pass
         # Of what is raised here Ray hands on the text alone.
         except (ClampdownError, OSError) as error:
@@ -93,6 +105,23 @@ class _Scorer:
     @cached_property
     def _classifier(self) -> DefendedClassifier:
         return load_in_actor(self._bundle, self._digest, self._options.provider)
+
+
+def _require_room(threads: int, gpus: int) -> None:
+    """Refuse an actor for which this machine is too small: Ray would wait for another one for ever.
+
+    A cluster may grow.
+    """
+    if os.environ.get("RAY_ADDRESS"):
+        return
+    for name, needed, option in (("CPU", threads, "--threads"), ("GPU", gpus, "--provider")):
+        if (found := int(ray.cluster_resources().get(name, 0))) < needed:
+            raise ClampdownError(
+                "Ray",
+                found=f"a machine on which it has {found} {name}s",
+                expected=f"{needed} for an actor, as {option} asks",
+                hint="Ask for less, or have RAY_ADDRESS name a cluster that has them.",
+            )
 
 
 def _fitting(threads: int, gpus: int) -> int:

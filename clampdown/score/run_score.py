@@ -33,6 +33,7 @@ def score(
     engine: Engine = "process",
     threads: int | None = None,
     workers: int | None = None,
+    batch_size: int = 32,
     expected_digest: str | None = None,
     progress: Progress = silent,
 ) -> Summary:
@@ -47,6 +48,7 @@ def score(
         engine: what does the work.
         threads: of one operator; with Ray also the CPUs of an actor, by default 1.
         workers: with Ray how many actors there are; as many as fit when None.
+        batch_size: the most rows in one run of the model; results do not depend on it.
         expected_digest: see :meth:`DefendedClassifier.load`.
         progress: called with rows that are done and all of them.
 
@@ -77,21 +79,22 @@ def score(
     done = total - sum(fragment.rows for fragment in left)
     progress(_STAGE, done, total)
     if left:
-        for rows in _engine(engine, threads, workers)(bundle, opened.digest, left, options, out):
+        work = _engine(engine, threads, workers, batch_size)
+        for rows in work(bundle, opened.digest, left, options, out):
             done += rows
             progress(_STAGE, done, total)
     return summarise((out / fragment.output for fragment in fragments), opened, options.threshold)
 
 
-def _engine(engine: Engine, threads: int | None, workers: int | None) -> Work:
+def _engine(engine: Engine, threads: int | None, workers: int | None, batch_size: int) -> Work:
     if engine == "ray":
         with needs_extra("--engine ray", "ray"):
             from clampdown.score.on_ray import on_ray  # noqa: PLC0415 - an extra of its own
-        return on_ray(threads or 1, workers)
-    return _in_process(threads)
+        return on_ray(threads or 1, workers, batch_size)
+    return _in_process(threads, batch_size)
 
 
-def _in_process(threads: int | None) -> Work:
+def _in_process(threads: int | None, batch_size: int) -> Work:
     def work(
         bundle: Path,
         digest: str,
@@ -103,6 +106,6 @@ def _in_process(threads: int | None) -> Work:
             bundle, provider=options.provider, threads=threads, expected_digest=digest
         )
         for fragment in fragments:
-            yield from score_fragment(classifier, fragment, options, out)
+            yield from score_fragment(classifier, fragment, options, out, batch_size)
 
     return work

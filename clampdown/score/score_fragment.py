@@ -28,6 +28,7 @@ def score_fragment(
     fragment: Fragment,
     options: ScoreOptions,
     out: Place,
+    batch_size: int,
 ) -> Iterator[int]:
     """Scores a fragment, whose file is there whole or not at all, whenever the process is killed.
 
@@ -36,6 +37,7 @@ def score_fragment(
         fragment: what is read.
         options: of the run.
         out: the output folder.
+        batch_size: the most rows in one run of the model.
 
     Yields:
         The number of rows of each batch, once it is scored.
@@ -80,6 +82,7 @@ def score_fragment(
                 text_column=options.text_column,
                 text_pair_column=options.text_pair_column,
                 columns=kept,
+                batch_size=batch_size,
                 threshold=options.threshold,
                 all_probabilities=options.all_probabilities,
             ):

@@ -5,16 +5,14 @@ import sys
 
 import pytest
 
-from benchmarks.fleet import rows
 from benchmarks.fleet.killed import run_with_kills
-from benchmarks.fleet.rows import digest, read, write_rows
+from benchmarks.fleet.rows import digest, read, short_texts, write_rows
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found as Linux lists them")
-def test_what_is_killed_is_continued(pristine, classifier, tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "FILE", 3000)
+def test_what_is_killed_is_continued(pristine, classifier, tmp_path):
     source, out = tmp_path / "rows", tmp_path / "out"
-    write_rows(source, 36_000)
+    write_rows(source, short_texts(36_000), 3000)
     first, second = run_with_kills(pristine, source, out, 12)
     assert (first.status, second.status) == (-signal.SIGKILL, 0)
     given = [*read(source, ("id", "text"))]

@@ -118,12 +118,27 @@ def test_score_on_ray_writes_what_a_process_writes(pristine, tmp_path):
     for name in "abc":
         write(tmp_path / "rows", name, TEXTS)
     one = score(pristine, tmp_path, "--out", tmp_path / "one")
-    ray_s = score(pristine, tmp_path, "--out", tmp_path / "ray", "--engine", "ray")
+    on_ray = ("--engine", "ray", "--batch-size", 2)
+    ray_s = score(pristine, tmp_path, "--out", tmp_path / "ray", *on_ray)
     assert one.stdout == ray_s.stdout
     assert (one.exit_code, ray_s.exit_code) == (1, 1)
     for name in "abc":
         written = [(tmp_path / kind / f"{name}.parquet").read_bytes() for kind in ("one", "ray")]
         assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "found"),
+    [
+        (("--threads", 3), "2 CPUs; expected 3 for an actor, as --threads asks"),
+        (("--provider", "cuda"), "0 GPUs; expected 1 for an actor, as --provider asks"),
+    ],
+)
+def test_a_machine_without_room_for_an_actor_is_refused(pristine, tmp_path, option, found):
+    write(tmp_path / "rows", "a", TEXTS)
+    done = score(pristine, tmp_path, "--out", tmp_path / "out", "--engine", "ray", *option)
+    assert done.exit_code == 2
+    assert found in " ".join(done.stderr.split())
 
 
 def test_an_error_of_an_actor_reaches_the_command_line(pristine, tmp_path, bundle_path, seal):

@@ -19,6 +19,7 @@ from clampdown.score.fragments import find_fragments
 from clampdown.score.options import ScoreOptions
 from clampdown_runtime import DefendedClassifier, RowsError
 from clampdown_runtime.bundle.digests import file_digest
+from clampdown_runtime.sessions.defended_graph import DefendedGraph
 
 OPTIONS = ScoreOptions()
 
@@ -157,6 +158,21 @@ def test_another_bundle_than_the_expected_one_is_refused(score, tmp_path):
 
 def test_workers_are_ray_s(score):
     assert score("--workers", "2").exit_code == 2
+
+
+def test_the_batch_size_is_the_most_rows_of_a_run(score, rows, monkeypatch):
+    sizes, run = [], DefendedGraph.run_ids
+    monkeypatch.setattr(
+        DefendedGraph,
+        "run_ids",
+        lambda graph, ids, **given: sizes.append(given["batch_size"]) or run(graph, ids, **given),
+    )
+    pattern = rows / "day=1" / "*.parquet"
+    score(pattern=pattern)
+    # A folder is continued with another one: results do not depend on it.
+    assert score("--batch-size", 3).exit_code == 0
+    assert {*sizes[:1]} == {32}
+    assert {*sizes[1:]} == {3}
 
 
 def test_nothing_that_matches_and_no_parquet(tmp_path, classifier):
