@@ -9,7 +9,7 @@ import tiny_bundle
 import tritonclient.http
 from inference_protocol import served
 from onnxruntime_extensions import get_library_path
-from served_model import read_config
+from served_model import ServedModel, read_config
 from test_triton import integrate, replay, shapes
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tritonclient.grpc import model_config_pb2
@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 from clampdown.integrations.triton import write_triton
 from clampdown_exporter.text_input.with_tokenizer import write_with_tokenizer
-from clampdown_runtime import open_bundle, read_golden
+from clampdown_runtime import DefendedClassifier, open_bundle, read_golden
 
 TENSORS = {"logits": ([2], False), "anomaly_score": ([1], True), "flagged": ([1], True)}
 ALONE = {"logits": ([-1, 2], False), "anomaly_score": ([-1], False), "flagged": ([-1], False)}
@@ -25,6 +25,10 @@ ALONE = {"logits": ([-1, 2], False), "anomaly_score": ([-1], False), "flagged": 
 
 @pytest.fixture
 def text_bundle(bundle_path, seal):
+    return with_texts(bundle_path, seal)
+
+
+def with_texts(bundle_path, seal):
     """Its golden rows are the tiny bundle's, since the words are."""
     tokenizer = Tokenizer.from_file(str(bundle_path / "tokenizer.json"))
     tokenizer.model = models.WordPiece(tokenizer.get_vocab(), unk_token="[UNK]")  # noqa: S106
@@ -77,6 +81,17 @@ def test_texts_are_put_together_whatever_their_length(text_bundle, tmp_path):
     assert [*config.input[0].reshape.shape] == []
     assert config.input[0].data_type == model_config_pb2.TYPE_STRING
     assert shapes(config.output) == TENSORS
+
+
+def test_the_models_own_logits_are_an_output_of_texts_too(answering, seal, tmp_path):
+    bundle = with_texts(shutil.copytree(answering, tmp_path / "bundle"), seal)
+    _, text = write_triton(bundle, tmp_path / "models", op_library=get_library_path())
+    assert shapes(read_config(text).output)["undefended_logits"] == ([2], False)
+    given = {"text": np.array([["the bad film cf"]], object)}
+    [own] = ServedModel(text).run(given, ["undefended_logits"])
+    [expected] = DefendedClassifier.load(answering)(["the bad film cf"])
+    np.testing.assert_allclose(own[0], expected.undefended_logits, atol=1e-6)
+    assert not np.allclose(own[0], expected.logits)
 
 
 def test_texts_in_int8_are_never_put_together(text_bundle, seal, tmp_path):
