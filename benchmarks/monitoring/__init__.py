@@ -1,0 +1,1 @@
+"""How soon a monitor sees that the traffic changed, and what counting costs."""
