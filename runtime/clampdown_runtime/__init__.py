@@ -11,7 +11,7 @@ from clampdown_runtime.bundle.golden import (
     read_golden,
 )
 from clampdown_runtime.bundle.manifest import Manifest, ModelIdentity, Padding
-from clampdown_runtime.classifier import DefendedClassifier, TruncationWarning
+from clampdown_runtime.classifier import DefendedClassifier
 from clampdown_runtime.errors import (
     BundleError,
     CalibrationError,
@@ -32,6 +32,7 @@ from clampdown_runtime.rows.read_rows import read_rows
 from clampdown_runtime.rows.row import Row
 from clampdown_runtime.rows.row_format import RowFormat
 from clampdown_runtime.sessions.providers import Provider
+from clampdown_runtime.truncation import TruncationWarning
 
 __all__ = [
     "Bundle",

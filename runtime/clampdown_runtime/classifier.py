@@ -2,7 +2,6 @@
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
@@ -13,22 +12,20 @@ from clampdown_runtime.arguments import require_positive
 from clampdown_runtime.bundle.files import Bundle, read_bundle
 from clampdown_runtime.bundle.manifest import TOKENIZER_FILE, Manifest
 from clampdown_runtime.documents import of_documents
-from clampdown_runtime.errors import ClampdownError, ClampdownWarning, RowsError
+from clampdown_runtime.encoding import encode_in_windows, encode_texts
+from clampdown_runtime.errors import ClampdownError
 from clampdown_runtime.prediction import Prediction, RawOutputs, to_predictions
-from clampdown_runtime.rows.texts import Text, require_text, require_text_or_pair, require_texts
+from clampdown_runtime.rows.texts import Text, require_texts
 from clampdown_runtime.sessions.cuda_graphs import CudaGraphs
 from clampdown_runtime.sessions.defended_graph import DefendedGraph
 from clampdown_runtime.sessions.providers import Provider
 from clampdown_runtime.sessions.session import create_session, require_signature
 from clampdown_runtime.sessions.time_limit import require_time_limit
 from clampdown_runtime.tokenizer import BundleTokenizer, Encoded, Windows, type_ids_of
+from clampdown_runtime.truncation import warn_truncated
 
 if TYPE_CHECKING:
     from clampdown_runtime.monitor import Monitor
-
-
-class TruncationWarning(ClampdownWarning):
-    """The model saw only a part of some texts."""
 
 
 class DefendedClassifier:
@@ -184,10 +181,11 @@ class DefendedClassifier:
             TruncationWarning: once, when texts were longer than the manifest's ``max_length``.
         """
         require_texts(texts)
-        encoded = self._encode(list(texts), first=0)
+        encoded = encode_texts(self.tokenizer, list(texts), 0, pairs=self.manifest.text_pair)
         predictions = self._named(self._run(encoded, batch_size, threshold))
         truncated = sum(item.truncated for item in encoded)
-        self._warn_truncated(truncated, f"{self.manifest.max_length} tokens")
+        limit = f"{self.manifest.max_length} tokens"
+        warn_truncated(truncated, limit, self.manifest.truncation_side)
         return predictions
 
     def stream(
@@ -322,11 +320,12 @@ class DefendedClassifier:
     ) -> Iterator[RawOutputs]:
         first = truncated = 0
         while held := list(islice(texts, window)):
-            encoded = self._encode(held, first)
+            encoded = encode_texts(self.tokenizer, held, first, pairs=self.manifest.text_pair)
             yield self._run(encoded, batch_size, threshold)
             first += len(held)
             truncated += sum(item.truncated for item in encoded)
-        self._warn_truncated(truncated, f"{self.manifest.max_length} tokens")
+        limit = f"{self.manifest.max_length} tokens"
+        warn_truncated(truncated, limit, self.manifest.truncation_side)
 
     def _documents(
         self,
@@ -338,11 +337,7 @@ class DefendedClassifier:
     ) -> Iterator[Prediction]:
         first = truncated = 0
         while held := list(islice(texts, batch_size)):
-            windows = []
-            for index, text in enumerate(held, first):
-                require_text(text, f"text {index}")
-                windows.append(self.tokenizer.encode_in_windows(text, size, stride))
-                _require_tokens(windows[-1].ids[0], index)
+            windows = encode_in_windows(self.tokenizer, held, first, size=size, stride=stride)
             rows = [row for of_text in windows for row in of_text.ids]
             begun = time.perf_counter()
             outputs = self.run_ids(rows, batch_size=batch_size, threshold=threshold)
@@ -352,19 +347,8 @@ class DefendedClassifier:
             yield from self._named(results)
             first += len(held)
             truncated += sum(of_text.truncated for of_text in windows)
-        self._warn_truncated(truncated, f"{self.tokenizer.readable} characters")
-
-    def _encode(self, texts: Sequence[Text], first: int) -> list[Encoded]:
-        pairs = self.manifest.text_pair
-        encoded = self.tokenizer.encode(
-            [
-                require_text_or_pair(text, f"text {index}", pairs=pairs)
-                for index, text in enumerate(texts, first)
-            ]
-        )
-        for index, item in enumerate(encoded, first):
-            _require_tokens(item.ids, index)
-        return encoded
+        limit = f"{self.tokenizer.readable} characters"
+        warn_truncated(truncated, limit, self.manifest.truncation_side)
 
     def _run(
         self, encoded: Sequence[Encoded], batch_size: int, threshold: float | None
@@ -383,24 +367,3 @@ class DefendedClassifier:
             seconds = time.perf_counter() - begun
             truncated = sum(text.truncated for text in texts)
             self._monitor.count(outputs, truncated=truncated, seconds=seconds)
-
-    def _warn_truncated(self, count: int, limit: str) -> None:
-        part = "follows" if self.manifest.truncation_side == "right" else "stands before"
-        if count:
-            warnings.warn(
-                f"{count} of the texts were longer than {limit} and were truncated: what {part} "
-                "was not seen by the model",
-                TruncationWarning,
-                # This method, what classifies, and then who called it.
-                stacklevel=3,
-            )
-
-
-def _require_tokens(ids: Sequence[int], index: int) -> None:
-    if not ids:
-        raise RowsError(
-            f"text {index}",
-            found="a text of which the tokenizer leaves no tokens",
-            expected="at least one token",
-            hint="Correct it or leave it out.",
-        )

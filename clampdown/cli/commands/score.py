@@ -94,7 +94,7 @@ _POSITIVE = click.IntRange(min=1)
     "--batch-size",
     type=_POSITIVE,
     default=32,
-    help="The most rows in one run of the model: on a GPU 512 are twice as fast as 32.",
+    help="The most rows in one run of the model; an H100 was twice as fast with 512.",
 )
 @provider_option
 @expect_option
