@@ -34,7 +34,7 @@ test-slow: export OMP_NUM_THREADS = 1
 test-slow: $(VENV)/dev-installed
 	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/clients --ignore=tests/faults --ignore=tests/integrations -m slow
 
-# Kills, signals, full disks and failing calls, upon commands that write: twenty minutes.
+# Kills, signals, full disks and failing calls, upon commands that write: three quarters of an hour.
 faults: $(VENV)/dev-installed
 	$(VENV)/bin/python -m tests.faults --out docs/results/faults.md
 
