@@ -22,7 +22,8 @@ def cluster():
     # On a busy machine Ray's agent takes longer to start than the half minute that it is given.
     patient = {"RAY_agent_register_timeout_ms": "300000", "RAY_raylet_start_wait_time_s": "300"}
     os.environ.update(patient)
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
+    # Of an actor that one test lets fail Ray's words would come in the midst of another test.
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)
     yield
     ray.shutdown()
 

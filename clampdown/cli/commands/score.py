@@ -1,6 +1,8 @@
 """`clampdown score`."""
 
 import dataclasses
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,7 +150,8 @@ def score(
         all_probabilities,
         provider,
     )
-    with warnings_on_stderr(), terminal_progress() as progress:
+    # Ray hands on what its workers print; standard output belongs to the results.
+    with warnings_on_stderr(), terminal_progress() as progress, redirect_stdout(sys.stderr):
         summary = score_files(
             bundle,
             pattern,

@@ -14,7 +14,7 @@ from pyarrow import parquet
 from score_samples import TEXTS, results, write
 from tiny_bundle import PAIRS
 
-from clampdown.score import fragments, score_fragment
+from clampdown.score import fragments, run_score, score_fragment
 from clampdown.score.fragments import find_fragments
 from clampdown.score.options import ScoreOptions
 from clampdown_runtime import DefendedClassifier, RowsError
@@ -154,6 +154,19 @@ def test_another_bundle_than_the_expected_one_is_refused(score, tmp_path):
     done = score("--expect", f"sha256:{'0' * 64}")
     assert done.exit_code == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_standard_output_has_the_results_alone(score, monkeypatch):
+    run = run_score.score
+
+    def printing(*given, **options):
+        sys.stdout.write("a worker's words\n")
+        return run(*given, **options)
+
+    monkeypatch.setattr(run_score, "score", printing)
+    done = score("--json")
+    assert json.loads(done.stdout)["rows"] == 10
+    assert "a worker's words" in done.stderr
 
 
 def test_workers_are_ray_s(score):
